@@ -1,2 +1,55 @@
-//! To come.
-fn main() {}
+//! The tasks of the workspace, run as `cargo xtask <task>`.
+//!
+//! `test` passes every test there is and prints the counts, `ci` is what a submission must pass,
+//! and `bench-peer` measures the program beside the tools that people use for the same work.
+
+#![forbid(unsafe_code)]
+
+mod ci;
+mod clock;
+mod counts;
+mod peer;
+mod size;
+mod suites;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Whatever went wrong, as a sentence for the person who ran the task.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks of the blockjob workspace")]
+enum Task {
+    /// Pass every test of the workspace and print how many there were.
+    Test {
+        /// Leave out the type checks under loom and shuttle.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// What a submission must pass: formatting, lints, documentation, tests.
+    Ci,
+    /// Measure `blockjob mirror` beside dd, cp, qemu-img and qemu-storage-daemon.
+    BenchPeer(peer::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
+        Task::Test { quick } => suites::run(quick).map(|report| {
+            println!("{}", report.closing_line());
+            report.is_good()
+        }),
+        Task::Ci => ci::run(),
+        Task::BenchPeer(options) => peer::run(&options).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

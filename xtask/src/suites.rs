@@ -1,0 +1,190 @@
+//! `cargo xtask test`: every suite of the workspace, one after another, and their counts.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::Failure;
+use crate::counts::Counts;
+use crate::tree;
+
+/// The crates whose code loom and shuttle can run, with their types in place of std's.
+const MODEL_CRATES: [&str; 3] = ["blockjob-runtime", "blockjob-block", "blockjob-jobs"];
+
+/// The outcome of all suites that ran.
+pub(crate) struct Report {
+    suites: Vec<Suite>,
+}
+
+struct Suite {
+    name: &'static str,
+    counts: Counts,
+    /// A suite that shrinks to nothing must fail, else nobody notices that it no longer runs.
+    must_not_be_empty: bool,
+}
+
+impl Suite {
+    fn is_good(&self) -> bool {
+        self.counts.failed == 0 && !self.is_wrongly_empty()
+    }
+
+    fn is_wrongly_empty(&self) -> bool {
+        self.must_not_be_empty && self.counts.passed == 0
+    }
+}
+
+impl Report {
+    /// Whether every suite passed and none that must have tests is empty.
+    pub(crate) fn is_good(&self) -> bool {
+        self.suites.iter().all(Suite::is_good)
+    }
+
+    /// `N passed, N failed`, to be printed last and alone on its line. A suite that is empty
+    /// and must not be counts as one failure.
+    pub(crate) fn closing_line(&self) -> String {
+        let sum = self
+            .suites
+            .iter()
+            .fold(Counts::default(), |sum, suite| sum.plus(suite.counts));
+        let empty = self.suites.iter().filter(|s| s.is_wrongly_empty()).count() as u64;
+        format!("{} passed, {} failed", sum.passed, sum.failed + empty)
+    }
+
+    fn print_summary(&self) {
+        heading("summary");
+        for Suite { name, counts, .. } in &self.suites {
+            print!(
+                "{name:<28} {:>6} passed {:>4} failed",
+                counts.passed, counts.failed
+            );
+            if counts.ignored > 0 {
+                print!(" {:>4} ignored", counts.ignored);
+            }
+            println!();
+        }
+        for suite in self.suites.iter().filter(|suite| suite.is_wrongly_empty()) {
+            println!("{}: none passed, and there must be some", suite.name);
+        }
+    }
+}
+
+/// Runs all suites, goes on after one that fails, and prints the summary. `quick` leaves out
+/// the type checks. An error means that cargo could not be started.
+pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
+    let mut suites = vec![
+        test_suite("unit and integration tests", "--tests")?,
+        test_suite("doc tests", "--doc")?,
+    ];
+    if !quick {
+        suites.push(type_check("loom type check", "loom")?);
+        suites.push(type_check("shuttle type check", "shuttle")?);
+    }
+    let report = Report { suites };
+    report.print_summary();
+    Ok(report)
+}
+
+/// Prints a heading that stands out between the output of other programs.
+pub(crate) fn heading(text: &str) {
+    println!("\n== {text}");
+}
+
+/// Runs one half of `cargo test --workspace`. The halves are apart because the programs' closing
+/// lines do not say which of them are doc tests.
+fn test_suite(name: &'static str, half: &str) -> Result<Suite, Failure> {
+    let words = ["test", "--workspace", half, "--no-fail-fast"];
+    heading(&format!("{name}: cargo {}", words.join(" ")));
+    let counts = run_counting(&mut tree::cargo(words))?;
+    Ok(Suite {
+        name,
+        counts,
+        must_not_be_empty: true,
+    })
+}
+
+/// Checks that the crates compile with the types of loom or shuttle; it counts as one.
+fn type_check(name: &'static str, tool: &str) -> Result<Suite, Failure> {
+    let mut words = vec!["check"];
+    for package in MODEL_CRATES {
+        words.extend(["-p", package]);
+    }
+    let flags = format!("--cfg blockjob_{tool}");
+    heading(&format!(
+        "{name}: RUSTFLAGS=\"{flags}\" cargo {}",
+        words.join(" ")
+    ));
+    let success = tree::cargo(words)
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_TARGET_DIR", tree::target_dir().join(tool))
+        .status()?
+        .success();
+    let counts = Counts {
+        passed: u64::from(success),
+        ..Counts::default()
+    };
+    Ok(Suite {
+        name,
+        counts: counts.with_exit(success),
+        must_not_be_empty: false,
+    })
+}
+
+/// Runs a command, passes its output on line by line, and counts the tests in it.
+fn run_counting(command: &mut Command) -> Result<Counts, Failure> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let output = child
+        .stdout
+        .take()
+        .expect("the child's output was asked for as a pipe");
+    let mut counts = Counts::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        counts.read_line(&line);
+    }
+    Ok(counts.with_exit(child.wait()?.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(passed: u64, failed: u64, must_not_be_empty: bool) -> Suite {
+        let counts = Counts {
+            passed,
+            failed,
+            ignored: 0,
+        };
+        Suite {
+            name: "a suite",
+            counts,
+            must_not_be_empty,
+        }
+    }
+
+    #[test]
+    fn the_closing_line_adds_all_suites() {
+        let report = Report {
+            suites: vec![suite(7, 0, true), suite(2, 0, true)],
+        };
+        assert_eq!(report.closing_line(), "9 passed, 0 failed");
+        assert!(report.is_good());
+    }
+
+    #[test]
+    fn a_suite_without_tests_fails_the_run() {
+        let report = Report {
+            suites: vec![suite(7, 0, true), suite(0, 0, true)],
+        };
+        assert_eq!(report.closing_line(), "7 passed, 1 failed");
+        assert!(!report.is_good());
+    }
+
+    #[test]
+    fn a_command_that_fails_is_counted_though_it_prints_no_result() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'test result: ok. 2 passed; 0 failed'; exit 3"]);
+        let counts = run_counting(&mut command).expect("sh runs");
+        assert_eq!((counts.passed, counts.failed), (2, 1));
+    }
+}
