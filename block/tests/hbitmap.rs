@@ -1,0 +1,14 @@
+//! The dirty bitmap against a plain set of granules, and its edges by name.
+//!
+//! The random runs are the same each time; `PROPTEST_RNG_SEED=n` gives others, `PROPTEST_CASES=n` more.
+
+#[path = "hbitmap/model.rs"]
+mod model;
+#[path = "hbitmap/named.rs"]
+mod named;
+#[path = "hbitmap/random.rs"]
+mod random;
+#[path = "hbitmap/serialize.rs"]
+mod serialize;
+#[path = "hbitmap/truncate.rs"]
+mod truncate;
