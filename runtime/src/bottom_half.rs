@@ -1,0 +1,113 @@
+//! Bottom halves: callbacks that run soon, from the event loop, on an empty stack.
+//!
+//! QEMU: `QEMUBH` (util/async.c).
+
+use std::fmt;
+
+use crate::context::AioContext;
+use crate::current;
+use crate::handle::{Remote, Shared};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU32, Ordering};
+
+/// The callback is to run.
+const SCHEDULED: u32 = 1;
+/// The ready queue, or the inbox on the way to it, holds an entry. It may outlive `SCHEDULED`,
+/// when the bottom half is cancelled: the entry then finds nothing to do.
+const QUEUED: u32 = 2;
+/// The callback must not run again; its slot is free or about to be.
+const DELETED: u32 = 4;
+
+/// The part of a bottom half that every thread may touch.
+pub(crate) struct BhShared {
+    state: AtomicU32,
+    pub(crate) slot: usize,
+    /// Tells this bottom half from others that had the slot before.
+    pub(crate) serial: u64,
+    pub(crate) name: &'static str,
+    home: Arc<Shared>,
+}
+
+impl BhShared {
+    pub(crate) fn new(name: &'static str, slot: usize, serial: u64, home: Arc<Shared>) -> Self {
+        BhShared {
+            state: AtomicU32::new(0),
+            slot,
+            serial,
+            name,
+            home,
+        }
+    }
+
+    /// The queued entry has come to its turn; true if the callback is to run.
+    pub(crate) fn begin(&self) -> bool {
+        // Acquire: the callback sees what was written before `schedule`.
+        let before = self
+            .state
+            .fetch_and(!(SCHEDULED | QUEUED), Ordering::Acquire);
+        before & (SCHEDULED | DELETED) == SCHEDULED
+    }
+}
+
+/// A persistent bottom half. Clones name the same one, and any thread may hold them.
+///
+/// It lives until [`delete`](Self::delete) or the end of its context.
+#[derive(Clone)]
+pub struct BottomHalf {
+    pub(crate) shared: Arc<BhShared>,
+}
+
+impl BottomHalf {
+    /// Has the callback run once, in the next pass of the event loop. Scheduling again before that
+    /// changes nothing; scheduling from the callback itself runs it again in the pass after.
+    ///
+    /// QEMU: `qemu_bh_schedule` (util/async.c).
+    pub fn schedule(&self) {
+        // Release: see `begin`.
+        let before = self
+            .shared
+            .state
+            .fetch_or(SCHEDULED | QUEUED, Ordering::Release);
+        if before & (QUEUED | DELETED) != 0 {
+            return;
+        }
+        current::deliver(
+            &self.shared.home,
+            |inner| inner.push_bottom_half(&self.shared),
+            || Remote::BottomHalf(self.shared.clone()),
+        );
+    }
+
+    /// Undoes a `schedule` that has not run yet.
+    ///
+    /// QEMU: `qemu_bh_cancel` (util/async.c).
+    pub fn cancel(&self) {
+        self.shared.state.fetch_and(!SCHEDULED, Ordering::Relaxed);
+    }
+
+    /// The callback never runs again. May be called from the callback, and from any thread; the
+    /// callback itself is dropped in its context.
+    ///
+    /// QEMU: `qemu_bh_delete` (util/async.c).
+    pub fn delete(&self) {
+        let before = self.shared.state.fetch_or(DELETED, Ordering::AcqRel);
+        if before & DELETED != 0 {
+            return;
+        }
+        let slot = self.shared.slot;
+        current::deliver(
+            &self.shared.home,
+            |inner| inner.drop_bottom_half(slot),
+            || {
+                let drop_there = move |ctx: &AioContext| ctx.inner().drop_bottom_half(slot);
+                Remote::Once(self.shared.name, Box::new(drop_there))
+            },
+        );
+    }
+}
+
+impl fmt::Debug for BottomHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BottomHalf({})", self.shared.name)
+    }
+}

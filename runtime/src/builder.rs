@@ -1,0 +1,89 @@
+//! How a context is put together: its clock, its reactor, who decides and who is told.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::clock::{Clock, RealClock, VirtualClock};
+use crate::context::AioContext;
+use crate::decide::Decide;
+use crate::handle::Shared;
+use crate::inner::Inner;
+use crate::reactor::{Reactor, RealReactor, VirtualReactor};
+use crate::sync::Arc;
+use crate::timer_heap::TimerHeap;
+use crate::trace::Trace;
+
+/// What a context is made of; see [`AioContext::builder`](AioContext::builder).
+pub struct AioContextBuilder {
+    name: String,
+    clock: Rc<dyn Clock>,
+    reactor: Rc<dyn Reactor>,
+    decide: Option<Rc<dyn Decide>>,
+    trace: Option<Rc<dyn Trace>>,
+}
+
+impl AioContextBuilder {
+    pub(crate) fn new() -> Self {
+        let clock = RealClock::new();
+        AioContextBuilder {
+            name: "main".to_owned(),
+            clock: Rc::new(clock.clone()),
+            reactor: Rc::new(RealReactor::new(clock)),
+            decide: None,
+            trace: None,
+        }
+    }
+
+    /// Names the context, for messages and traces.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Takes time from `clock` and waits in `reactor`, whose deadlines are times of `clock`.
+    pub fn life(mut self, clock: Rc<dyn Clock>, reactor: Rc<dyn Reactor>) -> Self {
+        self.clock = clock;
+        self.reactor = reactor;
+        self
+    }
+
+    /// Takes a virtual clock that starts at zero, and jumps.
+    pub fn virtual_time(self) -> Self {
+        let clock = VirtualClock::new();
+        let reactor = VirtualReactor::new(clock.clone());
+        self.life(Rc::new(clock), Rc::new(reactor))
+    }
+
+    /// Has `decide` answer wherever there is a choice.
+    pub fn decide(mut self, decide: Rc<dyn Decide>) -> Self {
+        self.decide = Some(decide);
+        self
+    }
+
+    /// Reports to `trace` what happens.
+    pub fn trace(mut self, trace: Rc<dyn Trace>) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// The context. It belongs to this thread.
+    pub fn build(self) -> AioContext {
+        let shared = Shared::new(self.name, self.reactor.unpark_handle());
+        AioContext::from_inner(Rc::new(Inner {
+            shared: Arc::new(shared),
+            ready: RefCell::default(),
+            coroutines: RefCell::default(),
+            running: Cell::new(None),
+            entered: Cell::new(false),
+            bottom_halves: RefCell::default(),
+            events: RefCell::default(),
+            timers: RefCell::new(TimerHeap::new()),
+            next_serial: Cell::new(0),
+            inbox: RefCell::default(),
+            clock: self.clock,
+            reactor: self.reactor,
+            decide: self.decide,
+            trace: self.trace,
+        }))
+    }
+}

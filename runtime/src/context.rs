@@ -1,0 +1,285 @@
+//! `AioContext`: the event loop of one thread.
+//!
+//! A pass of the loop, [`AioContext::poll`], looks into the inbox (what other threads left), at the
+//! timers, and, only when nothing is ready, into the reactor. Then it runs what is ready, each
+//! entry once; what these cause waits for the next pass.
+//!
+//! Which context is *current* is what `poll` sets, not the operating system's thread: a simulator
+//! steps several contexts on one thread.
+//!
+//! QEMU: util/async.c, util/aio-posix.c.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::bottom_half::{BhShared, BottomHalf};
+use crate::builder::AioContextBuilder;
+use crate::coroutine::Coroutine;
+use crate::current::{CurrentGuard, with_current_rc};
+use crate::decide::Site;
+use crate::event::{EventNotifier, EventShared};
+use crate::handle::AioHandle;
+use crate::inner::{BhSlot, EventSlot, Inner};
+use crate::ready::Ready;
+use crate::sync::Arc;
+use crate::trace::{Event, LayerEvent};
+
+/// The event loop of one thread, and whatever lives in it. Clones are the same context.
+///
+/// QEMU: `AioContext` (include/block/aio.h).
+#[derive(Clone)]
+pub struct AioContext {
+    inner: Rc<Inner>,
+}
+
+impl AioContext {
+    /// A context of this machine named `main`: real clock, `async-io`, no choice, no trace.
+    pub fn new() -> AioContext {
+        Self::builder().build()
+    }
+
+    /// Begins a context that starts out as [`new`](Self::new) makes it.
+    pub fn builder() -> AioContextBuilder {
+        AioContextBuilder::new()
+    }
+
+    pub(crate) fn from_inner(inner: Rc<Inner>) -> AioContext {
+        AioContext { inner }
+    }
+
+    /// The current context.
+    ///
+    /// QEMU: `qemu_get_current_aio_context` (util/async.c).
+    ///
+    /// # Panics
+    ///
+    /// When there is none: outside of `poll`, and of [`make_current`](Self::make_current).
+    pub fn current() -> AioContext {
+        Self::try_current().expect("no AioContext is current on this thread")
+    }
+
+    /// The current context, if there is one.
+    pub fn try_current() -> Option<AioContext> {
+        with_current_rc(|inner| {
+            let inner = inner?.clone();
+            Some(AioContext { inner })
+        })
+    }
+
+    /// Makes this the current context until the guard is dropped: for code that runs outside of
+    /// the loop, such as `main`.
+    pub fn make_current(&self) -> CurrentGuard {
+        CurrentGuard::new(self.inner.clone())
+    }
+
+    /// What other threads may hold.
+    pub fn handle(&self) -> AioHandle {
+        AioHandle {
+            shared: self.inner.shared.clone(),
+        }
+    }
+
+    /// Nanoseconds on the context's clock.
+    pub fn now_ns(&self) -> u64 {
+        self.inner.now_ns()
+    }
+
+    /// One of `0..n`, by whoever makes the choices of this life; 0 when `n` is less than 2, and
+    /// always in production.
+    pub fn decide(&self, site: &'static Site, n: usize) -> usize {
+        self.inner.decide(site, n)
+    }
+
+    /// Reports an event of a layer above. `event` is called only if somebody listens.
+    pub fn trace_layer<E: LayerEvent>(&self, event: impl FnOnce() -> E) {
+        if let Some(trace) = &self.inner.trace {
+            let event = event();
+            trace.event(
+                self.now_ns(),
+                &self.inner.shared.name,
+                &Event::Layer(&event),
+            );
+        }
+    }
+
+    /// Makes a coroutine that has not run yet: enter it, or wake it.
+    ///
+    /// QEMU: `qemu_coroutine_create` (util/qemu-coroutine.c).
+    pub fn coroutine(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + 'static,
+    ) -> Coroutine {
+        self.inner.create_coroutine(name, Box::pin(future))
+    }
+
+    /// How many coroutines have been created and have not ended.
+    pub fn live_coroutines(&self) -> usize {
+        self.inner.coroutines.borrow().live()
+    }
+
+    /// Makes a bottom half that runs `callback` each time it is scheduled.
+    ///
+    /// QEMU: `aio_bh_new` (util/async.c).
+    pub fn bottom_half(&self, name: &'static str, callback: impl FnMut() + 'static) -> BottomHalf {
+        let mut bottom_halves = self.inner.bottom_halves.borrow_mut();
+        let entry = bottom_halves.vacant_entry();
+        let shared = Arc::new(BhShared::new(
+            name,
+            entry.key(),
+            self.inner.new_serial(),
+            self.inner.shared.clone(),
+        ));
+        entry.insert(BhSlot {
+            shared: shared.clone(),
+            callback: Some(Box::new(callback)),
+            missed: false,
+        });
+        BottomHalf { shared }
+    }
+
+    /// Runs `callback` once, from the event loop.
+    ///
+    /// QEMU: `aio_bh_schedule_oneshot` (util/async.c).
+    pub fn schedule_oneshot(&self, name: &'static str, callback: impl FnOnce() + 'static) {
+        let callback = Box::new(move |_: &AioContext| callback());
+        self.inner
+            .ready
+            .borrow_mut()
+            .push(Ready::Once(name, callback));
+    }
+
+    /// Makes an event source that runs `handler` when it is announced. An `external` one speaks
+    /// for a guest, and can be masked.
+    ///
+    /// QEMU: `aio_set_event_notifier` (util/aio-posix.c).
+    pub fn event_source(
+        &self,
+        name: &'static str,
+        external: bool,
+        handler: impl FnMut() + 'static,
+    ) -> EventNotifier {
+        let mut events = self.inner.events.borrow_mut();
+        let entry = events.vacant_entry();
+        let shared = Arc::new(EventShared::new(
+            name,
+            external,
+            entry.key(),
+            self.inner.new_serial(),
+            self.inner.shared.clone(),
+        ));
+        entry.insert(EventSlot {
+            shared: shared.clone(),
+            handler: Some(Box::new(handler)),
+        });
+        EventNotifier { shared }
+    }
+
+    /// One pass of the event loop. Runs what is ready; if nothing is and `blocking`, waits first.
+    /// True if anything ran. A blocking pass may end without progress, when it was kicked.
+    ///
+    /// Callbacks may poll in turn: the nested pass runs what the outer one has left.
+    ///
+    /// QEMU: `aio_poll` (util/aio-posix.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine, on whose stack the others would run: await instead.
+    pub fn poll(&self, blocking: bool) -> bool {
+        let inner = &self.inner;
+        if let Some(id) = inner.current_id() {
+            panic!("coroutine {id} polled its own event loop; it must await instead");
+        }
+        let _current = self.make_current();
+        inner.gather();
+        if inner.ready.borrow().is_empty() {
+            if !blocking {
+                inner.reactor.poll();
+            } else if inner.shared.begin_wait() {
+                let deadline_ns = inner.timers.borrow().next_deadline_ns();
+                inner.reactor.wait(deadline_ns);
+                inner.shared.end_wait();
+            }
+            inner.gather();
+        }
+        inner.dispatch(self)
+    }
+
+    /// Polls, blocking, for as long as `condition` holds. Who makes it false from another thread
+    /// must [kick](AioHandle::kick).
+    ///
+    /// QEMU: `AIO_WAIT_WHILE` (include/block/aio-wait.h).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn poll_while(&self, mut condition: impl FnMut() -> bool) {
+        while condition() {
+            self.poll(true);
+        }
+    }
+
+    /// Runs `future` as a coroutine, polling until it ends, and returns its result.
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn run<T: 'static>(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = T> + 'static,
+    ) -> T {
+        let result = Rc::new(Cell::new(None));
+        let coroutine = {
+            let result = result.clone();
+            self.coroutine(name, async move { result.set(Some(future.await)) })
+        };
+        {
+            let _current = self.make_current();
+            coroutine.enter();
+        }
+        let mut value = result.take();
+        while value.is_none() {
+            self.poll(true);
+            value = result.take();
+        }
+        value.expect("the loop ended")
+    }
+
+    /// Drops all coroutines, bottom halves and sources, and whatever is posted from now on.
+    ///
+    /// What lives in a context often holds it, too; this is what ends such a ring.
+    pub fn close(&self) {
+        let _current = self.make_current();
+        self.inner.clear();
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn inner_rc(&self) -> &Rc<Inner> {
+        &self.inner
+    }
+}
+
+impl Default for AioContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for AioContext {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for AioContext {}
+
+impl fmt::Debug for AioContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AioContext({})", self.inner.shared.name)
+    }
+}

@@ -1,0 +1,42 @@
+//! The seam for waiting: where a context goes when it has nothing to do.
+
+mod real;
+mod simulated;
+
+pub use real::RealReactor;
+pub use simulated::VirtualReactor;
+
+use crate::sync::Arc;
+
+/// Work for a thread that may block.
+pub type BlockingJob = Box<dyn FnOnce() + Send>;
+
+/// Ends a wait, from any thread.
+pub trait Unpark: Send + Sync {
+    /// Ends the current wait, or else the next one: an unpark is never lost. Several before the
+    /// wait ends count as one.
+    fn unpark(&self);
+}
+
+/// What a context waits in.
+///
+/// QEMU: `ppoll` and its relatives behind `aio_poll` (util/fdmon-*.c), and the thread pool
+/// (util/thread-pool.c).
+pub trait Reactor {
+    /// What ends a wait of this reactor.
+    fn unpark_handle(&self) -> Arc<dyn Unpark>;
+
+    /// Waits until the handle is unparked or `deadline_ns` of the context's clock has come;
+    /// without a deadline, until it is unparked. May return early for no reason.
+    ///
+    /// # Panics
+    ///
+    /// A virtual reactor panics when nothing could ever end the wait.
+    fn wait(&self, deadline_ns: Option<u64>);
+
+    /// Lets what is ready outside happen, without waiting.
+    fn poll(&self);
+
+    /// Has `job` run where it may block, now or later, in any order with others.
+    fn spawn_blocking(&self, job: BlockingJob);
+}

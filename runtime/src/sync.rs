@@ -1,0 +1,68 @@
+//! The seam for threads: atomics, mutex and thread from std, loom or shuttle.
+//!
+//! This is the only file of the engine that names `std::sync`, `std::thread`, loom or shuttle.
+//! Whatever crosses threads is built from the types here, so that a checker sees every access
+//! that an ordering must cover. The private cfgs `blockjob_loom` and `blockjob_shuttle` choose
+//! the life; a plain `--cfg loom` would also change our dependencies, some of which do not build
+//! under it.
+//!
+//! `Arc` is always std's: a `Waker` can be made of nothing else. No ordering is taken from a
+//! reference count here; what two threads share behind an `Arc` is an atomic or a [`Mutex`] of
+//! this module.
+
+pub use std::sync::{Arc, OnceLock, Weak};
+
+#[cfg(not(any(blockjob_loom, blockjob_shuttle)))]
+mod imp {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    pub use std::sync::atomic;
+    pub use std::thread;
+    pub(crate) use std::thread_local;
+}
+
+#[cfg(blockjob_loom)]
+mod imp {
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    pub use loom::sync::atomic;
+    pub use loom::thread;
+    pub(crate) use loom::thread_local;
+}
+
+#[cfg(all(blockjob_shuttle, not(blockjob_loom)))]
+mod imp {
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+
+    pub use shuttle::sync::atomic;
+    pub use shuttle::thread;
+    pub(crate) use shuttle::thread_local;
+}
+
+pub(crate) use imp::thread_local;
+pub use imp::{atomic, thread};
+
+/// A mutual exclusion lock for the short moments in which two threads meet.
+///
+/// It does not poison: a panic while it is held is a bug that has been reported already, and the
+/// states it guards are left whole after each statement.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(imp::Mutex<T>);
+
+/// The held lock; dropping it unlocks.
+pub type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
+
+impl<T> Mutex<T> {
+    /// A lock around `value`, free.
+    pub fn new(value: T) -> Self {
+        Mutex(imp::Mutex::new(value))
+    }
+
+    /// Waits until the lock is free and takes it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        match self.0.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The seam for observation: typed events, off by default.
+//!
+//! The runtime reports coroutines, bottom halves, timers and decisions. The layers above report
+//! events of their own types through [`Event::Layer`], which a sink takes apart by downcasting:
+//! so the runtime knows no disk, and still there is one ordered stream.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+
+use crate::decide::Site;
+
+/// Identifies a coroutine for its whole life within one context; never used again there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CoroutineId {
+    /// What the coroutine was named when it was made.
+    pub name: &'static str,
+    /// Counts the coroutines of its context from 1.
+    pub serial: u64,
+}
+
+impl fmt::Display for CoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.name, self.serial)
+    }
+}
+
+impl fmt::Debug for CoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An event of a layer above the runtime.
+pub trait LayerEvent: Any + fmt::Debug {
+    /// For a sink that knows the type and wants its fields.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A coroutine was made and has not run.
+    Create {
+        /// The new coroutine.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine got the processor, from `by` or from the event loop.
+    Enter {
+        /// Who runs now.
+        coroutine: CoroutineId,
+        /// The coroutine that entered it and waits meanwhile.
+        by: Option<CoroutineId>,
+    },
+    /// A coroutine gave the processor back and can be entered again.
+    Yield {
+        /// Who yielded.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine ran to its end.
+    End {
+        /// Who ended.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine was queued to run.
+    Wake {
+        /// The serial of the coroutine that will run.
+        serial: u64,
+        /// The coroutine that woke it; none if that was a callback, a timer or another thread.
+        by: Option<CoroutineId>,
+    },
+    /// A bottom half runs.
+    BottomHalf {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A timer's callback runs.
+    Timer {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The handler of an event source runs.
+    EventSource {
+        /// The name of the source.
+        name: &'static str,
+    },
+    /// A choice was made.
+    Decision {
+        /// Where.
+        site: &'static Site,
+        /// Among how many.
+        n: usize,
+        /// Which.
+        chosen: usize,
+    },
+    /// Something happened in a layer above.
+    Layer(&'a dyn LayerEvent),
+}
+
+/// Who is told.
+pub trait Trace {
+    /// Takes note of `event`, which happened at `now_ns` in the context named `context`.
+    ///
+    /// Called in the middle of things: it must not call back into the engine.
+    fn event(&self, now_ns: u64, context: &str, event: &Event<'_>);
+}
+
+/// Keeps every event as a line of text: for tests that compare two runs.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    lines: RefCell<Vec<String>>,
+}
+
+impl Recorder {
+    /// An empty record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the lines recorded so far out of the record.
+    pub fn take(&self) -> Vec<String> {
+        self.lines.take()
+    }
+}
+
+impl Trace for Recorder {
+    fn event(&self, now_ns: u64, context: &str, event: &Event<'_>) {
+        let line = format!("{now_ns} {context} {event:?}");
+        self.lines.borrow_mut().push(line);
+    }
+}
