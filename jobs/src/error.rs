@@ -17,7 +17,10 @@ pub const ECANCELED: i32 = 125;
 
 /// Why a job could not be made, did not take a command, or failed.
 ///
-/// The text of each is what the reference daemon says, so that a monitor can pass it on as it is.
+/// The text of each is the reference daemon's, so that a monitor can pass it on as it is. It was
+/// recorded (`docs/peer-verbs.md`), but for [`IdRequired`](Self::IdRequired),
+/// [`CannotComplete`](Self::CannotComplete) and [`ChangeUnsupported`](Self::ChangeUnsupported), which
+/// no command was seen to bring about and which follow QEMU's source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -139,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_has_the_words_of_the_peer() {
+    fn every_answer_has_the_words_that_qemu_has_for_it() {
         let id = JobId::new("j0").expect("the id is well formed");
         let answers = [
             (

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_the_one_of_the_peer_row_by_row() {
+    fn the_table_is_the_one_of_qemu_row_by_row() {
         // One row per state that is left, one column per state that is entered, both in the order
         // of `ALL`: the letters are U C R P Y S W D X E N.
         let rows = [

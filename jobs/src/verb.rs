@@ -1,7 +1,8 @@
 //! What a user may ask of a job, and in which states.
 //!
 //! The table is one function, [`verb_allowed`]. A test compares it with the drawing below, and with
-//! what the reference daemon answered to every verb in every state (`docs/peer-verbs.md`).
+//! what the reference daemon answered to every verb in the seven states that a user can see
+//! (`docs/peer-verbs.md`); the columns of the other four follow QEMU's source.
 //!
 //! ```text
 //!           undefined created running paused ready standby waiting pending aborting concluded null
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_verb_is_taken_in_as_many_states_as_the_peer_takes_it() {
+    fn each_verb_is_taken_in_as_many_states_as_in_qemu() {
         let counts = JobVerb::ALL.map(|verb| {
             JobStatus::ALL
                 .into_iter()
