@@ -21,8 +21,8 @@ pub(crate) fn print_header(dir: &Path, blockjob: Option<&Path>) {
         println!("version: {}", version(program));
     }
     println!(
-        "caches: warm; the source was written just before, all that is dirty is synced before \
-         each run, and nothing is dropped"
+        "caches: warm; before each run all that is dirty is synced and the source is read, and \
+         nothing is dropped"
     );
     println!(
         "times: processes from their start, the daemon's job from its command; all to the end of \

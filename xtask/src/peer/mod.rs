@@ -134,6 +134,7 @@ fn run_case(
             let index = (round + turn) % contenders.len();
             let contender = &contenders[index];
             prepare_target(geometry, contender, &target, &probes)?;
+            verify::warm(&source)?;
             let sample = run_one(scratch, contender, &source, &target)?;
             verify::same(&source, &target, &probes, depth)
                 .map_err(|failure| format!("{}: {failure}", contender.name))?;

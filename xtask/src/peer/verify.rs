@@ -80,6 +80,21 @@ pub(crate) fn same(
         .try_for_each(|range| same_range(&source, &target, range))
 }
 
+/// Reads all data of a disk once, so that it is in the page cache as far as it fits.
+pub(crate) fn warm(path: &Path) -> Result<(), Failure> {
+    let file = File::open(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    for (start, end) in data_extents(&file)? {
+        let mut offset_bytes = start;
+        while offset_bytes < end {
+            let length_bytes = (end - offset_bytes).min(chunk.len() as u64) as usize;
+            file.read_exact_at(&mut chunk[..length_bytes], offset_bytes)?;
+            offset_bytes += length_bytes as u64;
+        }
+    }
+    Ok(())
+}
+
 fn same_range(source: &File, target: &File, (start, end): Range) -> Result<(), Failure> {
     let mut ours = vec![0; CHUNK_BYTES as usize];
     let mut theirs = ours.clone();
