@@ -1,0 +1,3 @@
+//! The drivers: what a node does its work with.
+
+pub mod file;
