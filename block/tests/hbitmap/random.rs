@@ -171,7 +171,7 @@ impl Pair {
     }
 
     fn merge_from(&mut self, granularity: u64, spans: &[Span]) {
-        // A finer map than ours, but not so fine that it is the only thing this test does.
+        // The model takes its time over a map that is much finer than ours.
         let granularity = granularity.max(self.model.granularity / 4);
         let mut other = bitmap(self.model.len, granularity);
         let mut other_model = Model::new(self.model.len, granularity);
