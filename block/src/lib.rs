@@ -1,5 +1,33 @@
-//! To come.
+//! The block layer: nodes and the graph they make, requests, drained sections, dirty bitmaps.
+//!
+//! This is QEMU's block layer in async Rust, as far as jobs need it. A [`Node`](node::Node) has a
+//! [`Driver`](driver::Driver) and children; guests, exports and jobs use it through a
+//! [`BlockBackend`](backend::BlockBackend). The [`Graph`](graph::Graph) is changed only in the main
+//! context and only around nodes that are drained ([`Drained`]), which is why it needs no lock.
+#![forbid(unsafe_code)]
 
+pub mod backend;
+pub mod bitmap;
+pub mod buf;
+pub mod child;
 pub mod dirty_bitmap;
+mod drain;
 pub mod driver;
 pub mod error;
+pub mod graph;
+mod graph_change;
+pub mod io;
+pub mod node;
+mod oneshot;
+pub mod op_blocker;
+pub mod perm;
+mod perm_update;
+pub mod request;
+mod status;
+
+pub use backend::BlockBackend;
+pub use drain::Drained;
+pub use error::{BlockError, BlockResult, ErrorKind};
+pub use graph::Graph;
+pub use node::Node;
+pub use perm::{Perm, PermPair};

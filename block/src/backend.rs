@@ -1,0 +1,417 @@
+//! `BlockBackend`: how a guest, an export or a job uses a node.
+//!
+//! Every request of a backend runs in a coroutine of its own, as QEMU's `blk_aio_*` do, and so to
+//! its end: a caller who loses interest and drops the future stops waiting, not the request, which
+//! stays tracked and in flight until the driver has done with it.
+//!
+//! QEMU: block/block-backend.c.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use blockjob_runtime::AioContext;
+use bytes::{Bytes, BytesMut};
+
+use crate::child::{Child, ChildParent};
+use crate::driver::{ReadResult, ZeroFlags};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::{Graph, attach_root, detach_root, set_edge_perms};
+use crate::node::Node;
+use crate::oneshot::{self, Sender};
+use crate::perm::PermPair;
+
+/// What a device does when its backend is drained. All three must only take note, or look.
+///
+/// QEMU: `BlockDevOps` (include/system/block-backend-common.h).
+pub trait DeviceOps {
+    /// Start nothing new.
+    fn drained_begin(&self) {}
+
+    /// True while the device has something under way that no request of the backend shows.
+    fn drained_poll(&self) -> bool {
+        false
+    }
+
+    /// Go on.
+    fn drained_end(&self) {}
+
+    /// The length of the medium has changed.
+    fn resized(&self) {}
+}
+
+/// A request that waits for the end of a drained section.
+struct Queued {
+    /// Set by who lets it go, and then it is counted in flight on its behalf.
+    released: Sender<()>,
+}
+
+/// A user's access to a node.
+pub struct BlockBackend {
+    name: String,
+    context: AioContext,
+    graph: Weak<Graph>,
+    myself: Weak<BlockBackend>,
+    root: RefCell<Option<Rc<Child>>>,
+    perms: Cell<PermPair>,
+    quiesce_counter: Cell<u32>,
+    in_flight: Cell<u64>,
+    queued: RefCell<VecDeque<Queued>>,
+    queue_requests: Cell<bool>,
+    device: RefCell<Option<Rc<dyn DeviceOps>>>,
+}
+
+impl BlockBackend {
+    /// Makes a backend without a medium. Users of its node must get on with `perms`. An empty name
+    /// is none, as jobs have it; others are unique and can be looked up.
+    ///
+    /// QEMU: `blk_new` (block/block-backend.c).
+    pub fn new(graph: &Rc<Graph>, name: &str, perms: PermPair) -> BlockResult<Rc<BlockBackend>> {
+        let backend = Rc::new_cyclic(|myself| BlockBackend {
+            name: name.to_owned(),
+            context: graph.context().clone(),
+            graph: Rc::downgrade(graph),
+            myself: myself.clone(),
+            root: RefCell::new(None),
+            perms: Cell::new(perms),
+            quiesce_counter: Cell::new(0),
+            in_flight: Cell::new(0),
+            queued: RefCell::default(),
+            queue_requests: Cell::new(true),
+            device: RefCell::new(None),
+        });
+        graph.register_backend(&backend)?;
+        Ok(backend)
+    }
+
+    /// Its name; empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node that it uses now.
+    ///
+    /// QEMU: `blk_bs` (block/block-backend.c).
+    pub fn node(&self) -> Option<Rc<Node>> {
+        self.root.borrow().as_ref().map(|root| root.node())
+    }
+
+    /// The graph that it is part of, unless that is going away.
+    pub fn graph(&self) -> Option<Rc<Graph>> {
+        self.graph.upgrade()
+    }
+
+    /// Its edge to the node.
+    pub fn root(&self) -> Option<Rc<Child>> {
+        self.root.borrow().clone()
+    }
+
+    /// Uses `node` from now on.
+    ///
+    /// QEMU: `blk_insert_bs` (block/block-backend.c).
+    ///
+    /// # Panics
+    ///
+    /// If it has a medium already.
+    pub fn insert(&self, node: &Rc<Node>) -> BlockResult<()> {
+        assert!(self.root.borrow().is_none(), "'{}' has a medium", self.name);
+        let myself: Weak<dyn ChildParent> = self.myself.clone();
+        let root = attach_root("root", myself, node, self.perms.get())?;
+        *self.root.borrow_mut() = Some(root);
+        Ok(())
+    }
+
+    /// Gives the medium up, after all requests have ended.
+    ///
+    /// QEMU: `blk_remove_bs` (block/block-backend.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the node is drained by polling.
+    pub fn remove(&self) {
+        if let Some(node) = self.node() {
+            let drained = node.drained_begin("blk-remove");
+            let root = self.root.borrow_mut().take();
+            if let Some(root) = root {
+                detach_root(root);
+            }
+            drop(drained);
+        }
+    }
+
+    /// What it does with its node, and lets others do.
+    ///
+    /// QEMU: `blk_get_perm` (block/block-backend.c).
+    pub fn perms(&self) -> PermPair {
+        self.perms.get()
+    }
+
+    /// Does something else with its node from now on, if others get on with it.
+    ///
+    /// QEMU: `blk_set_perm` (block/block-backend.c).
+    pub fn set_perms(&self, perms: PermPair) -> BlockResult<()> {
+        if let Some(root) = self.root() {
+            set_edge_perms(&root, perms)?;
+        }
+        self.perms.set(perms);
+        Ok(())
+    }
+
+    /// Whom to tell of drained sections.
+    ///
+    /// QEMU: `blk_set_dev_ops` (block/block-backend.c).
+    pub fn set_device_ops(&self, device: Option<Rc<dyn DeviceOps>>) {
+        *self.device.borrow_mut() = device;
+    }
+
+    /// Whether requests that come while the node is drained wait until it is not. A job turns this
+    /// off for itself: it pauses instead, and its own last requests must get through.
+    ///
+    /// QEMU: `blk_set_disable_request_queuing` (block/block-backend.c).
+    pub fn set_queue_requests(&self, queue_requests: bool) {
+        self.queue_requests.set(queue_requests);
+    }
+
+    /// Requests in flight, with those that were let go and have not run yet.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.get()
+    }
+
+    /// Requests that wait for the end of a drained section.
+    pub fn queued(&self) -> usize {
+        self.queued.borrow().len()
+    }
+
+    /// The length of the medium in bytes.
+    ///
+    /// QEMU: `blk_getlength` (block/block-backend.c).
+    pub fn len(&self) -> BlockResult<u64> {
+        self.medium()?.node().len()
+    }
+
+    /// True if the medium has no bytes, or is missing.
+    pub fn is_empty(&self) -> bool {
+        self.len().unwrap_or(0) == 0
+    }
+
+    fn medium(&self) -> BlockResult<Rc<Child>> {
+        self.root().ok_or_else(|| {
+            BlockError::new(
+                ErrorKind::NotFound,
+                format!("Device '{}' has no medium", self.name),
+            )
+            .with_errno(ENOMEDIUM)
+        })
+    }
+
+    /// QEMU: `blk_check_byte_request` (block/block-backend.c).
+    fn check(&self, offset: u64, bytes: u64) -> BlockResult<Rc<Child>> {
+        let root = self.medium()?;
+        let len = root.node().len()?;
+        if offset > len || len - offset < bytes {
+            return Err(BlockError::new(
+                ErrorKind::Io,
+                format!(
+                    "a request of {bytes} bytes at {offset} reaches past the end of '{}', at {len}",
+                    root.node().name()
+                ),
+            ));
+        }
+        Ok(root)
+    }
+
+    /// Begins a request: waits while the node is drained, and counts.
+    ///
+    /// QEMU: `blk_wait_while_drained` (block/block-backend.c).
+    async fn begin(self: &Rc<Self>) -> InFlight {
+        if self.quiesce_counter.get() == 0 || !self.queue_requests.get() {
+            self.in_flight.set(self.in_flight.get() + 1);
+            return InFlight(self.clone());
+        }
+        let (released, receiver) = oneshot::channel();
+        self.queued.borrow_mut().push_back(Queued { released });
+        receiver.await;
+        // Counted by who let it go. A section that has begun since waits for this request: it must
+        // not queue again, or it would be counted and never run.
+        InFlight(self.clone())
+    }
+
+    /// Runs a request as a coroutine of its own; see the module.
+    async fn request<T: 'static, F>(&self, run: impl FnOnce(Rc<Self>) -> F) -> T
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let myself = self.myself.upgrade().expect("a backend in use exists");
+        let (sender, receiver) = oneshot::channel();
+        let future = run(myself);
+        let coroutine = self.context.coroutine("blk_request", async move {
+            sender.send(future.await);
+        });
+        coroutine.enter();
+        receiver.await
+    }
+
+    /// Fills `buf` from `offset`.
+    ///
+    /// QEMU: `blk_co_preadv` (block/block-backend.c).
+    pub async fn read(&self, offset: u64, buf: BytesMut) -> ReadResult {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            match blk.check(offset, buf.len() as u64) {
+                Ok(root) => root.read(offset, buf).await,
+                Err(error) => (buf, Err(error)),
+            }
+        })
+        .await
+    }
+
+    /// Writes `data` at `offset`.
+    ///
+    /// QEMU: `blk_co_pwritev` (block/block-backend.c).
+    pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            let root = blk.check(offset, data.len() as u64)?;
+            root.write(offset, data).await
+        })
+        .await
+    }
+
+    /// Makes a range read as zeroes.
+    ///
+    /// QEMU: `blk_co_pwrite_zeroes` (block/block-backend.c).
+    pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            let root = blk.check(offset, bytes)?;
+            root.write_zeroes(offset, bytes, flags).await
+        })
+        .await
+    }
+
+    /// Gives a range up.
+    ///
+    /// QEMU: `blk_co_pdiscard` (block/block-backend.c).
+    pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            let root = blk.check(offset, bytes)?;
+            root.discard(offset, bytes).await
+        })
+        .await
+    }
+
+    /// Returns when what was written before is safe from a crash.
+    ///
+    /// QEMU: `blk_co_flush` (block/block-backend.c).
+    pub async fn flush(&self) -> BlockResult<()> {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            blk.medium()?.node().flush().await
+        })
+        .await
+    }
+
+    /// Changes the length of the medium.
+    ///
+    /// QEMU: `blk_co_truncate` (block/block-backend.c).
+    pub async fn truncate(&self, len: u64) -> BlockResult<()> {
+        self.request(move |blk| async move {
+            let _in_flight = blk.begin().await;
+            blk.medium()?.truncate(len).await
+        })
+        .await
+    }
+}
+
+const ENOMEDIUM: i32 = 123;
+
+/// One request in flight.
+struct InFlight(Rc<BlockBackend>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.end_one();
+    }
+}
+
+impl BlockBackend {
+    fn end_one(&self) {
+        self.in_flight.set(self.in_flight.get() - 1);
+        if self.in_flight.get() == 0
+            && let Some(node) = self.node()
+        {
+            node.drain_kick();
+        }
+    }
+}
+
+impl ChildParent for BlockBackend {
+    fn describe(&self) -> String {
+        if self.name.is_empty() {
+            "an unnamed block device".to_owned()
+        } else {
+            format!("block device '{}'", self.name)
+        }
+    }
+
+    /// QEMU: `blk_root_drained_begin` (block/block-backend.c).
+    fn drained_begin(&self, _child: &Child) {
+        let before = self.quiesce_counter.get();
+        self.quiesce_counter.set(before + 1);
+        let device = self.device.borrow().clone();
+        if let (0, Some(device)) = (before, device) {
+            device.drained_begin();
+        }
+    }
+
+    /// QEMU: `blk_root_drained_poll` (block/block-backend.c).
+    fn drained_poll(&self, _child: &Child) -> bool {
+        let device = self.device.borrow().clone();
+        self.in_flight.get() > 0 || device.is_some_and(|device| device.drained_poll())
+    }
+
+    /// QEMU: `blk_root_drained_end` (block/block-backend.c).
+    fn drained_end(&self, _child: &Child) {
+        let before = self.quiesce_counter.get();
+        assert!(before > 0, "'{}' is not drained", self.name);
+        self.quiesce_counter.set(before - 1);
+        if before > 1 {
+            return;
+        }
+        let device = self.device.borrow().clone();
+        if let Some(device) = device {
+            device.drained_end();
+        }
+        let queued = std::mem::take(&mut *self.queued.borrow_mut());
+        for request in queued {
+            // From here on it is in flight, although it has not run yet.
+            self.in_flight.set(self.in_flight.get() + 1);
+            if !request.released.send(()) {
+                self.end_one();
+            }
+        }
+    }
+
+    fn resized(&self, _child: &Child) {
+        let device = self.device.borrow().clone();
+        if let Some(device) = device {
+            device.resized();
+        }
+    }
+}
+
+impl Drop for BlockBackend {
+    fn drop(&mut self) {
+        if let Some(root) = self.root.take() {
+            detach_root(root);
+        }
+    }
+}
+
+impl fmt::Debug for BlockBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlockBackend({}, on {:?})", self.name, self.node())
+    }
+}

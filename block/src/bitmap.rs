@@ -1,0 +1,113 @@
+//! Dirty bitmaps of a node: which granules have been written since somebody began to ask.
+//!
+//! QEMU: `BdrvDirtyBitmap` (block/dirty-bitmap.c).
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::rc::Rc;
+
+use crate::dirty_bitmap::DirtyBitmap;
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+
+/// A dirty bitmap that a node keeps up to date for its owner, until it is released.
+#[derive(Debug)]
+pub struct NodeBitmap {
+    name: Option<String>,
+    enabled: Cell<bool>,
+    bits: RefCell<DirtyBitmap>,
+}
+
+impl NodeBitmap {
+    /// Its name; those that jobs use have none.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The bits. Must not be held over an await.
+    pub fn bits(&self) -> Ref<'_, DirtyBitmap> {
+        self.bits.borrow()
+    }
+
+    /// The bits, to change them. Must not be held over an await.
+    pub fn bits_mut(&self) -> RefMut<'_, DirtyBitmap> {
+        self.bits.borrow_mut()
+    }
+
+    /// Takes note of writes from now on, or no more.
+    ///
+    /// QEMU: `bdrv_enable_dirty_bitmap`, `bdrv_disable_dirty_bitmap` (block/dirty-bitmap.c).
+    pub fn set_enabled(&self, enabled: bool) {
+        self.enabled.set(enabled);
+    }
+}
+
+impl Node {
+    /// Makes a bitmap of the node's present length, clean and enabled. `granularity` is a power of
+    /// two, in bytes.
+    ///
+    /// QEMU: `bdrv_create_dirty_bitmap` (block/dirty-bitmap.c).
+    pub fn create_dirty_bitmap(
+        &self,
+        name: Option<&str>,
+        granularity: u64,
+    ) -> BlockResult<Rc<NodeBitmap>> {
+        if let Some(name) = name
+            && self.find_dirty_bitmap(name).is_some()
+        {
+            return Err(BlockError::new(
+                ErrorKind::AlreadyExists,
+                format!("Bitmap already exists: {name}"),
+            ));
+        }
+        let bits = DirtyBitmap::new(self.len()?, granularity)
+            .map_err(|error| BlockError::new(ErrorKind::Invalid, error.to_string()))?;
+        let bitmap = Rc::new(NodeBitmap {
+            name: name.map(str::to_owned),
+            enabled: Cell::new(true),
+            bits: RefCell::new(bits),
+        });
+        self.io.bitmaps.borrow_mut().push(bitmap.clone());
+        Ok(bitmap)
+    }
+
+    /// The bitmap of that name.
+    ///
+    /// QEMU: `bdrv_find_dirty_bitmap` (block/dirty-bitmap.c).
+    pub fn find_dirty_bitmap(&self, name: &str) -> Option<Rc<NodeBitmap>> {
+        let bitmaps = self.io.bitmaps.borrow();
+        let found = bitmaps.iter().find(|bitmap| bitmap.name() == Some(name));
+        found.cloned()
+    }
+
+    /// The node does not keep `bitmap` up to date any more.
+    ///
+    /// QEMU: `bdrv_release_dirty_bitmap` (block/dirty-bitmap.c).
+    pub fn release_dirty_bitmap(&self, bitmap: &Rc<NodeBitmap>) {
+        self.io
+            .bitmaps
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, bitmap));
+    }
+
+    /// QEMU: `bdrv_set_dirty` (block/dirty-bitmap.c).
+    pub(crate) fn set_dirty(&self, offset: u64, bytes: u64) {
+        for bitmap in self.io.bitmaps.borrow().iter() {
+            if bitmap.enabled.get() {
+                let mut bits = bitmap.bits.borrow_mut();
+                let end = (offset + bytes).min(bits.len());
+                if offset < end {
+                    bits.set(offset, end - offset);
+                }
+            }
+        }
+    }
+
+    /// QEMU: `bdrv_dirty_bitmap_truncate` (block/dirty-bitmap.c).
+    pub(crate) fn truncate_bitmaps(&self, len: u64) {
+        for bitmap in self.io.bitmaps.borrow().iter() {
+            if let Err(error) = bitmap.bits.borrow_mut().truncate(len) {
+                unreachable!("a node is never as long as that: {error}");
+            }
+        }
+    }
+}

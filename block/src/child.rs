@@ -1,0 +1,279 @@
+//! An edge of the graph: a parent's use of a node.
+//!
+//! QEMU: `BdrvChild`, `BdrvChildClass` (include/block/block_int-common.h).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::driver::{ReadResult, ZeroFlags};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::perm::{Perm, PermPair};
+
+/// What the child is to a parent that is a node.
+///
+/// QEMU: `BdrvChildRole` (include/block/block-common.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildRole {
+    /// It holds the parent's data, in a format that the parent knows.
+    Data,
+    /// The parent is a filter and shows what the child shows.
+    Filtered,
+    /// The parent is an overlay and reads there what it does not hold itself.
+    Cow,
+}
+
+/// Who has a child: a node, a backend, or a job.
+///
+/// The three drain callbacks are the two phases of a drained section as a parent sees them:
+/// `drained_begin` only takes note, `drained_poll` is asked until it answers false.
+///
+/// QEMU: `BdrvChildClass` (include/block/block_int-common.h).
+pub trait ChildParent {
+    /// Who it is, for messages: "node 'top'", "block device 'drive0'".
+    fn describe(&self) -> String;
+
+    /// The node that the parent is, if it is one.
+    fn as_node(&self) -> Option<Rc<Node>> {
+        None
+    }
+
+    /// True if the edge stays where it is when its node is replaced by another: jobs mean the node
+    /// that they were started on (`stay_at_node`).
+    fn stay_at_node(&self) -> bool {
+        false
+    }
+
+    /// Start no new requests at the child. Must not poll or wait.
+    fn drained_begin(&self, child: &Child);
+
+    /// True while the parent still has requests under way, or may yet start one.
+    fn drained_poll(&self, child: &Child) -> bool;
+
+    /// Requests may be started again. Must not poll or wait.
+    fn drained_end(&self, child: &Child);
+
+    /// The child was attached to a node. Called also when it moves to another.
+    fn attached(&self, child: &Child) {
+        let _ = child;
+    }
+
+    /// The child is about to leave its node.
+    fn detached(&self, child: &Child) {
+        let _ = child;
+    }
+
+    /// The length of the node has changed.
+    fn resized(&self, child: &Child) {
+        let _ = child;
+    }
+}
+
+/// One edge. It is made by [`Node::attach_child`] and its relatives and owned by the parent, while
+/// the node below knows it weakly.
+pub struct Child {
+    name: &'static str,
+    role: ChildRole,
+    node: RefCell<Rc<Node>>,
+    parent: Weak<dyn ChildParent>,
+    perms: Cell<PermPair>,
+    /// What the permissions are to be, while a change of the graph is being checked.
+    tentative: Cell<Option<PermPair>>,
+    /// The parent was told to stop through this edge, and not yet to go on.
+    quiesced_parent: Cell<bool>,
+    frozen: Cell<bool>,
+}
+
+impl Child {
+    pub(crate) fn new(
+        name: &'static str,
+        role: ChildRole,
+        node: Rc<Node>,
+        parent: Weak<dyn ChildParent>,
+        perms: PermPair,
+    ) -> Rc<Child> {
+        Rc::new(Child {
+            name,
+            role,
+            node: RefCell::new(node),
+            parent,
+            perms: Cell::new(perms),
+            tentative: Cell::new(None),
+            quiesced_parent: Cell::new(false),
+            frozen: Cell::new(false),
+        })
+    }
+
+    /// What the parent calls it: `file`, `backing`, `root`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is to its parent.
+    pub fn role(&self) -> ChildRole {
+        self.role
+    }
+
+    /// The node below.
+    pub fn node(&self) -> Rc<Node> {
+        self.node.borrow().clone()
+    }
+
+    pub(crate) fn set_node(&self, node: Rc<Node>) -> Rc<Node> {
+        self.node.replace(node)
+    }
+
+    /// The parent, unless it is going away.
+    pub fn parent(&self) -> Option<Rc<dyn ChildParent>> {
+        self.parent.upgrade()
+    }
+
+    /// The permissions that hold.
+    pub fn perms(&self) -> PermPair {
+        self.perms.get()
+    }
+
+    pub(crate) fn set_perms(&self, perms: PermPair) {
+        self.perms.set(perms);
+    }
+
+    /// The permissions that a change under way would give it, or else those that hold.
+    pub(crate) fn tentative_perms(&self) -> PermPair {
+        self.tentative.get().unwrap_or(self.perms.get())
+    }
+
+    pub(crate) fn set_tentative(&self, perms: Option<PermPair>) {
+        self.tentative.set(perms);
+    }
+
+    pub(crate) fn take_tentative(&self) -> Option<PermPair> {
+        self.tentative.take()
+    }
+
+    /// True while the parent is stopped through this edge.
+    pub fn quiesced_parent(&self) -> bool {
+        self.quiesced_parent.get()
+    }
+
+    /// Stops the parent: the first phase of a drained section.
+    ///
+    /// QEMU: `bdrv_parent_drained_begin_single` (block/io.c).
+    pub(crate) fn parent_drained_begin(&self) {
+        assert!(!self.quiesced_parent.replace(true), "told once an edge");
+        if let Some(parent) = self.parent() {
+            parent.drained_begin(self);
+        }
+    }
+
+    /// QEMU: `bdrv_parent_drained_poll_single` (block/io.c).
+    pub(crate) fn parent_drained_poll(&self) -> bool {
+        self.parent()
+            .is_some_and(|parent| parent.drained_poll(self))
+    }
+
+    /// QEMU: `bdrv_parent_drained_end_single` (block/io.c).
+    pub(crate) fn parent_drained_end(&self) {
+        assert!(self.quiesced_parent.replace(false), "stopped before");
+        if let Some(parent) = self.parent() {
+            parent.drained_end(self);
+        }
+    }
+
+    /// A frozen edge can not be moved or detached: a job relies on it.
+    ///
+    /// QEMU: `bdrv_freeze_backing_chain` (block.c).
+    pub fn set_frozen(&self, frozen: bool) {
+        self.frozen.set(frozen);
+    }
+
+    /// True while the edge is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.get()
+    }
+
+    fn need(&self, perm: Perm) {
+        let used = self.perms.get().used;
+        assert!(
+            used.contains(perm),
+            "{self:?} uses ({used}) and now asks for ({perm})"
+        );
+    }
+
+    /// Reads. See [`Node`]'s requests.
+    ///
+    /// QEMU: `bdrv_co_preadv` (block/io.c).
+    pub async fn read(&self, offset: u64, buf: BytesMut) -> ReadResult {
+        self.node().co_read(offset, buf).await
+    }
+
+    /// Writes.
+    ///
+    /// QEMU: `bdrv_co_pwritev` (block/io.c).
+    ///
+    /// # Panics
+    ///
+    /// If the edge does not use [`Perm::WRITE`] or [`Perm::WRITE_UNCHANGED`].
+    pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
+        self.need_any_write();
+        self.node().co_write(offset, data).await
+    }
+
+    /// Makes a range read as zeroes.
+    ///
+    /// QEMU: `bdrv_co_pwrite_zeroes` (block/io.c).
+    pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
+        self.need_any_write();
+        self.node().co_write_zeroes(offset, bytes, flags).await
+    }
+
+    /// Gives a range up.
+    ///
+    /// QEMU: `bdrv_co_pdiscard` (block/io.c).
+    pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        self.need_any_write();
+        self.node().co_discard(offset, bytes).await
+    }
+
+    /// Changes the length.
+    ///
+    /// QEMU: `bdrv_co_truncate` (block/io.c).
+    pub async fn truncate(&self, len: u64) -> BlockResult<()> {
+        self.need(Perm::RESIZE);
+        self.node().co_truncate(len).await
+    }
+
+    fn need_any_write(&self) {
+        let used = self.perms.get().used;
+        assert!(
+            used.intersects(Perm::WRITE | Perm::WRITE_UNCHANGED),
+            "{self:?} uses ({used}) and now writes"
+        );
+    }
+
+    /// The error for an edge that may not be moved now.
+    pub(crate) fn check_not_frozen(&self) -> BlockResult<()> {
+        if !self.frozen.get() {
+            return Ok(());
+        }
+        let parent = self.parent().map_or_else(String::new, |p| p.describe());
+        Err(BlockError::new(
+            ErrorKind::InUse,
+            format!(
+                "Cannot change '{}' link of {parent} to '{}': it is frozen",
+                self.name,
+                self.node().name()
+            ),
+        ))
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parent = self.parent();
+        let parent = parent.map_or_else(|| "(gone)".to_owned(), |p| p.describe());
+        write!(f, "'{}' of {parent}", self.name)
+    }
+}

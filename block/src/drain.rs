@@ -1,0 +1,282 @@
+//! Drained sections: moments in which nothing is in flight at a node.
+//!
+//! A section begins in two phases. First everybody who sends requests to the node is told to stop:
+//! its parents, theirs, up to the backends and jobs. This only counts and takes notes. Then the
+//! caller polls (in the main loop) or waits (in a coroutine) until the node and all of those have
+//! nothing in flight. Sections nest, and nodes may be attached and detached while they last: an
+//! edge to a drained node stops its parent, an edge that leaves one lets it go on.
+//!
+//! A request that was queued because of a section counts as in flight from the moment in which it
+//! is let go, not from when it runs: else a second section could begin in between.
+//!
+//! QEMU: `bdrv_drained_begin` (block/io.c). The section of a whole subtree is that of QEMU before
+//! 8.0, `bdrv_subtree_drained_begin`.
+
+use std::rc::Rc;
+
+use crate::graph::Graph;
+use crate::node::Node;
+use crate::request::BlockTrace;
+
+/// What a section covers.
+enum Extent {
+    Node(Rc<Node>),
+    Subtree(Rc<Node>),
+    All(Rc<Graph>),
+}
+
+/// A drained section; dropping it ends it. It can be kept, and moved into whatever is done last.
+#[must_use = "the section ends when this is dropped"]
+pub struct Drained {
+    extent: Extent,
+    owner: &'static str,
+}
+
+impl Drained {
+    fn begin(extent: Extent, owner: &'static str) -> Self {
+        match &extent {
+            Extent::Node(node) => {
+                node.trace_drain(|node| BlockTrace::DrainBegin { node, owner });
+                node.quiesce_begin();
+            }
+            Extent::Subtree(node) => {
+                node.trace_drain(|node| BlockTrace::DrainBegin { node, owner });
+                node.subtree_quiesce_begin();
+            }
+            Extent::All(graph) => graph.drain_all_quiesce_begin(),
+        }
+        Drained { extent, owner }
+    }
+
+    /// True while something that the section covers is still in flight.
+    fn busy(&self) -> bool {
+        match &self.extent {
+            Extent::Node(node) => node.drain_poll(),
+            Extent::Subtree(node) => node.subtree_drain_poll(),
+            Extent::All(graph) => graph.nodes().iter().any(|node| node.drain_poll()),
+        }
+    }
+
+    /// Who asked for the section.
+    pub fn owner(&self) -> &'static str {
+        self.owner
+    }
+
+    fn established(self) -> Self {
+        let owner = self.owner;
+        if let Extent::Node(node) | Extent::Subtree(node) = &self.extent {
+            node.trace_drain(|node| BlockTrace::Drained { node, owner });
+        }
+        self
+    }
+
+    /// Polls until the section is established. Nobody else is let go on meanwhile.
+    fn poll(self) -> Self {
+        let context = match &self.extent {
+            Extent::Node(node) | Extent::Subtree(node) => node.context().clone(),
+            Extent::All(graph) => graph.context().clone(),
+        };
+        // One loop at the end, and no poll before it: what runs in it may change the graph.
+        context.poll_while(|| self.busy());
+        self.established()
+    }
+
+    /// Waits, as a coroutine, until the section is established.
+    async fn wait(self) -> Self {
+        if let Extent::Node(node) | Extent::Subtree(node) = &self.extent {
+            let graph = node.graph();
+            let waiting = graph.as_ref().map(|graph| graph.count_drain_waiter());
+            while self.busy() {
+                node.io.drain_waiters.wait().await;
+            }
+            drop(waiting);
+        }
+        self.established()
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        let owner = self.owner;
+        match &self.extent {
+            Extent::Node(node) => {
+                node.trace_drain(|node| BlockTrace::DrainEnd { node, owner });
+                node.quiesce_end();
+            }
+            Extent::Subtree(node) => {
+                node.trace_drain(|node| BlockTrace::DrainEnd { node, owner });
+                node.subtree_quiesce_end();
+            }
+            Extent::All(graph) => graph.drain_all_quiesce_end(),
+        }
+    }
+}
+
+impl Node {
+    /// Begins a drained section, polling the main loop until it is established. `owner` says who
+    /// asks, for traces and explanations.
+    ///
+    /// QEMU: `bdrv_drained_begin` (block/io.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: see [`co_drained_begin`](Self::co_drained_begin).
+    pub fn drained_begin(&self, owner: &'static str) -> Drained {
+        Drained::begin(Extent::Node(self.rc()), owner).poll()
+    }
+
+    /// Begins a drained section from a coroutine. The coroutine must not itself be counted in what
+    /// it waits for, or it waits for ever.
+    ///
+    /// QEMU: `bdrv_co_yield_to_drain` (block/io.c).
+    pub async fn co_drained_begin(&self, owner: &'static str) -> Drained {
+        Drained::begin(Extent::Node(self.rc()), owner).wait().await
+    }
+
+    /// Begins a section without waiting for it: from now on nobody starts anything, but requests
+    /// may be in flight.
+    ///
+    /// QEMU: `bdrv_do_drained_begin_quiesce` (block/io.c).
+    pub fn drained_begin_no_poll(&self, owner: &'static str) -> Drained {
+        Drained::begin(Extent::Node(self.rc()), owner)
+    }
+
+    /// Begins a drained section of the node and of all that is below it.
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn subtree_drained_begin(&self, owner: &'static str) -> Drained {
+        Drained::begin(Extent::Subtree(self.rc()), owner).poll()
+    }
+
+    /// Waits, polling, until nothing is in flight at the node.
+    ///
+    /// QEMU: `bdrv_drain` (block/io.c).
+    pub fn drain(&self, owner: &'static str) {
+        drop(self.drained_begin(owner));
+    }
+
+    /// Waits, as a coroutine, until nothing is in flight at the node.
+    ///
+    /// QEMU: `bdrv_co_drain` (block/io.c, up to 7.2).
+    pub async fn co_drain(&self, owner: &'static str) {
+        drop(self.co_drained_begin(owner).await);
+    }
+
+    /// How many drained sections the node is in.
+    pub fn quiesce_counter(&self) -> u32 {
+        self.io.quiesce_counter.get()
+    }
+
+    /// QEMU: `bdrv_do_drained_begin_quiesce` (block/io.c).
+    pub(crate) fn quiesce_begin(&self) {
+        let counter = &self.io.quiesce_counter;
+        counter.set(counter.get() + 1);
+        if counter.get() > 1 {
+            return;
+        }
+        for edge in self.parents() {
+            if !edge.quiesced_parent() {
+                edge.parent_drained_begin();
+            }
+        }
+        self.driver().drained_begin(self);
+    }
+
+    /// QEMU: `bdrv_drain_poll` (block/io.c).
+    pub(crate) fn drain_poll(&self) -> bool {
+        self.io.in_flight.get() > 0 || self.parents().iter().any(|edge| edge.parent_drained_poll())
+    }
+
+    /// QEMU: `bdrv_do_drained_end` (block/io.c).
+    pub(crate) fn quiesce_end(&self) {
+        let counter = &self.io.quiesce_counter;
+        assert!(counter.get() > 0, "'{}' is not drained", self.name());
+        counter.set(counter.get() - 1);
+        if counter.get() > 0 {
+            return;
+        }
+        self.driver().drained_end(self);
+        for edge in self.parents() {
+            if edge.quiesced_parent() {
+                edge.parent_drained_end();
+            }
+        }
+    }
+
+    pub(crate) fn subtree_quiesce_begin(&self) {
+        let counter = &self.io.subtree_quiesce_counter;
+        counter.set(counter.get() + 1);
+        self.quiesce_begin();
+        for child in self.children() {
+            child.node().subtree_quiesce_begin();
+        }
+    }
+
+    fn subtree_drain_poll(&self) -> bool {
+        self.drain_poll()
+            || self
+                .children()
+                .iter()
+                .any(|child| child.node().subtree_drain_poll())
+    }
+
+    pub(crate) fn subtree_quiesce_end(&self) {
+        let counter = &self.io.subtree_quiesce_counter;
+        counter.set(counter.get() - 1);
+        for child in self.children() {
+            child.node().subtree_quiesce_end();
+        }
+        self.quiesce_end();
+    }
+
+    /// Has those look again who wait for a section of this node, or of one below it. Called when
+    /// something that they wait for may have ended.
+    ///
+    /// QEMU: `bdrv_wakeup` (block/io.c).
+    pub fn drain_kick(&self) {
+        if self.graph().is_some_and(|graph| graph.has_drain_waiters()) {
+            self.drain_kick_down();
+        }
+    }
+
+    fn drain_kick_down(&self) {
+        self.io.drain_waiters.wake_all();
+        for child in self.children() {
+            child.node().drain_kick_down();
+        }
+    }
+
+    fn trace_drain(&self, event: impl FnOnce(String) -> BlockTrace) {
+        self.context().trace_layer(|| event(self.name().to_owned()));
+    }
+}
+
+impl Graph {
+    /// Begins a drained section of every node there is, and of every node that is made while it
+    /// lasts.
+    ///
+    /// QEMU: `bdrv_drain_all_begin` (block/io.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn drain_all_begin(self: &Rc<Self>, owner: &'static str) -> Drained {
+        Drained::begin(Extent::All(self.clone()), owner).poll()
+    }
+
+    fn drain_all_quiesce_begin(&self) {
+        self.drain_all_count.set(self.drain_all_count.get() + 1);
+        for node in self.nodes() {
+            node.quiesce_begin();
+        }
+    }
+
+    fn drain_all_quiesce_end(&self) {
+        for node in self.nodes() {
+            node.quiesce_end();
+        }
+        self.drain_all_count.set(self.drain_all_count.get() - 1);
+    }
+}

@@ -1,0 +1,317 @@
+//! The graph: which nodes there are, how they are called, and who uses whom.
+//!
+//! It lives in the main context. It changes only there, outside of coroutines, and only around
+//! nodes that are drained.
+//!
+//! QEMU: `GLOBAL_STATE_CODE` parts of block.c, `bdrv_graph_*` (block/graph-lock.c), which is a lock
+//! because there other threads walk the graph; here nobody does.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use blockjob_runtime::AioContext;
+
+use crate::backend::BlockBackend;
+use crate::child::{Child, ChildParent, ChildRole};
+use crate::driver::Driver;
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::perm::PermPair;
+use crate::perm_update::refresh_perms;
+
+/// All nodes and backends of a program.
+pub struct Graph {
+    context: AioContext,
+    nodes: RefCell<BTreeMap<String, Weak<Node>>>,
+    backends: RefCell<BTreeMap<String, Weak<BlockBackend>>>,
+    next_number: Cell<u64>,
+    drain_waiters: Cell<u32>,
+    pub(crate) drain_all_count: Cell<u32>,
+}
+
+/// A coroutine that waits for a drained section; see [`Node::drain_kick`].
+pub(crate) struct DrainWaiter<'a>(&'a Graph);
+
+impl Drop for DrainWaiter<'_> {
+    fn drop(&mut self) {
+        self.0.drain_waiters.set(self.0.drain_waiters.get() - 1);
+    }
+}
+
+/// True if `name` is made as names of nodes must be: a letter, then letters, digits, `-`, `.`, `_`.
+///
+/// QEMU: `id_wellformed` (util/id.c).
+pub fn name_wellformed(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+impl Graph {
+    /// An empty graph whose main context is `context`.
+    pub fn new(context: &AioContext) -> Rc<Graph> {
+        Rc::new(Graph {
+            context: context.clone(),
+            nodes: RefCell::default(),
+            backends: RefCell::default(),
+            next_number: Cell::new(0),
+            drain_waiters: Cell::new(0),
+            drain_all_count: Cell::new(0),
+        })
+    }
+
+    /// The main context.
+    pub fn context(&self) -> &AioContext {
+        &self.context
+    }
+
+    /// Every node, in order of names.
+    pub fn nodes(&self) -> Vec<Rc<Node>> {
+        self.nodes
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// The node of that name.
+    ///
+    /// QEMU: `bdrv_find_node` (block.c).
+    pub fn find_node(&self, name: &str) -> Option<Rc<Node>> {
+        self.nodes.borrow().get(name)?.upgrade()
+    }
+
+    /// The backend of that name.
+    ///
+    /// QEMU: `blk_by_name` (block/block-backend.c).
+    pub fn find_backend(&self, name: &str) -> Option<Rc<BlockBackend>> {
+        self.backends.borrow().get(name)?.upgrade()
+    }
+
+    /// The node that a reference names: that of a backend, or a node itself.
+    ///
+    /// QEMU: `bdrv_lookup_bs` (block.c).
+    pub fn lookup(&self, reference: &str) -> BlockResult<Rc<Node>> {
+        if let Some(backend) = self.find_backend(reference) {
+            return backend.node().ok_or_else(|| {
+                BlockError::new(
+                    ErrorKind::NotFound,
+                    format!("Device '{reference}' has no medium"),
+                )
+            });
+        }
+        self.find_node(reference).ok_or_else(|| {
+            BlockError::new(
+                ErrorKind::NotFound,
+                format!("Cannot find device='{reference}' nor node-name='{reference}'"),
+            )
+        })
+    }
+
+    /// Makes a node with the children given, as `(name, role, node)`, or nothing if a user of them
+    /// does not get on with it. Without a name it gets one that no user could give.
+    ///
+    /// QEMU: `bdrv_open_driver` (block.c).
+    pub fn add_node(
+        self: &Rc<Self>,
+        name: Option<&str>,
+        driver: Box<dyn Driver>,
+        read_only: bool,
+        children: &[(&'static str, ChildRole, Rc<Node>)],
+    ) -> BlockResult<Rc<Node>> {
+        let name = self.new_name(name)?;
+        let node = Node::new(self, name.clone(), driver, read_only);
+        for _ in 0..self.drain_all_count.get() {
+            node.quiesce_begin();
+        }
+        for (child_name, role, child) in children {
+            self.attach_noperm(&node, child_name, *role, child);
+        }
+        if let Err(error) = refresh_perms(std::slice::from_ref(&node)) {
+            for child in node.children() {
+                self.detach_noperm(&node, &child);
+            }
+            return Err(error);
+        }
+        self.nodes
+            .borrow_mut()
+            .retain(|_, node| node.strong_count() > 0);
+        self.nodes.borrow_mut().insert(name, Rc::downgrade(&node));
+        Ok(node)
+    }
+
+    /// QEMU: `bdrv_assign_node_name` (block.c).
+    fn new_name(&self, name: Option<&str>) -> BlockResult<String> {
+        let Some(name) = name else {
+            let number = self.next_number.get();
+            self.next_number.set(number + 1);
+            return Ok(format!("#block{number:03}"));
+        };
+        let refuse = |kind, text: String| Err(BlockError::new(kind, text));
+        if !name_wellformed(name) {
+            return refuse(ErrorKind::Invalid, format!("Invalid node-name: '{name}'"));
+        }
+        if self.find_backend(name).is_some() {
+            return refuse(
+                ErrorKind::AlreadyExists,
+                format!("node-name={name} is conflicting with a device id"),
+            );
+        }
+        if self.find_node(name).is_some() {
+            return refuse(
+                ErrorKind::AlreadyExists,
+                format!("Duplicate nodes with node-name='{name}'"),
+            );
+        }
+        Ok(name.to_owned())
+    }
+
+    pub(crate) fn register_backend(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {
+        let name = backend.name();
+        if name.is_empty() {
+            return Ok(());
+        }
+        let refuse = |text: String| Err(BlockError::new(ErrorKind::AlreadyExists, text));
+        if !name_wellformed(name) {
+            return Err(BlockError::new(
+                ErrorKind::Invalid,
+                format!("Invalid device name '{name}'"),
+            ));
+        }
+        if self.find_backend(name).is_some() {
+            return refuse(format!("Device with id '{name}' already exists"));
+        }
+        if self.find_node(name).is_some() {
+            return refuse(format!(
+                "Device name '{name}' conflicts with an existing node name"
+            ));
+        }
+        let mut backends = self.backends.borrow_mut();
+        backends.retain(|_, backend| backend.strong_count() > 0);
+        backends.insert(name.to_owned(), Rc::downgrade(backend));
+        Ok(())
+    }
+
+    /// Adds an edge from a node, without looking at permissions.
+    pub(crate) fn attach_noperm(
+        &self,
+        parent: &Rc<Node>,
+        name: &'static str,
+        role: ChildRole,
+        node: &Rc<Node>,
+    ) -> Rc<Child> {
+        let as_parent: Rc<dyn ChildParent> = parent.clone();
+        let edge = Child::new(
+            name,
+            role,
+            node.clone(),
+            Rc::downgrade(&as_parent),
+            PermPair::HARMLESS,
+        );
+        parent.add_child(edge.clone());
+        link(&edge);
+        edge
+    }
+
+    /// Removes an edge of a node, without looking at permissions.
+    pub(crate) fn detach_noperm(&self, parent: &Rc<Node>, edge: &Child) -> Option<Rc<Child>> {
+        unlink(edge);
+        parent.remove_child(edge)
+    }
+
+    pub(crate) fn count_drain_waiter(&self) -> DrainWaiter<'_> {
+        self.drain_waiters.set(self.drain_waiters.get() + 1);
+        DrainWaiter(self)
+    }
+
+    pub(crate) fn has_drain_waiters(&self) -> bool {
+        self.drain_waiters.get() > 0
+    }
+}
+
+/// Makes an edge known to the node below it. If that is drained, the parent stops.
+fn link(edge: &Rc<Child>) {
+    let node = edge.node();
+    node.add_parent(edge);
+    if node.quiesce_counter() > 0 && !edge.quiesced_parent() {
+        edge.parent_drained_begin();
+    }
+    if let Some(parent) = edge.parent() {
+        parent.attached(edge);
+    }
+}
+
+/// Takes an edge from the node below it. If it had stopped the parent, the parent goes on.
+fn unlink(edge: &Child) {
+    if let Some(parent) = edge.parent() {
+        parent.detached(edge);
+    }
+    edge.node().remove_parent(edge);
+    if edge.quiesced_parent() {
+        edge.parent_drained_end();
+    }
+    // Whoever waits for the node to be drained need not wait for this parent any more.
+    edge.node().drain_kick();
+}
+
+/// Moves an edge to another node. The parent, if it is stopped on one side only, does not get an
+/// unwanted moment of freedom in between: it is stopped before it moves and let go after.
+///
+/// QEMU: `bdrv_replace_child_noperm` (block.c).
+pub(crate) fn move_edge(edge: &Rc<Child>, to: &Rc<Node>) {
+    let parent = edge.parent();
+    if to.quiesce_counter() > 0 && !edge.quiesced_parent() {
+        edge.parent_drained_begin();
+    }
+    if let Some(parent) = &parent {
+        parent.detached(edge);
+    }
+    edge.node().remove_parent(edge);
+    edge.set_node(to.clone());
+    to.add_parent(edge);
+    if let Some(parent) = &parent {
+        parent.attached(edge);
+    }
+    if to.quiesce_counter() == 0 && edge.quiesced_parent() {
+        edge.parent_drained_end();
+    }
+}
+
+/// Adds an edge from something that is not a node, if all users get on with it.
+///
+/// QEMU: `bdrv_root_attach_child` (block.c).
+pub fn attach_root(
+    name: &'static str,
+    parent: Weak<dyn ChildParent>,
+    node: &Rc<Node>,
+    perms: PermPair,
+) -> BlockResult<Rc<Child>> {
+    let edge = Child::new(name, ChildRole::Filtered, node.clone(), parent, perms);
+    node.add_parent(&edge);
+    if let Err(error) = refresh_perms(std::slice::from_ref(node)) {
+        node.remove_parent(&edge);
+        return Err(error);
+    }
+    node.remove_parent(&edge);
+    link(&edge);
+    Ok(edge)
+}
+
+/// Removes an edge that [`attach_root`] made.
+///
+/// QEMU: `bdrv_root_unref_child` (block.c).
+pub fn detach_root(edge: Rc<Child>) {
+    unlink(&edge);
+    // With a user less there can be no new conflict.
+    let _ = refresh_perms(&[edge.node()]);
+}
+
+/// Gives an edge other permissions, if all users get on with them.
+///
+/// QEMU: `bdrv_child_try_set_perm` (block.c).
+pub fn set_edge_perms(edge: &Rc<Child>, perms: PermPair) -> BlockResult<()> {
+    crate::perm_update::try_set_perms(edge, perms)
+}

@@ -1,0 +1,151 @@
+//! Changes of the graph: put a node on top, replace one by another, take a filter out.
+//!
+//! Each is done as a whole or not at all: all edges are moved first, then the permissions of
+//! everything concerned are checked once, and if they do not fit the edges are moved back.
+//!
+//! QEMU: `bdrv_append`, `bdrv_replace_node`, `bdrv_drop_filter` (block.c).
+
+use std::rc::Rc;
+
+use crate::child::{Child, ChildRole};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::{Graph, move_edge};
+use crate::node::Node;
+use crate::perm_update::refresh_perms;
+use crate::request::BlockTrace;
+
+/// Edges that were moved, with where they came from.
+struct Moved {
+    edges: Vec<(Rc<Child>, Rc<Node>)>,
+}
+
+impl Moved {
+    fn undo(self) {
+        for (edge, from) in self.edges.into_iter().rev() {
+            move_edge(&edge, &from);
+        }
+    }
+}
+
+impl Graph {
+    /// Makes `new_top`, which has no child of that name yet, the parent of `node` and gives it all
+    /// the users that `node` had.
+    ///
+    /// QEMU: `bdrv_append` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the nodes are drained by polling.
+    pub fn append(
+        self: &Rc<Self>,
+        new_top: &Rc<Node>,
+        child_name: &'static str,
+        role: ChildRole,
+        node: &Rc<Node>,
+    ) -> BlockResult<()> {
+        assert!(new_top.child(child_name).is_none(), "{new_top:?} has one");
+        let _top = new_top.drained_begin("append");
+        let _node = node.drained_begin("append");
+        let edge = self.attach_noperm(new_top, child_name, role, node);
+        let result = self.replace_noperm(node, new_top).and_then(|moved| {
+            refresh_perms(&[new_top.clone(), node.clone()]).inspect_err(|_| moved.undo())
+        });
+        if let Err(error) = result {
+            self.detach_noperm(new_top, &edge);
+            restore_perms(&[new_top, node]);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Gives all users of `from` to `to`. Users of whom `to` itself is made stay: else there would
+    /// be a ring.
+    ///
+    /// QEMU: `bdrv_replace_node` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the nodes are drained by polling.
+    pub fn replace_node(self: &Rc<Self>, from: &Rc<Node>, to: &Rc<Node>) -> BlockResult<()> {
+        let _from = from.drained_begin("replace-node");
+        let _to = to.drained_begin("replace-node");
+        let moved = self.replace_noperm(from, to)?;
+        if let Err(error) = refresh_perms(&[to.clone(), from.clone()]) {
+            moved.undo();
+            restore_perms(&[from, to]);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Gives all users of a filter to the node that it filters, and lets that go.
+    ///
+    /// QEMU: `bdrv_drop_filter` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the nodes are drained by polling.
+    pub fn drop_filter(self: &Rc<Self>, filter: &Rc<Node>) -> BlockResult<()> {
+        let edge = filter.filtered().ok_or_else(|| {
+            BlockError::new(
+                ErrorKind::Invalid,
+                format!("Node '{}' is no filter", filter.name()),
+            )
+        })?;
+        edge.check_not_frozen()?;
+        let node = edge.node();
+        let (role, name) = (edge.role(), edge.name());
+        let _filter = filter.drained_begin("drop-filter");
+        let _node = node.drained_begin("drop-filter");
+        self.detach_noperm(filter, &edge);
+        let result = self.replace_noperm(filter, &node).and_then(|moved| {
+            refresh_perms(&[filter.clone(), node.clone()]).inspect_err(|_| moved.undo())
+        });
+        if let Err(error) = result {
+            self.attach_noperm(filter, name, role, &node);
+            restore_perms(&[filter, &node]);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// QEMU: `bdrv_replace_node_noperm` (block.c).
+    fn replace_noperm(&self, from: &Rc<Node>, to: &Rc<Node>) -> BlockResult<Moved> {
+        let edges: Vec<_> = from
+            .parents()
+            .into_iter()
+            .filter(|edge| should_move(edge, to))
+            .collect();
+        for edge in &edges {
+            edge.check_not_frozen()?;
+        }
+        self.context().trace_layer(|| BlockTrace::ReplaceNode {
+            from: from.name().to_owned(),
+            to: to.name().to_owned(),
+        });
+        let mut moved = Moved { edges: Vec::new() };
+        for edge in edges {
+            move_edge(&edge, to);
+            moved.edges.push((edge, from.clone()));
+        }
+        Ok(moved)
+    }
+}
+
+/// QEMU: `should_update_child` (block.c).
+fn should_move(edge: &Child, to: &Node) -> bool {
+    match edge.parent() {
+        Some(parent) if parent.stay_at_node() => false,
+        // If `to` is made of this parent, moving its edge would close a ring.
+        Some(parent) => parent.as_node().is_none_or(|node| !to.reaches(&node)),
+        None => false,
+    }
+}
+
+/// The graph is as it was, and so its permissions fit.
+fn restore_perms(nodes: &[&Rc<Node>]) {
+    let nodes: Vec<_> = nodes.iter().map(|node| Rc::clone(node)).collect();
+    if let Err(error) = refresh_perms(&nodes) {
+        tracing::error!(%error, "permissions that held before do not hold again");
+    }
+}

@@ -1,0 +1,415 @@
+//! Requests at a node: from any offset and length to what the driver takes.
+//!
+//! Each request is tracked; if it is not aligned as the driver needs, it is padded, and then
+//! serialising; it is split at the driver's limits; and when a write has ended, the bitmaps are
+//! told, before whoever asked for it is.
+//!
+//! QEMU: block/io.c.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::buf::aligned;
+use crate::driver::{ReadResult, ZeroFlags};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::request::{Request, RequestKind};
+
+/// What literal zeroes are written from, where the driver has no better way.
+static ZEROES: [u8; ZERO_CHUNK] = [0; ZERO_CHUNK];
+const ZERO_CHUNK: usize = 1 << 20;
+
+/// A range whose ends are multiples of an alignment, around one whose ends need not be.
+struct Padded {
+    start: u64,
+    end: u64,
+}
+
+impl Padded {
+    fn new(offset: u64, bytes: u64, align: u64) -> Self {
+        Padded {
+            start: offset & !(align - 1),
+            end: (offset + bytes).next_multiple_of(align),
+        }
+    }
+}
+
+fn check_range(offset: u64, bytes: u64) -> BlockResult<()> {
+    // QEMU: `bdrv_check_qiov_request` (block/io.c).
+    if offset
+        .checked_add(bytes)
+        .is_none_or(|end| end > i64::MAX as u64)
+    {
+        return Err(BlockError::new(
+            ErrorKind::OutOfRange,
+            format!("a request of {bytes} bytes at {offset} reaches past any disk's end"),
+        ));
+    }
+    Ok(())
+}
+
+fn limit(max: u64, align: u64) -> u64 {
+    match max & !(align - 1) {
+        0 => u64::MAX,
+        max => max,
+    }
+}
+
+impl Node {
+    /// Fills `buf` from `offset`. What lies past the end of the node reads as zeroes.
+    ///
+    /// QEMU: `bdrv_co_preadv` (block/io.c).
+    pub async fn co_read(&self, offset: u64, buf: BytesMut) -> ReadResult {
+        let bytes = buf.len() as u64;
+        if let Err(error) = check_range(offset, bytes) {
+            return (buf, Err(error));
+        }
+        if bytes == 0 {
+            return (buf, Ok(()));
+        }
+        let request = self.begin_request(RequestKind::Read, offset, bytes);
+        request.wait_serialising().await;
+        let align = self.limits().request_alignment;
+        let padded = Padded::new(offset, bytes, align);
+        if padded.start == offset && padded.end == offset + bytes {
+            return self.read_aligned(offset, buf).await;
+        }
+        let wide = aligned(
+            (padded.end - padded.start) as usize,
+            self.limits().memory_alignment,
+        );
+        let (wide, result) = self.read_aligned(padded.start, wide).await;
+        let mut buf = buf;
+        if result.is_ok() {
+            let from = (offset - padded.start) as usize;
+            buf.copy_from_slice(&wide[from..from + bytes as usize]);
+        }
+        (buf, result)
+    }
+
+    /// QEMU: `bdrv_aligned_preadv` (block/io.c).
+    async fn read_aligned(&self, offset: u64, mut buf: BytesMut) -> ReadResult {
+        let len = match self.len() {
+            Ok(len) => len,
+            Err(error) => return (buf, Err(error)),
+        };
+        let align = self.limits().request_alignment;
+        let end = len.next_multiple_of(align);
+        let inside = end.saturating_sub(offset).min(buf.len() as u64) as usize;
+        if inside < buf.len() {
+            let mut past = buf.split_off(inside);
+            past.fill(0);
+            if inside > 0 {
+                let result;
+                (buf, result) = self.read_split(offset, buf).await;
+                buf.unsplit(past);
+                return (buf, result);
+            }
+            buf.unsplit(past);
+            return (buf, Ok(()));
+        }
+        self.read_split(offset, buf).await
+    }
+
+    async fn read_split(&self, mut offset: u64, buf: BytesMut) -> ReadResult {
+        let limits = self.limits();
+        let max = limit(limits.max_transfer, limits.request_alignment);
+        if buf.len() as u64 <= max {
+            return self.driver().read(self, offset, buf).await;
+        }
+        let mut rest = buf;
+        let mut done = BytesMut::new();
+        while !rest.is_empty() {
+            let part = rest.split_to((rest.len() as u64).min(max) as usize);
+            let bytes = part.len() as u64;
+            let (part, result) = self.driver().read(self, offset, part).await;
+            done.unsplit(part);
+            offset += bytes;
+            if result.is_err() {
+                done.unsplit(rest);
+                return (done, result);
+            }
+        }
+        (done, Ok(()))
+    }
+
+    /// Writes `data` at `offset`.
+    ///
+    /// QEMU: `bdrv_co_pwritev` (block/io.c).
+    pub async fn co_write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
+        let bytes = data.len() as u64;
+        check_range(offset, bytes)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let align = self.limits().request_alignment;
+        let request = self.begin_request(RequestKind::Write, offset, bytes);
+        let padded = Padded::new(offset, bytes, align);
+        let result = if padded.start == offset && padded.end == offset + bytes {
+            request.wait_serialising().await;
+            self.write_split(offset, data).await
+        } else {
+            request.set_serialising(align);
+            request.wait_serialising().await;
+            match self.pad(&padded, offset, &data).await {
+                Ok(wide) => self.write_split(padded.start, wide).await,
+                Err(error) => Err(error),
+            }
+        };
+        self.write_finish(&request, offset, bytes);
+        result
+    }
+
+    /// Reads what surrounds `data` in its aligned range: the first half of a read-modify-write.
+    ///
+    /// QEMU: `bdrv_padding_rmw_read` (block/io.c).
+    async fn pad(&self, padded: &Padded, offset: u64, data: &[u8]) -> BlockResult<Bytes> {
+        let limits = self.limits();
+        let align = limits.request_alignment;
+        let mut wide = aligned(
+            (padded.end - padded.start) as usize,
+            limits.memory_alignment,
+        );
+        let head = (offset - padded.start) as usize;
+        let tail = head + data.len();
+        if head > 0 {
+            let block = aligned(align as usize, limits.memory_alignment);
+            let (block, result) = self.read_aligned(padded.start, block).await;
+            result?;
+            wide[..align as usize].copy_from_slice(&block);
+        }
+        let last = wide.len() - align as usize;
+        if tail < wide.len() && (head == 0 || last > 0) {
+            let block = aligned(align as usize, limits.memory_alignment);
+            let (block, result) = self.read_aligned(padded.end - align, block).await;
+            result?;
+            wide[last..].copy_from_slice(&block);
+        }
+        wide[head..tail].copy_from_slice(data);
+        Ok(wide.freeze())
+    }
+
+    async fn write_split(&self, mut offset: u64, mut data: Bytes) -> BlockResult<()> {
+        let limits = self.limits();
+        let max = limit(limits.max_transfer, limits.request_alignment);
+        while data.len() as u64 > max {
+            let part = data.split_to(max as usize);
+            self.driver().write(self, offset, part).await?;
+            offset += max;
+        }
+        self.driver().write(self, offset, data).await
+    }
+
+    /// A write has ended, well or not: in either case the range may have changed.
+    ///
+    /// QEMU: `bdrv_co_write_req_finish` (block/io.c).
+    fn write_finish(&self, _request: &Request<'_>, offset: u64, bytes: u64) {
+        let gen_ = &self.io.write_gen;
+        gen_.set(gen_.get() + 1);
+        self.set_dirty(offset, bytes);
+    }
+
+    /// Makes a range read as zeroes.
+    ///
+    /// QEMU: `bdrv_co_pwrite_zeroes` (block/io.c).
+    pub async fn co_write_zeroes(
+        &self,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> BlockResult<()> {
+        check_range(offset, bytes)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let align = self.limits().request_alignment;
+        let request = self.begin_request(RequestKind::Write, offset, bytes);
+        if !(offset | (offset + bytes)).is_multiple_of(align) {
+            request.set_serialising(align);
+        }
+        request.wait_serialising().await;
+        let result = self.zero_padded(offset, bytes, align, flags).await;
+        self.write_finish(&request, offset, bytes);
+        result
+    }
+
+    /// Zeroes the ends that are not aligned by read-modify-write, and the middle as a whole.
+    ///
+    /// QEMU: `bdrv_co_do_zero_pwritev` (block/io.c).
+    async fn zero_padded(
+        &self,
+        offset: u64,
+        bytes: u64,
+        align: u64,
+        flags: ZeroFlags,
+    ) -> BlockResult<()> {
+        let end = offset + bytes;
+        let middle = offset.next_multiple_of(align);
+        let tail = end & !(align - 1);
+        if middle > tail {
+            // Both ends are in one block.
+            return self.zero_part(offset, end, align).await;
+        }
+        if offset < middle {
+            self.zero_part(offset, middle, align).await?;
+        }
+        if middle < tail {
+            self.zero_aligned(middle, tail - middle, flags).await?;
+        }
+        if tail < end {
+            self.zero_part(tail, end, align).await?;
+        }
+        Ok(())
+    }
+
+    async fn zero_part(&self, start: u64, end: u64, align: u64) -> BlockResult<()> {
+        let padded = Padded::new(start, end - start, align);
+        let wide = self
+            .pad(&padded, start, &ZEROES[..(end - start) as usize])
+            .await?;
+        self.write_split(padded.start, wide).await
+    }
+
+    /// QEMU: `bdrv_co_do_pwrite_zeroes` (block/io.c).
+    async fn zero_aligned(
+        &self,
+        mut offset: u64,
+        mut bytes: u64,
+        flags: ZeroFlags,
+    ) -> BlockResult<()> {
+        let limits = self.limits();
+        let max = limit(limits.max_write_zeroes, limits.request_alignment);
+        while bytes > 0 {
+            let part = bytes.min(max);
+            match self.driver().write_zeroes(self, offset, part, flags).await {
+                Err(error) if error.kind() == ErrorKind::NotSupported && !flags.no_fallback => {
+                    self.zero_literally(offset, part).await?;
+                }
+                result => result?,
+            }
+            offset += part;
+            bytes -= part;
+        }
+        Ok(())
+    }
+
+    async fn zero_literally(&self, mut offset: u64, mut bytes: u64) -> BlockResult<()> {
+        while bytes > 0 {
+            let part = bytes.min(ZERO_CHUNK as u64);
+            let zeroes = Bytes::from_static(&ZEROES[..part as usize]);
+            self.write_split(offset, zeroes).await?;
+            offset += part;
+            bytes -= part;
+        }
+        Ok(())
+    }
+
+    /// Gives a range up: what it reads as afterwards is for the driver to say. Ends that are not
+    /// aligned stay as they are; a driver that cannot discard is no error.
+    ///
+    /// QEMU: `bdrv_co_pdiscard` (block/io.c).
+    pub async fn co_discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        check_range(offset, bytes)?;
+        let limits = self.limits();
+        let start = offset.next_multiple_of(limits.request_alignment);
+        let end = (offset + bytes) & !(limits.request_alignment - 1);
+        if bytes == 0 || start >= end {
+            return Ok(());
+        }
+        let request = self.begin_request(RequestKind::Discard, offset, bytes);
+        request.wait_serialising().await;
+        let max = limit(limits.max_discard, limits.request_alignment);
+        let mut at = start;
+        let mut result = Ok(());
+        while at < end && result.is_ok() {
+            let part = (end - at).min(max);
+            result = match self.driver().discard(self, at, part).await {
+                Err(error) if error.kind() == ErrorKind::NotSupported => Ok(()),
+                result => result,
+            };
+            at += part;
+        }
+        self.write_finish(&request, offset, bytes);
+        result
+    }
+
+    /// Returns when every write that had ended before is safe from a crash.
+    ///
+    /// One flush runs at a time; who comes meanwhile waits, and often finds the work done.
+    ///
+    /// QEMU: `bdrv_co_flush` (block/io.c).
+    pub async fn flush(&self) -> BlockResult<()> {
+        let in_flight = self.begin_internal();
+        let gen_ = self.io.write_gen.get();
+        while self.io.flush_active.get() {
+            self.io.flush_queue.wait().await;
+        }
+        let leaf = self.children().is_empty();
+        if leaf && self.io.flushed_gen.get() >= gen_ {
+            drop(in_flight);
+            return Ok(());
+        }
+        let active = FlushActive::begin(self);
+        let result = self.driver().flush(self).await;
+        if result.is_ok() {
+            self.io.flushed_gen.set(gen_);
+        }
+        drop(active);
+        drop(in_flight);
+        result
+    }
+
+    /// Changes the length to `len` bytes. New bytes read as zeroes, if the driver can promise it.
+    ///
+    /// QEMU: `bdrv_co_truncate` (block/io.c).
+    pub async fn co_truncate(&self, len: u64) -> BlockResult<()> {
+        check_range(len, 0)?;
+        let align = self.limits().request_alignment;
+        if !len.is_multiple_of(align) {
+            return Err(BlockError::new(
+                ErrorKind::Invalid,
+                format!("the length {len} is not a multiple of {align}"),
+            ));
+        }
+        let old = self.len()?;
+        // Everything past the smaller of the two ends is changed.
+        let from = old.min(len);
+        let request = self.begin_request(RequestKind::Truncate, from, old.max(len) - from);
+        if old != len {
+            request.set_serialising(1);
+            request.wait_serialising().await;
+        }
+        self.driver().truncate(self, len).await?;
+        self.truncate_bitmaps(self.len()?);
+        self.write_finish(&request, from, old.max(len) - from);
+        for edge in self.parents() {
+            if let Some(parent) = edge.parent() {
+                parent.resized(&edge);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Marks the one flush that runs, also if its future is dropped.
+struct FlushActive<'a>(&'a Node);
+
+impl<'a> FlushActive<'a> {
+    fn begin(node: &'a Node) -> Self {
+        node.io.flush_active.set(true);
+        FlushActive(node)
+    }
+}
+
+impl Drop for FlushActive<'_> {
+    fn drop(&mut self) {
+        self.0.io.flush_active.set(false);
+        self.0.io.flush_queue.wake_next();
+    }
+}
+
+/// A buffer of `bytes` copies of `pattern`, for tests and tools.
+pub fn pattern(pattern: u8, bytes: usize) -> Bytes {
+    let mut buf = BytesMut::with_capacity(bytes);
+    buf.put_bytes(pattern, bytes);
+    buf.freeze()
+}

@@ -1,0 +1,323 @@
+//! `Node`: one image, filter or protocol in the graph, with what goes on in it.
+//!
+//! A node has two kinds of state, and they are kept apart because they have different homes:
+//!
+//! - *global state*, the edges and blockers, is touched only in the main context, and only while
+//!   the nodes concerned are drained ([`crate::graph`]);
+//! - *I/O state* ([`IoState`]), the requests and bitmaps, is touched in the node's home context.
+//!
+//! QEMU: `BlockDriverState` (include/block/block_int-common.h).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use blockjob_runtime::{AioContext, CoQueue};
+
+use crate::bitmap::NodeBitmap;
+use crate::child::{Child, ChildParent, ChildRole};
+use crate::driver::{Driver, Limits};
+use crate::error::BlockResult;
+use crate::graph::Graph;
+use crate::op_blocker::OpBlockers;
+use crate::perm::PermPair;
+use crate::request::Requests;
+
+/// What goes on in a node; see the module.
+pub(crate) struct IoState {
+    /// Requests, and whatever else must end before a drained section begins.
+    pub(crate) in_flight: Cell<u64>,
+    /// Open drained sections, its own and those of nodes below it.
+    pub(crate) quiesce_counter: Cell<u32>,
+    /// Open drained sections of the subtree: also for children that are attached later.
+    pub(crate) subtree_quiesce_counter: Cell<u32>,
+    /// Coroutines that wait for the beginning of a drained section of this node.
+    pub(crate) drain_waiters: CoQueue,
+    pub(crate) requests: Requests,
+    /// Counts the writes that have ended.
+    pub(crate) write_gen: Cell<u64>,
+    /// The `write_gen` that the last good flush has made safe.
+    pub(crate) flushed_gen: Cell<u64>,
+    pub(crate) flush_active: Cell<bool>,
+    pub(crate) flush_queue: CoQueue,
+    pub(crate) bitmaps: RefCell<Vec<Rc<NodeBitmap>>>,
+    pub(crate) limits: Cell<Limits>,
+}
+
+/// A node of the graph.
+pub struct Node {
+    name: String,
+    driver: Box<dyn Driver>,
+    context: AioContext,
+    graph: Weak<Graph>,
+    myself: Weak<Node>,
+    read_only: Cell<bool>,
+    children: RefCell<Vec<Rc<Child>>>,
+    parents: RefCell<Vec<Weak<Child>>>,
+    pub(crate) op_blockers: OpBlockers,
+    pub(crate) io: IoState,
+}
+
+impl Node {
+    pub(crate) fn new(
+        graph: &Rc<Graph>,
+        name: String,
+        driver: Box<dyn Driver>,
+        read_only: bool,
+    ) -> Rc<Node> {
+        Rc::new_cyclic(|myself| Node {
+            name,
+            driver,
+            context: graph.context().clone(),
+            graph: Rc::downgrade(graph),
+            myself: myself.clone(),
+            read_only: Cell::new(read_only),
+            children: RefCell::default(),
+            parents: RefCell::default(),
+            op_blockers: OpBlockers::default(),
+            io: IoState {
+                in_flight: Cell::new(0),
+                quiesce_counter: Cell::new(0),
+                subtree_quiesce_counter: Cell::new(0),
+                drain_waiters: CoQueue::new(),
+                requests: Requests::default(),
+                write_gen: Cell::new(0),
+                flushed_gen: Cell::new(0),
+                flush_active: Cell::new(false),
+                flush_queue: CoQueue::new(),
+                bitmaps: RefCell::default(),
+                limits: Cell::new(Limits::default()),
+            },
+        })
+    }
+
+    /// Its name, unique in the graph.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it does its work with.
+    pub fn driver(&self) -> &dyn Driver {
+        &*self.driver
+    }
+
+    /// The context in which its I/O state lives.
+    ///
+    /// QEMU: `bdrv_get_aio_context` (block.c).
+    pub fn context(&self) -> &AioContext {
+        &self.context
+    }
+
+    /// The graph that it is part of, unless that is going away.
+    pub fn graph(&self) -> Option<Rc<Graph>> {
+        self.graph.upgrade()
+    }
+
+    /// A new owner of this node.
+    pub fn rc(&self) -> Rc<Node> {
+        self.myself.upgrade().expect("a node that is in use exists")
+    }
+
+    /// True if it refuses to be written to.
+    ///
+    /// QEMU: `bdrv_is_read_only` (block.c).
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.get()
+    }
+
+    /// What it can take, as of the last change of the graph.
+    pub fn limits(&self) -> Limits {
+        self.io.limits.get()
+    }
+
+    /// Asks the driver again what it can take.
+    ///
+    /// QEMU: `bdrv_refresh_limits` (block/io.c).
+    pub fn refresh_limits(&self) {
+        let limits = self.driver.limits(self);
+        assert!(limits.request_alignment.is_power_of_two());
+        self.io.limits.set(limits);
+    }
+
+    /// Its length in bytes.
+    ///
+    /// QEMU: `bdrv_getlength` (block.c).
+    pub fn len(&self) -> BlockResult<u64> {
+        self.driver.length(self)
+    }
+
+    /// True if it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len().is_ok_and(|len| len == 0)
+    }
+
+    /// True if a fresh image of this kind reads as zeroes.
+    ///
+    /// QEMU: `bdrv_has_zero_init` (block.c).
+    pub fn has_zero_init(&self) -> bool {
+        // An overlay reads as its backing node, whatever its own format promises.
+        self.child_by_role(ChildRole::Cow).is_none() && self.driver.has_zero_init(self)
+    }
+
+    /// Its children.
+    pub fn children(&self) -> Vec<Rc<Child>> {
+        self.children.borrow().clone()
+    }
+
+    /// The child of that name.
+    pub fn child(&self, name: &str) -> Option<Rc<Child>> {
+        let children = self.children.borrow();
+        children.iter().find(|child| child.name() == name).cloned()
+    }
+
+    fn child_by_role(&self, role: ChildRole) -> Option<Rc<Child>> {
+        let children = self.children.borrow();
+        children.iter().find(|child| child.role() == role).cloned()
+    }
+
+    /// The child that it filters, if it is a filter.
+    ///
+    /// QEMU: `bdrv_filter_child` (block.c).
+    pub fn filtered(&self) -> Option<Rc<Child>> {
+        self.child_by_role(ChildRole::Filtered)
+    }
+
+    /// The child that it reads from what it does not hold.
+    ///
+    /// QEMU: `bdrv_cow_child` (block.c).
+    pub fn backing(&self) -> Option<Rc<Child>> {
+        self.child_by_role(ChildRole::Cow)
+    }
+
+    /// The next node down the chain: below a filter, or the backing node.
+    ///
+    /// QEMU: `bdrv_filter_or_cow_bs` (include/block/block_int-io.h).
+    pub fn filter_or_cow(&self) -> Option<Rc<Node>> {
+        let child = self.filtered().or_else(|| self.backing())?;
+        Some(child.node())
+    }
+
+    /// The first node at or below this one that is not a filter.
+    ///
+    /// QEMU: `bdrv_skip_filters` (block.c).
+    pub fn skip_filters(&self) -> Rc<Node> {
+        let mut node = self.rc();
+        while node.driver.is_filter() {
+            match node.filtered() {
+                Some(child) => node = child.node(),
+                None => break,
+            }
+        }
+        node
+    }
+
+    /// The edges that lead to it.
+    pub fn parents(&self) -> Vec<Rc<Child>> {
+        let parents = self.parents.borrow();
+        parents.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// What all its users do with it, taken together.
+    ///
+    /// QEMU: `bdrv_get_cumulative_perm` (block.c).
+    pub fn cumulative_perms(&self) -> PermPair {
+        let parents = self.parents();
+        parents.iter().fold(PermPair::HARMLESS, |sum, edge| {
+            sum.and(edge.tentative_perms())
+        })
+    }
+
+    pub(crate) fn add_parent(&self, edge: &Rc<Child>) {
+        self.parents.borrow_mut().push(Rc::downgrade(edge));
+    }
+
+    pub(crate) fn remove_parent(&self, edge: &Child) {
+        self.parents
+            .borrow_mut()
+            .retain(|parent| !std::ptr::eq(parent.as_ptr(), edge));
+    }
+
+    pub(crate) fn add_child(&self, edge: Rc<Child>) {
+        self.children.borrow_mut().push(edge);
+    }
+
+    pub(crate) fn remove_child(&self, edge: &Child) -> Option<Rc<Child>> {
+        let mut children = self.children.borrow_mut();
+        let index = children
+            .iter()
+            .position(|child| std::ptr::eq(&raw const **child, edge))?;
+        Some(children.remove(index))
+    }
+
+    /// True if `other` is this node or can be reached from it downwards.
+    pub fn reaches(&self, other: &Node) -> bool {
+        std::ptr::eq(self, other)
+            || self
+                .children
+                .borrow()
+                .iter()
+                .any(|child| child.node().reaches(other))
+    }
+}
+
+impl ChildParent for Node {
+    fn describe(&self) -> String {
+        format!("node '{}'", self.name)
+    }
+
+    fn as_node(&self) -> Option<Rc<Node>> {
+        self.myself.upgrade()
+    }
+
+    fn drained_begin(&self, _child: &Child) {
+        self.quiesce_begin();
+    }
+
+    fn drained_poll(&self, _child: &Child) -> bool {
+        self.drain_poll()
+    }
+
+    fn drained_end(&self, _child: &Child) {
+        self.quiesce_end();
+    }
+
+    fn attached(&self, child: &Child) {
+        for _ in 0..self.io.subtree_quiesce_counter.get() {
+            child.node().subtree_quiesce_begin();
+        }
+        self.driver.child_changed(self, child);
+    }
+
+    fn detached(&self, child: &Child) {
+        self.driver.child_changed(self, child);
+        for _ in 0..self.io.subtree_quiesce_counter.get() {
+            child.node().subtree_quiesce_end();
+        }
+    }
+
+    fn resized(&self, _child: &Child) {
+        for edge in self.parents() {
+            if let Some(parent) = edge.parent() {
+                parent.resized(&edge);
+            }
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        debug_assert_eq!(self.io.in_flight.get(), 0, "'{}' is busy", self.name);
+        for child in self.children.take() {
+            let node = child.node();
+            node.remove_parent(&child);
+            // With a user less there can be no new conflict.
+            let _ = crate::perm_update::refresh_perms(&[node]);
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({}: {})", self.name, self.driver.format_name())
+    }
+}
