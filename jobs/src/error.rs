@@ -95,6 +95,14 @@ pub enum JobError {
     /// The job was cancelled.
     #[error("{}", errno_text(ECANCELED))]
     Cancelled,
+    /// The job failed, and knows more about it than the error number says.
+    #[error("{text}")]
+    Failed {
+        /// The error number, positive.
+        errno: i32,
+        /// What went wrong, as a sentence without a full stop.
+        text: String,
+    },
     /// A request failed, and the error policy said to report it.
     #[error("{}", errno_text(*errno))]
     Io {
@@ -109,7 +117,7 @@ impl JobError {
     #[must_use]
     pub const fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { errno } => Some(*errno),
+            Self::Io { errno } | Self::Failed { errno, .. } => Some(*errno),
             Self::Cancelled => Some(ECANCELED),
             _ => None,
         }
@@ -192,5 +200,9 @@ mod tests {
         assert_eq!(JobError::Io { errno: ENOSPC }.errno(), Some(ENOSPC));
         assert_eq!(JobError::Cancelled.errno(), Some(ECANCELED));
         assert_eq!(JobError::NotPaused.errno(), None);
+        let text = "Could not open the target".to_owned();
+        let failed = JobError::Failed { errno: EIO, text };
+        assert_eq!(failed.errno(), Some(EIO));
+        assert_eq!(failed.to_string(), "Could not open the target");
     }
 }

@@ -1,0 +1,78 @@
+//! Cancelling.
+//!
+//! There are two kinds. A *forced* cancel abandons the work. A *soft* one lets a driver that can do so
+//! end in good order: a ready mirror keeps its copy and only does not switch to it. The driver
+//! decides which one it is.
+//!
+//! QEMU: `job_cancel_async_locked`, `job_cancel_locked` (job.c).
+
+use crate::job::Job;
+use crate::state::JobStatus;
+use crate::trace::JobTraceKind;
+
+impl Job {
+    /// Whether the job's work is abandoned: the coroutine must end. The counterpart of
+    /// `job_is_cancelled` (`job.c`).
+    pub fn is_cancelled(&self) -> bool {
+        let force = self.run.force_cancel.get();
+        debug_assert!(self.run.cancelled.get() || !force);
+        force
+    }
+
+    /// Whether the job was asked to cancel, softly or by force. The counterpart of
+    /// `job_cancel_requested` (`job.c`).
+    pub fn cancel_requested(&self) -> bool {
+        self.run.cancelled.get()
+    }
+
+    /// Takes note of a cancel, and enters nobody.
+    pub(crate) fn cancel_async(&self, force: bool) {
+        let job = self.rc();
+        let force = self.driver.cancel(&job, force);
+        self.trace(|| JobTraceKind::Cancel { force });
+        if self.run.user_paused.get() {
+            // The user's pause is over; those of drained sections are not the user's to end.
+            self.forget_user_pause();
+            let pause_count = self.run.pause_count.get();
+            assert!(pause_count > 0, "{self:?} is paused by the user");
+            self.run.pause_count.set(pause_count - 1);
+        }
+        // A soft cancel of a job that is done changes nothing: what `run` returned stands. A forced
+        // one still does, until the transaction is being committed.
+        let done = self.run.deferred_to_main_loop.get();
+        if (force || !done) && !self.is_committing() {
+            self.run.cancelled.set(true);
+            // A soft cancel does not take a forced one back.
+            if force {
+                self.run.force_cancel.set(true);
+            }
+        }
+    }
+
+    /// Cancels the job, by force or softly: a job that runs is told and entered, and ends some time
+    /// later; one that was not started is over when this returns; the transaction of one that is done
+    /// is aborted, if the cancel is forced; a concluded one is dismissed. No verb is checked: see
+    /// [`user_cancel`](Self::user_cancel). The counterpart of `job_cancel` (`job.c`).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine, if it has to abort a transaction and so to poll.
+    pub fn cancel(&self, force: bool) {
+        // The last holder but the caller may let go of it here.
+        let job = self.rc();
+        if job.status() == JobStatus::Concluded {
+            job.do_dismiss();
+            return;
+        }
+        job.cancel_async(force);
+        if !job.is_started() {
+            job.completed();
+        } else if job.deferred_to_main_loop() {
+            if job.is_cancelled() {
+                job.cancel_txn();
+            }
+        } else {
+            job.enter();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a type of job does: the part that differs between a mirror, a backup and a test.
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::error::JobError;
+use crate::event::JobType;
+use crate::job::Job;
+
+/// What a job came to: nothing to say, or why it failed.
+pub type JobResult = Result<(), JobError>;
+
+/// A future of a job. It lives in one context, so it need not be `Send`.
+pub type JobFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// How a mirror passes on what the guest writes. The counterpart of `MirrorCopyMode` in
+/// `qapi/block-core.json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MirrorCopyMode {
+    /// The guest's write marks a dirty bit, and the job copies later.
+    #[default]
+    Background,
+    /// The guest's write goes to both disks before the guest hears of it.
+    WriteBlocking,
+}
+
+impl MirrorCopyMode {
+    /// The name as QAPI writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::WriteBlocking => "write-blocking",
+        }
+    }
+}
+
+/// An option to be changed while the job works. The counterpart of `BlockJobChangeOptions` in
+/// `qapi/block-core.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobChange {
+    /// For a mirror.
+    Mirror {
+        /// `copy-mode`: the mode from now on.
+        copy_mode: MirrorCopyMode,
+    },
+}
+
+/// A type of job. The counterpart of `JobDriver` (`include/qemu/job.h`) and `BlockJobDriver`
+/// (`include/block/blockjob_int.h`).
+///
+/// `run`, `pause` and `resume` are parts of the job's coroutine and run in the job's home; all others
+/// are called in the main context. Those that may poll the event loop say so; they are never called
+/// inside of a coroutine unless the caller of a verb is in one, which [`Job`]'s methods forbid where
+/// it matters.
+pub trait JobDriver: 'static {
+    /// What the job does, for events and queries.
+    fn job_type(&self) -> JobType;
+
+    /// The work, as the body of the job's coroutine. When it ends the job is completed in the main
+    /// context, from a bottom half: what it returns decides between [`prepare`](Self::prepare) and
+    /// [`abort`](Self::abort). It must look at [`Job::is_cancelled`] after each wait and soon end if
+    /// it is set; the result is then made a cancellation.
+    ///
+    /// QEMU: `run`, called by `job_co_entry` (`job.c`).
+    fn run<'a>(&'a self, job: &'a Rc<Job>) -> JobFuture<'a, JobResult>;
+
+    /// Before the job stands still at a pause point: wait here for what is in flight.
+    fn pause<'a>(&'a self, job: &'a Rc<Job>) -> JobFuture<'a, ()> {
+        let _ = job;
+        Box::pin(async {})
+    }
+
+    /// After a pause point, and before the work goes on.
+    fn resume<'a>(&'a self, job: &'a Rc<Job>) -> JobFuture<'a, ()> {
+        let _ = job;
+        Box::pin(async {})
+    }
+
+    /// The user resumes the job, or cancels it while it is paused. Must not poll.
+    fn user_resume(&self, job: &Rc<Job>) {
+        let _ = job;
+    }
+
+    /// True while a drained section has to wait for the job. Asked only while the job is busy, which
+    /// is why the default says yes; a driver that knows that nothing is in flight and nothing can be
+    /// started may say no.
+    ///
+    /// QEMU: `drained_poll`, called by `child_job_drained_poll` (`blockjob.c`).
+    fn drained_poll(&self, job: &Rc<Job>) -> bool {
+        let _ = job;
+        true
+    }
+
+    /// Finish a job that is ready. Must not poll; enter the job if it has to look.
+    ///
+    /// # Errors
+    ///
+    /// The default is [`JobError::CannotComplete`]: the job ends by itself.
+    fn complete(&self, job: &Rc<Job>) -> JobResult {
+        Err(job.cannot_complete())
+    }
+
+    /// The job is being cancelled, with `force` or without. Returns whether the cancellation abandons
+    /// the work; `false` is a soft one, upon which `run` finishes in good order and succeeds. Called
+    /// also for a job whose `run` has ended. Must not poll.
+    fn cancel(&self, job: &Rc<Job>, force: bool) -> bool {
+        let _ = (job, force);
+        true
+    }
+
+    /// The last step that can fail, once every job of the transaction has succeeded. May poll.
+    ///
+    /// # Errors
+    ///
+    /// An error aborts the whole transaction.
+    fn prepare(&self, job: &Rc<Job>) -> JobResult {
+        let _ = job;
+        Ok(())
+    }
+
+    /// The job's transaction has succeeded. May poll.
+    fn commit(&self, job: &Rc<Job>) {
+        let _ = job;
+    }
+
+    /// The job's transaction has failed, through this job or another. `run` has ended, or never
+    /// began; `prepare` may have run. May poll.
+    fn abort(&self, job: &Rc<Job>) {
+        let _ = job;
+    }
+
+    /// After [`commit`](Self::commit) or [`abort`](Self::abort): give up what the job holds. May poll.
+    fn clean(&self, job: &Rc<Job>) {
+        let _ = job;
+    }
+
+    /// The limit is `speed_bytes_per_s` from now on; 0 is unlimited. The job's own rate limit knows
+    /// already. Must not poll.
+    fn set_speed(&self, job: &Rc<Job>, speed_bytes_per_s: u64) {
+        let _ = (job, speed_bytes_per_s);
+    }
+
+    /// Change an option while the job works. Must not poll.
+    ///
+    /// # Errors
+    ///
+    /// The default is [`JobError::ChangeUnsupported`].
+    fn change(&self, job: &Rc<Job>, change: JobChange) -> JobResult {
+        let _ = (job, change);
+        Err(JobError::ChangeUnsupported)
+    }
+}

@@ -1,0 +1,398 @@
+//! A job: what it is, how it is made, and what it shows.
+//!
+//! Its methods are spread over the files by the question that they answer: `enter.rs` how the
+//! coroutine gets the processor, `pause.rs` and `sleep.rs` how it gives it back, `cancel.rs` and
+//! `verbs.rs` what is asked of a job, `io_error.rs` what it does about a failed request, `defer.rs`,
+//! `finish.rs` and `txn.rs` how it ends, `sync.rs` how to wait for that.
+//!
+//! QEMU: job.c, blockjob.c.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use blockjob_runtime::{AioContext, Coroutine, Timer};
+
+use crate::defer::Deferred;
+use crate::driver::{JobDriver, JobResult};
+use crate::error::JobError;
+use crate::error_policy::IoStatus;
+use crate::event::{BlockJobSnapshot, JobEvent, JobType};
+use crate::id::JobId;
+use crate::list::JobList;
+use crate::progress::ProgressMeter;
+use crate::rate_limit::RateLimit;
+use crate::run_state::RunState;
+use crate::state::JobStatus;
+use crate::trace::JobTraceKind;
+use crate::txn::JobTxn;
+
+/// How a job is to be made. The counterpart of the flags and arguments of `job_create` (`job.c`).
+#[derive(Clone)]
+pub struct JobOptions {
+    /// Whether a finished transaction takes effect by itself, or waits for [`Job::finalize`].
+    pub auto_finalize: bool,
+    /// Whether a concluded job leaves the list by itself, or waits for [`Job::dismiss`].
+    pub auto_dismiss: bool,
+    /// The limit, in bytes per second; 0 is unlimited, less is an error.
+    pub speed_bytes_per_s: i64,
+    /// The transaction to take part in; `None` is one of the job's own.
+    pub txn: Option<Rc<JobTxn>>,
+    /// Where the coroutine lives; `None` is the main context.
+    pub home: Option<AioContext>,
+    /// Whether the job has no name and sends no events.
+    pub internal: bool,
+}
+
+impl Default for JobOptions {
+    /// As the commands of the monitor have it: all by itself, unlimited, alone, in the main context.
+    fn default() -> Self {
+        JobOptions {
+            auto_finalize: true,
+            auto_dismiss: true,
+            speed_bytes_per_s: 0,
+            txn: None,
+            home: None,
+            internal: false,
+        }
+    }
+}
+
+pub(crate) type FinishedFn = Box<dyn FnOnce(&Rc<Job>, &JobResult)>;
+
+/// A long-running operation with a name, a state and an end. The counterpart of `Job`
+/// (`include/qemu/job.h`) with the parts of `BlockJob` (`include/block/blockjob.h`) that know no
+/// node.
+pub struct Job {
+    this: Weak<Job>,
+    id: Option<JobId>,
+    label: Rc<str>,
+    pub(crate) driver: Rc<dyn JobDriver>,
+    list: Weak<JobList>,
+    context: AioContext,
+    home: AioContext,
+    pub(crate) run: RunState,
+    /// Set by [`start`](Job::start).
+    pub(crate) coroutine: OnceCell<Coroutine>,
+    /// Enters the job at the end of a sleep. Whoever else enters it disarms this.
+    pub(crate) sleep_timer: Timer,
+    pub(crate) deferred: Deferred,
+    auto_finalize: bool,
+    auto_dismiss: bool,
+    /// What `run` returned, or what became of it. Until then: success.
+    pub(crate) outcome: RefCell<JobResult>,
+    pub(crate) progress: Cell<ProgressMeter>,
+    pub(crate) limit: RefCell<RateLimit>,
+    pub(crate) io_status: Cell<IoStatus>,
+    pub(crate) txn: RefCell<Option<Rc<JobTxn>>>,
+    pub(crate) on_finished: RefCell<Vec<FinishedFn>>,
+    idle_hooks: RefCell<Vec<Rc<dyn Fn()>>>,
+}
+
+impl Job {
+    /// Makes a job named `id` and puts it on `list`; its state is `created` until it is
+    /// [started](Self::start). The counterpart of `job_create` (`job.c`).
+    ///
+    /// # Errors
+    ///
+    /// [`JobError::InvalidId`], [`JobError::IdInUse`], [`JobError::IdRequired`] if there is no `id` and the
+    /// job is not internal; [`JobError::NegativeSpeed`], upon which watchers see the job come and go.
+    pub fn create(
+        list: &Rc<JobList>,
+        id: Option<&str>,
+        driver: Rc<dyn JobDriver>,
+        options: JobOptions,
+    ) -> Result<Rc<Job>, JobError> {
+        let id = Self::check_id(list, id, options.internal)?;
+        let context = list.context().clone();
+        let home = options.home.unwrap_or_else(|| context.clone());
+        let txn = options.txn.unwrap_or_default();
+        let job = Rc::new_cyclic(|this: &Weak<Job>| Job {
+            this: this.clone(),
+            label: id.as_ref().map_or("(internal)", JobId::as_str).into(),
+            id,
+            driver,
+            list: Rc::downgrade(list),
+            sleep_timer: home.timer("job_sleep", {
+                let this = this.clone();
+                move || {
+                    if let Some(job) = this.upgrade() {
+                        job.enter();
+                    }
+                }
+            }),
+            context,
+            home,
+            run: RunState::new(),
+            coroutine: OnceCell::new(),
+            deferred: Deferred::default(),
+            auto_finalize: options.auto_finalize,
+            auto_dismiss: options.auto_dismiss,
+            outcome: RefCell::new(Ok(())),
+            progress: Cell::default(),
+            limit: RefCell::default(),
+            io_status: Cell::default(),
+            txn: RefCell::default(),
+            on_finished: RefCell::default(),
+            idle_hooks: RefCell::default(),
+        });
+        job.transition(JobStatus::Created);
+        list.insert(job.clone());
+        txn.add(&job);
+        if let Err(error) = job.set_speed(options.speed_bytes_per_s) {
+            job.early_fail();
+            return Err(error);
+        }
+        Ok(job)
+    }
+
+    fn check_id(
+        list: &JobList,
+        id: Option<&str>,
+        internal: bool,
+    ) -> Result<Option<JobId>, JobError> {
+        match id {
+            Some(_) if internal => Err(JobError::Invalid {
+                text: "Cannot specify job ID for internal job".to_owned(),
+            }),
+            Some(id) => {
+                let id = JobId::new(id)?;
+                match list.get(id.as_str()) {
+                    Some(_) => Err(JobError::IdInUse { id }),
+                    None => Ok(Some(id)),
+                }
+            }
+            None if internal => Ok(None),
+            None => Err(JobError::IdRequired),
+        }
+    }
+
+    /// Itself, as those hold it whom it calls.
+    pub(crate) fn rc(&self) -> Rc<Job> {
+        self.this.upgrade().expect("whoever calls a job holds it")
+    }
+
+    /// The name; `None` if the job is internal.
+    pub fn id(&self) -> Option<&JobId> {
+        self.id.as_ref()
+    }
+
+    /// The name as messages and traces have it; also an internal job has one.
+    pub fn label(&self) -> &Rc<str> {
+        &self.label
+    }
+
+    /// What the job does.
+    pub fn job_type(&self) -> JobType {
+        self.driver.job_type()
+    }
+
+    /// The state.
+    pub fn status(&self) -> JobStatus {
+        self.run.status.get()
+    }
+
+    /// The main context, where the job is made, completed and asked.
+    pub fn context(&self) -> &AioContext {
+        &self.context
+    }
+
+    /// The context in which the job's coroutine lives.
+    pub fn home(&self) -> &AioContext {
+        &self.home
+    }
+
+    /// Whether a finished transaction takes effect by itself.
+    pub fn auto_finalize(&self) -> bool {
+        self.auto_finalize
+    }
+
+    /// Whether the concluded job leaves the list by itself.
+    pub fn auto_dismiss(&self) -> bool {
+        self.auto_dismiss
+    }
+
+    /// Whether the coroutine runs, is about to, or waits for something other than to be entered.
+    pub fn is_busy(&self) -> bool {
+        self.run.busy.get()
+    }
+
+    /// Whether the coroutine stands at a pause point, or has not been started.
+    pub fn is_paused(&self) -> bool {
+        self.run.paused.get()
+    }
+
+    /// How many want the job to stand still; before the start one more. More than 0 is what
+    /// `query-block-jobs` shows as `paused`.
+    pub fn pause_count(&self) -> u32 {
+        self.run.pause_count.get()
+    }
+
+    /// Whether the user paused it, or the error policy on the user's behalf.
+    pub fn is_user_paused(&self) -> bool {
+        self.run.user_paused.get()
+    }
+
+    /// Whether the job has been started. The counterpart of `job_started` (`job.c`).
+    pub fn is_started(&self) -> bool {
+        self.coroutine.get().is_some()
+    }
+
+    /// Whether the job has caught up. The counterpart of `job_is_ready` (`job.c`).
+    pub fn is_ready(&self) -> bool {
+        self.status().is_ready()
+    }
+
+    /// Whether the job's own work is over. The counterpart of `job_is_completed` (`job.c`).
+    pub fn is_completed(&self) -> bool {
+        self.status().is_completed()
+    }
+
+    /// Whether `run` has ended; the completion has run in the main context, or is about to.
+    pub fn deferred_to_main_loop(&self) -> bool {
+        self.run.deferred_to_main_loop.get()
+    }
+
+    /// What the job came to; `None` until it is concluded.
+    pub fn result(&self) -> Option<JobResult> {
+        let over = matches!(self.status(), JobStatus::Concluded | JobStatus::Null);
+        over.then(|| self.ret())
+    }
+
+    /// What the job has come to so far: until `run` has ended, success. The counterpart of `ret` of
+    /// `Job` (`include/qemu/job.h`).
+    pub fn ret(&self) -> JobResult {
+        self.outcome.borrow().clone()
+    }
+
+    pub(crate) fn set_outcome(&self, result: JobResult) {
+        *self.outcome.borrow_mut() = result;
+    }
+
+    /// Why the job failed, in words, as `query-jobs` shows it; `None` if it has not.
+    pub fn error_text(&self) -> Option<String> {
+        self.outcome
+            .borrow()
+            .as_ref()
+            .err()
+            .map(JobError::to_string)
+    }
+
+    /// The speed that is set, in bytes per second; 0 is unlimited.
+    pub fn speed_bytes_per_s(&self) -> u64 {
+        self.limit.borrow().speed_bytes_per_s()
+    }
+
+    /// The kind of the error that made the job stop, until the user resumes it.
+    pub fn io_status(&self) -> IoStatus {
+        self.io_status.get()
+    }
+
+    /// How far the job has come.
+    pub fn progress(&self) -> ProgressMeter {
+        self.progress.get()
+    }
+
+    /// Adds `done` to the work done. The counterpart of `job_progress_update` (`job.c`).
+    pub fn progress_update(&self, done: u64) {
+        self.change_progress(|meter| meter.work_done(done));
+    }
+
+    /// Sets the total so that `remaining` is left. The counterpart of `job_progress_set_remaining`.
+    pub fn progress_set_remaining(&self, remaining: u64) {
+        self.change_progress(|meter| meter.set_remaining(remaining));
+    }
+
+    /// Adds `delta` to the total. The counterpart of `job_progress_increase_remaining`.
+    pub fn progress_increase_remaining(&self, delta: u64) {
+        self.change_progress(|meter| meter.increase_remaining(delta));
+    }
+
+    fn change_progress(&self, change: impl FnOnce(&mut ProgressMeter)) {
+        let mut meter = self.progress.get();
+        change(&mut meter);
+        self.progress.set(meter);
+    }
+
+    /// Has `callback` run once, in the main context, when the outcome is final: after the driver's
+    /// `clean`, before the last event. The counterpart of `cb` of `Job`.
+    pub fn on_finished(&self, callback: impl FnOnce(&Rc<Job>, &JobResult) + 'static) {
+        self.on_finished.borrow_mut().push(Box::new(callback));
+    }
+
+    /// Has `hook` run whenever a drained section or another waiter should look at the job again: it
+    /// yields, stands still, ends, changes its state. It is called in the middle of things, also inside
+    /// of the job's coroutine: it may wake somebody, and nothing else. The counterpart of
+    /// `on_idle` of `Job`, which calls `aio_wait_kick`.
+    pub fn on_idle(&self, hook: Rc<dyn Fn()>) {
+        self.idle_hooks.borrow_mut().push(hook);
+    }
+
+    /// Tells all who wait for the job to look again.
+    pub(crate) fn kick(&self) {
+        let mut index = 0;
+        // No borrow is held while a hook runs, and one that is added meanwhile is called as well.
+        while let Some(hook) = {
+            let hooks = self.idle_hooks.borrow();
+            hooks.get(index).cloned()
+        } {
+            hook();
+            index += 1;
+        }
+        // The main context may be asleep in `poll_while` and has nothing else to wake it.
+        if self.home != self.context {
+            self.context.handle().kick();
+        }
+    }
+
+    /// Goes to state `to` and tells the watchers, if it is news. The counterpart of
+    /// `job_state_transition` (`job.c`).
+    pub(crate) fn transition(&self, to: JobStatus) {
+        let from = self.status();
+        let mut status = from;
+        let news = status.transition(to);
+        self.run.status.set(status);
+        self.trace(|| JobTraceKind::Status { from, to });
+        if news {
+            self.emit(|id| JobEvent::StatusChange { id, status });
+        }
+        self.kick();
+    }
+
+    /// Sends an event about the job, unless it is internal.
+    pub(crate) fn emit(&self, make: impl FnOnce(JobId) -> JobEvent) {
+        if let (Some(id), Some(list)) = (&self.id, self.list.upgrade()) {
+            list.emit(make(id.clone()));
+        }
+    }
+
+    /// What events of block jobs show of job `device`, which is this one.
+    pub(crate) fn snapshot(&self, device: JobId) -> BlockJobSnapshot {
+        let progress = self.progress();
+        BlockJobSnapshot {
+            job_type: self.job_type(),
+            device,
+            len_bytes: progress.total(),
+            offset_bytes: progress.current(),
+            speed_bytes_per_s: self.speed_bytes_per_s(),
+        }
+    }
+
+    /// Takes the job off its list.
+    pub(crate) fn unlist(&self) {
+        let listed = self.list.upgrade().and_then(|list| list.remove(self));
+        drop(listed);
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Job({} '{}' {})",
+            self.job_type(),
+            self.label,
+            self.status()
+        )
+    }
+}

@@ -1,0 +1,87 @@
+//! Standing still.
+//!
+//! A pause is a counted request. Whoever counts has asked and no more: the job stands still when its
+//! coroutine has come to a pause point, and drained sections wait for that by
+//! [`Job::drained_poll`].
+//!
+//! QEMU: `job_pause_locked`, `job_resume_locked`, `job_pause_point_locked` (job.c),
+//! `child_job_drained_poll` (blockjob.c).
+
+use crate::job::Job;
+use crate::trace::JobTraceKind;
+
+impl Job {
+    /// Asks the job to stand still, and wakes it so that it comes to a pause point. Must not poll or
+    /// wait. The counterpart of `job_pause` (`job.c`).
+    pub fn pause(&self) {
+        let pause_count = self.run.pause_count.get() + 1;
+        self.run.pause_count.set(pause_count);
+        self.trace(|| JobTraceKind::Pause { pause_count });
+        if !self.run.paused.get() {
+            self.enter();
+        }
+    }
+
+    /// Takes one [`pause`](Self::pause) back; the last one lets the job go on. The counterpart of
+    /// `job_resume` (`job.c`).
+    ///
+    /// # Panics
+    ///
+    /// If there was no pause to take back.
+    pub fn resume(&self) {
+        let pause_count = self.run.pause_count.get();
+        assert!(pause_count > 0, "{self:?} was resumed and not paused");
+        let pause_count = pause_count - 1;
+        self.run.pause_count.set(pause_count);
+        self.trace(|| JobTraceKind::Resume { pause_count });
+        if pause_count == 0 {
+            // A job that sleeps has not noticed the pause, and has nothing to notice now.
+            self.enter_cond(|job| !job.sleep_timer.pending());
+        }
+    }
+
+    /// Stands still for as long as anybody wants the job to, unless its work is abandoned. The job's
+    /// coroutine calls it wherever it has nothing half done. The counterpart of `job_pause_point`
+    /// (`job.c`).
+    pub async fn pause_point(&self) {
+        assert!(self.is_started(), "{self:?} is not started");
+        if !self.run.held() {
+            return;
+        }
+        let job = self.rc();
+        self.trace(|| JobTraceKind::PausePoint {
+            pause_count: self.pause_count(),
+        });
+        self.driver.pause(&job).await;
+        // While the driver waited for its requests, the pause may have ended.
+        if self.run.held() {
+            let status = self.status();
+            let paused = status.when_paused();
+            self.run.paused.set(true);
+            self.transition(paused.expect("a job at a pause point runs or is ready"));
+            // Entered by a resume it may find the next pause requested already.
+            while self.run.held() {
+                self.do_yield(None).await;
+            }
+            self.run.paused.set(false);
+            self.transition(status);
+        }
+        self.driver.resume(&job).await;
+    }
+
+    /// True while a drained section has to wait for the job: it may have requests in flight or yet
+    /// start one, or has something deferred that has not started. The counterpart of
+    /// `child_job_drained_poll` (`blockjob.c`).
+    pub fn drained_poll(&self) -> bool {
+        // Before the driver is asked: it knows its requests, but not that the completion is to come.
+        if self.is_deferral_pending() {
+            return true;
+        }
+        // A job that is not busy stands still, or has a pause point before it does anything else. Of
+        // one that is completed nothing is left that could do anything.
+        if !self.is_busy() || self.is_completed() {
+            return false;
+        }
+        self.driver.drained_poll(&self.rc())
+    }
+}
