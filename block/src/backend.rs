@@ -356,6 +356,10 @@ impl ChildParent for BlockBackend {
         }
     }
 
+    fn backend_name(&self) -> String {
+        self.name.clone()
+    }
+
     /// QEMU: `blk_root_drained_begin` (block/block-backend.c).
     fn drained_begin(&self, _child: &Child) {
         let before = self.quiesce_counter.get();

@@ -36,6 +36,13 @@ pub trait ChildParent {
     /// Who it is, for messages: "node 'top'", "block device 'drive0'".
     fn describe(&self) -> String;
 
+    /// The name of the backend that the parent is; empty if it is none, or has no name.
+    ///
+    /// QEMU: `get_name` of `BdrvChildClass` (include/block/block_int-common.h).
+    fn backend_name(&self) -> String {
+        String::new()
+    }
+
     /// The node that the parent is, if it is one.
     fn as_node(&self) -> Option<Rc<Node>> {
         None

@@ -115,6 +115,10 @@ impl Job {
         self.run.deferred_to_main_loop.set(true);
         self.leave_txn();
         self.transition(JobStatus::Null);
+        // Somebody may keep the job for its result, and must not keep the nodes with it.
+        if let Some(block_job) = self.block_job() {
+            block_job.remove_all_bdrv();
+        }
         self.unlist();
     }
 

@@ -1,9 +1,9 @@
-//! A job: what it is, how it is made, and what it shows.
+//! A job: what it is and how it is made.
 //!
-//! Its methods are spread over the files by the question that they answer: `enter.rs` how the
-//! coroutine gets the processor, `pause.rs` and `sleep.rs` how it gives it back, `cancel.rs` and
-//! `verbs.rs` what is asked of a job, `io_error.rs` what it does about a failed request, `defer.rs`,
-//! `finish.rs` and `txn.rs` how it ends, `sync.rs` how to wait for that.
+//! Its methods are spread over the files by the question that they answer: `query.rs` what it shows,
+//! `enter.rs` how the coroutine gets the processor, `pause.rs` and `sleep.rs` how it gives it back,
+//! `cancel.rs` and `verbs.rs` what is asked of a job, `io_error.rs` what it does about a failed
+//! request, `defer.rs`, `finish.rs` and `txn.rs` how it ends, `sync.rs` how to wait for that.
 //!
 //! QEMU: job.c, blockjob.c.
 
@@ -13,11 +13,12 @@ use std::rc::{Rc, Weak};
 
 use blockjob_runtime::{AioContext, Coroutine, Timer};
 
+use crate::block_job::BlockJob;
 use crate::defer::Deferred;
 use crate::driver::{JobDriver, JobResult};
 use crate::error::JobError;
 use crate::error_policy::IoStatus;
-use crate::event::{BlockJobSnapshot, JobEvent, JobType};
+use crate::event::JobEvent;
 use crate::id::JobId;
 use crate::list::JobList;
 use crate::progress::ProgressMeter;
@@ -65,20 +66,20 @@ pub(crate) type FinishedFn = Box<dyn FnOnce(&Rc<Job>, &JobResult)>;
 /// node.
 pub struct Job {
     this: Weak<Job>,
-    id: Option<JobId>,
-    label: Rc<str>,
+    pub(crate) id: Option<JobId>,
+    pub(crate) label: Rc<str>,
     pub(crate) driver: Rc<dyn JobDriver>,
     list: Weak<JobList>,
-    context: AioContext,
-    home: AioContext,
+    pub(crate) context: AioContext,
+    pub(crate) home: AioContext,
     pub(crate) run: RunState,
     /// Set by [`start`](Job::start).
     pub(crate) coroutine: OnceCell<Coroutine>,
     /// Enters the job at the end of a sleep. Whoever else enters it disarms this.
     pub(crate) sleep_timer: Timer,
     pub(crate) deferred: Deferred,
-    auto_finalize: bool,
-    auto_dismiss: bool,
+    pub(crate) auto_finalize: bool,
+    pub(crate) auto_dismiss: bool,
     /// What `run` returned, or what became of it. Until then: success.
     pub(crate) outcome: RefCell<JobResult>,
     pub(crate) progress: Cell<ProgressMeter>,
@@ -87,6 +88,8 @@ pub struct Job {
     pub(crate) txn: RefCell<Option<Rc<JobTxn>>>,
     pub(crate) on_finished: RefCell<Vec<FinishedFn>>,
     idle_hooks: RefCell<Vec<Rc<dyn Fn()>>>,
+    /// The nodes, of a job that uses some.
+    pub(crate) block_job: OnceCell<Rc<BlockJob>>,
 }
 
 impl Job {
@@ -135,6 +138,7 @@ impl Job {
             txn: RefCell::default(),
             on_finished: RefCell::default(),
             idle_hooks: RefCell::default(),
+            block_job: OnceCell::new(),
         });
         job.transition(JobStatus::Created);
         list.insert(job.clone());
@@ -180,138 +184,6 @@ impl Job {
     /// The name as messages and traces have it; also an internal job has one.
     pub fn label(&self) -> &Rc<str> {
         &self.label
-    }
-
-    /// What the job does.
-    pub fn job_type(&self) -> JobType {
-        self.driver.job_type()
-    }
-
-    /// The state.
-    pub fn status(&self) -> JobStatus {
-        self.run.status.get()
-    }
-
-    /// The main context, where the job is made, completed and asked.
-    pub fn context(&self) -> &AioContext {
-        &self.context
-    }
-
-    /// The context in which the job's coroutine lives.
-    pub fn home(&self) -> &AioContext {
-        &self.home
-    }
-
-    /// Whether a finished transaction takes effect by itself.
-    pub fn auto_finalize(&self) -> bool {
-        self.auto_finalize
-    }
-
-    /// Whether the concluded job leaves the list by itself.
-    pub fn auto_dismiss(&self) -> bool {
-        self.auto_dismiss
-    }
-
-    /// Whether the coroutine runs, is about to, or waits for something other than to be entered.
-    pub fn is_busy(&self) -> bool {
-        self.run.busy.get()
-    }
-
-    /// Whether the coroutine stands at a pause point, or has not been started.
-    pub fn is_paused(&self) -> bool {
-        self.run.paused.get()
-    }
-
-    /// How many want the job to stand still; before the start one more. More than 0 is what
-    /// `query-block-jobs` shows as `paused`.
-    pub fn pause_count(&self) -> u32 {
-        self.run.pause_count.get()
-    }
-
-    /// Whether the user paused it, or the error policy on the user's behalf.
-    pub fn is_user_paused(&self) -> bool {
-        self.run.user_paused.get()
-    }
-
-    /// Whether the job has been started. The counterpart of `job_started` (`job.c`).
-    pub fn is_started(&self) -> bool {
-        self.coroutine.get().is_some()
-    }
-
-    /// Whether the job has caught up. The counterpart of `job_is_ready` (`job.c`).
-    pub fn is_ready(&self) -> bool {
-        self.status().is_ready()
-    }
-
-    /// Whether the job's own work is over. The counterpart of `job_is_completed` (`job.c`).
-    pub fn is_completed(&self) -> bool {
-        self.status().is_completed()
-    }
-
-    /// Whether `run` has ended; the completion has run in the main context, or is about to.
-    pub fn deferred_to_main_loop(&self) -> bool {
-        self.run.deferred_to_main_loop.get()
-    }
-
-    /// What the job came to; `None` until it is concluded.
-    pub fn result(&self) -> Option<JobResult> {
-        let over = matches!(self.status(), JobStatus::Concluded | JobStatus::Null);
-        over.then(|| self.ret())
-    }
-
-    /// What the job has come to so far: until `run` has ended, success. The counterpart of `ret` of
-    /// `Job` (`include/qemu/job.h`).
-    pub fn ret(&self) -> JobResult {
-        self.outcome.borrow().clone()
-    }
-
-    pub(crate) fn set_outcome(&self, result: JobResult) {
-        *self.outcome.borrow_mut() = result;
-    }
-
-    /// Why the job failed, in words, as `query-jobs` shows it; `None` if it has not.
-    pub fn error_text(&self) -> Option<String> {
-        self.outcome
-            .borrow()
-            .as_ref()
-            .err()
-            .map(JobError::to_string)
-    }
-
-    /// The speed that is set, in bytes per second; 0 is unlimited.
-    pub fn speed_bytes_per_s(&self) -> u64 {
-        self.limit.borrow().speed_bytes_per_s()
-    }
-
-    /// The kind of the error that made the job stop, until the user resumes it.
-    pub fn io_status(&self) -> IoStatus {
-        self.io_status.get()
-    }
-
-    /// How far the job has come.
-    pub fn progress(&self) -> ProgressMeter {
-        self.progress.get()
-    }
-
-    /// Adds `done` to the work done. The counterpart of `job_progress_update` (`job.c`).
-    pub fn progress_update(&self, done: u64) {
-        self.change_progress(|meter| meter.work_done(done));
-    }
-
-    /// Sets the total so that `remaining` is left. The counterpart of `job_progress_set_remaining`.
-    pub fn progress_set_remaining(&self, remaining: u64) {
-        self.change_progress(|meter| meter.set_remaining(remaining));
-    }
-
-    /// Adds `delta` to the total. The counterpart of `job_progress_increase_remaining`.
-    pub fn progress_increase_remaining(&self, delta: u64) {
-        self.change_progress(|meter| meter.increase_remaining(delta));
-    }
-
-    fn change_progress(&self, change: impl FnOnce(&mut ProgressMeter)) {
-        let mut meter = self.progress.get();
-        change(&mut meter);
-        self.progress.set(meter);
     }
 
     /// Has `callback` run once, in the main context, when the outcome is final: after the driver's
@@ -366,16 +238,8 @@ impl Job {
         }
     }
 
-    /// What events of block jobs show of job `device`, which is this one.
-    pub(crate) fn snapshot(&self, device: JobId) -> BlockJobSnapshot {
-        let progress = self.progress();
-        BlockJobSnapshot {
-            job_type: self.job_type(),
-            device,
-            len_bytes: progress.total(),
-            offset_bytes: progress.current(),
-            speed_bytes_per_s: self.speed_bytes_per_s(),
-        }
+    pub(crate) fn set_outcome(&self, result: JobResult) {
+        *self.outcome.borrow_mut() = result;
     }
 
     /// Takes the job off its list.

@@ -1,6 +1,7 @@
 //! The job model of QEMU's block layer: states, verbs, limits, policies, events.
 #![forbid(unsafe_code)]
 
+pub mod block_job;
 pub mod driver;
 pub mod error;
 pub mod error_policy;
@@ -22,6 +23,7 @@ mod enter;
 mod finish;
 mod io_error;
 mod pause;
+mod query;
 mod run_state;
 mod sleep;
 mod sync;
