@@ -7,16 +7,16 @@ use crate::event::JobEvent;
 use crate::job::Job;
 
 impl Job {
-    /// A request of the job, an `operation`, failed with `errno` (positive): tells the watchers and
+    /// A request of the job, a read or else a write, failed with `errno` (positive): tells the watchers and
     /// returns what `on_error` has done about it. For [`ErrorAction::Stop`] the job is paused on the
     /// user's behalf, unless it is already: the caller repeats the request after the pause. The
     /// counterpart of `block_job_error_action` (`blockjob.c`).
-    pub fn error_action(
-        &self,
-        on_error: OnError,
-        operation: IoOperation,
-        errno: i32,
-    ) -> ErrorAction {
+    pub fn error_action(&self, on_error: OnError, is_read: bool, errno: i32) -> ErrorAction {
+        let operation = if is_read {
+            IoOperation::Read
+        } else {
+            IoOperation::Write
+        };
         let action = on_error.job_action(errno);
         self.emit(|device| JobEvent::Error {
             device,
