@@ -4,11 +4,12 @@
 
 use std::fmt;
 
-use crate::context::AioContext;
 use crate::current;
 use crate::handle::{Remote, Shared};
+use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::trace::Event;
 
 /// The callback is to run.
 const SCHEDULED: u32 = 1;
@@ -49,6 +50,78 @@ impl BhShared {
     }
 }
 
+/// A bottom half as its context has it.
+pub(crate) struct BhSlot {
+    pub(crate) shared: Arc<BhShared>,
+    /// None while it runs.
+    pub(crate) callback: Option<Box<dyn FnMut()>>,
+    /// Its turn came while it ran.
+    pub(crate) missed: bool,
+}
+
+impl Inner {
+    /// Runs a bottom half that the ready queue named, unless it was cancelled or deleted.
+    pub(crate) fn run_bottom_half(&self, slot: usize, serial: u64) -> bool {
+        let (name, mut running) = {
+            let mut bottom_halves = self.bottom_halves.borrow_mut();
+            let Some(bh) = bottom_halves.get_mut(slot) else {
+                return false;
+            };
+            if bh.shared.serial != serial {
+                return false;
+            }
+            // Its callback is on the stack below, polling: the turn is given up and made good for
+            // when the callback returns.
+            if bh.callback.is_none() {
+                bh.missed = true;
+                return false;
+            }
+            if !bh.shared.begin() {
+                return false;
+            }
+            let running = RunningBh {
+                inner: self,
+                slot,
+                serial,
+                callback: bh.callback.take(),
+            };
+            (bh.shared.name, running)
+        };
+        self.trace(|| Event::BottomHalf { name });
+        running.run();
+        true
+    }
+}
+
+/// A callback on the stack. It goes back into its bottom half, also if it panics.
+struct RunningBh<'a> {
+    inner: &'a Inner,
+    slot: usize,
+    serial: u64,
+    callback: Option<Box<dyn FnMut()>>,
+}
+
+impl RunningBh<'_> {
+    fn run(&mut self) {
+        (self.callback.as_mut().expect("it runs once"))();
+    }
+}
+
+impl Drop for RunningBh<'_> {
+    fn drop(&mut self) {
+        let mut bottom_halves = self.inner.bottom_halves.borrow_mut();
+        // If it deleted itself, its callback is dropped after this, when no borrow is held.
+        if let Some(bh) = bottom_halves.get_mut(self.slot)
+            && bh.shared.serial == self.serial
+        {
+            bh.callback = self.callback.take();
+            if std::mem::take(&mut bh.missed) {
+                self.inner.push_bottom_half(&bh.shared);
+            }
+        }
+    }
+}
+
 /// A persistent bottom half. Clones name the same one, and any thread may hold them.
 ///
 /// It lives until [`delete`](Self::delete) or the end of its context.
@@ -71,11 +144,10 @@ impl BottomHalf {
         if before & (QUEUED | DELETED) != 0 {
             return;
         }
-        current::deliver(
-            &self.shared.home,
-            |inner| inner.push_bottom_half(&self.shared),
-            || Remote::BottomHalf(self.shared.clone()),
-        );
+        let home = &self.shared.home;
+        if current::if_current(home, |inner| inner.push_bottom_half(&self.shared)).is_none() {
+            home.post(Remote::BottomHalf(self.shared.clone()));
+        }
     }
 
     /// Undoes a `schedule` that has not run yet.
@@ -94,15 +166,12 @@ impl BottomHalf {
         if before & DELETED != 0 {
             return;
         }
-        let slot = self.shared.slot;
-        current::deliver(
-            &self.shared.home,
-            |inner| inner.drop_bottom_half(slot),
-            || {
-                let drop_there = move |ctx: &AioContext| ctx.inner().drop_bottom_half(slot);
-                Remote::Once(self.shared.name, Box::new(drop_there))
-            },
-        );
+        let BhShared { slot, serial, .. } = *self.shared;
+        let home = &self.shared.home;
+        match current::if_current(home, |inner| inner.take_bottom_half(slot, serial)) {
+            Some(taken) => drop(taken),
+            None => home.post(Remote::DropBottomHalf { slot, serial }),
+        }
     }
 }
 

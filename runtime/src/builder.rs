@@ -80,6 +80,7 @@ impl AioContextBuilder {
             timers: RefCell::new(TimerHeap::new()),
             next_serial: Cell::new(0),
             inbox: RefCell::default(),
+            busy_passes: Cell::new(0),
             clock: self.clock,
             reactor: self.reactor,
             decide: self.decide,

@@ -66,8 +66,12 @@ impl CoMutex {
     fn unlock(&self) {
         let mut state = self.state.lock();
         debug_assert!(state.locked);
-        if !state.waiters.grant_first() {
-            state.locked = false;
+        match state.waiters.grant_first() {
+            Some(grant) => {
+                drop(state);
+                grant.wake();
+            }
+            None => state.locked = false,
         }
     }
 }
@@ -94,7 +98,11 @@ struct Waiter<'a> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if !self.done && self.mutex.state.lock().waiters.leave(&self.wait) {
+        if self.done {
+            return;
+        }
+        let left = self.mutex.state.lock().waiters.leave(&self.wait);
+        if left.was_granted() {
             self.mutex.unlock();
         }
     }

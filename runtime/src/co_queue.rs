@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::wait_list::{Wait, WaitList};
+use crate::wait_list::{Grant, Wait, WaitList};
 
 /// A queue of waiting coroutines of one context, first in, first out.
 ///
@@ -42,7 +42,10 @@ impl CoQueue {
     ///
     /// QEMU: `qemu_co_queue_next` (util/qemu-coroutine-lock.c).
     pub fn wake_next(&self) -> bool {
-        self.waiters.borrow_mut().grant_first()
+        let grant = self.waiters.borrow_mut().grant_first();
+        let woken = grant.is_some();
+        grant.into_iter().for_each(Grant::wake);
+        woken
     }
 
     /// Wakes all who wait now, in order.
@@ -68,11 +71,12 @@ struct Waiter<'a> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if !self.done {
-            let mut waiters = self.queue.waiters.borrow_mut();
-            if waiters.leave(&self.wait) {
-                waiters.grant_first();
-            }
+        if self.done {
+            return;
+        }
+        let left = self.queue.waiters.borrow_mut().leave(&self.wait);
+        if left.was_granted() {
+            self.queue.wake_next();
         }
     }
 }

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-use crate::sync::Mutex;
-use crate::wait_list::{Wait, WaitList};
+use crate::sync::{Mutex, MutexGuard};
+use crate::wait_list::{Grant, Wait, WaitList};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -37,24 +37,21 @@ impl State {
         }
     }
 
-    /// Lets in as many from the head of the line as fit. Called whenever somebody has left or has
-    /// become less than it was; forgetting it strands the line.
-    fn advance(&mut self) {
-        while let Some(&kind) = self.waiters.first() {
-            if !self.admits(kind) {
-                break;
-            }
-            self.admit(kind);
-            self.waiters.grant_first();
-        }
-    }
-
     fn release(&mut self, kind: Kind) {
         match kind {
             Kind::Read => self.readers -= 1,
             Kind::Write => self.writer = false,
         }
-        self.advance();
+    }
+
+    /// Lets in the head of the line, if it fits.
+    fn advance_one(&mut self) -> Option<Grant> {
+        let kind = *self.waiters.first()?;
+        if !self.admits(kind) {
+            return None;
+        }
+        self.admit(kind);
+        self.waiters.grant_first()
     }
 }
 
@@ -115,7 +112,19 @@ impl CoRwlock {
     }
 
     fn release(&self, kind: Kind) {
-        self.state.lock().release(kind);
+        let mut state = self.state.lock();
+        state.release(kind);
+        self.advance(state);
+    }
+
+    /// Lets in as many from the head of the line as fit. Called whenever somebody has left or has
+    /// become less than it was; forgetting it strands the line.
+    fn advance<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        while let Some(grant) = state.advance_one() {
+            drop(state);
+            grant.wake();
+            state = self.state.lock();
+        }
     }
 }
 
@@ -148,12 +157,12 @@ impl Drop for Waiter<'_> {
             return;
         }
         let mut state = self.lock.state.lock();
-        if state.waiters.leave(&self.wait) {
+        let left = state.waiters.leave(&self.wait);
+        if left.was_granted() {
             state.release(self.kind);
-        } else {
-            // It may have been what kept those behind it from going in.
-            state.advance();
         }
+        // If it had not been let in, it may have been what kept those behind it from going in.
+        self.lock.advance(state);
     }
 }
 
@@ -165,7 +174,8 @@ pub struct ReadGuard<'a> {
 
 impl<'a> ReadGuard<'a> {
     /// Becomes the writer. Others may write in between: it goes to the end of the line, behind
-    /// writers that wait already, unless it is the only reader and nobody waits.
+    /// writers that wait already, unless it is the only reader and nobody waits. Dropping the
+    /// future gives up the reader's share as well.
     ///
     /// QEMU: `qemu_co_rwlock_upgrade` (util/qemu-coroutine-lock.c).
     pub async fn upgrade(self) -> WriteGuard<'a> {
@@ -181,6 +191,7 @@ impl<'a> ReadGuard<'a> {
             }
             let wait = state.waiters.join(Kind::Write);
             state.release(Kind::Read);
+            lock.advance(state);
             wait
         };
         lock.wait(Kind::Write, wait).await;
@@ -211,8 +222,7 @@ impl<'a> WriteGuard<'a> {
         let mut state = lock.state.lock();
         state.writer = false;
         state.readers = 1;
-        state.advance();
-        drop(state);
+        lock.advance(state);
         ReadGuard { lock }
     }
 }

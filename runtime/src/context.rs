@@ -13,17 +13,21 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::bottom_half::{BhShared, BottomHalf};
+use crate::bottom_half::{BhShared, BhSlot, BottomHalf};
 use crate::builder::AioContextBuilder;
 use crate::coroutine::Coroutine;
 use crate::current::{CurrentGuard, with_current_rc};
 use crate::decide::Site;
-use crate::event::{EventNotifier, EventShared};
+use crate::event::{EventNotifier, EventShared, EventSlot};
 use crate::handle::AioHandle;
-use crate::inner::{BhSlot, EventSlot, Inner};
+use crate::inner::Inner;
 use crate::ready::Ready;
 use crate::sync::Arc;
 use crate::trace::{Event, LayerEvent};
+
+/// So many passes in a row may find work without a look into the reactor. A look costs little, but
+/// what nobody looks at never happens: see `Reactor::poll`.
+const MAX_BUSY_PASSES: u32 = 63;
 
 /// The event loop of one thread, and whatever lives in it. Clones are the same context.
 ///
@@ -119,6 +123,11 @@ impl AioContext {
         self.inner.coroutines.borrow().live()
     }
 
+    /// How many timers are going to expire, those of sleeping coroutines among them.
+    pub fn armed_timers(&self) -> usize {
+        self.inner.timers.borrow().armed()
+    }
+
     /// Makes a bottom half that runs `callback` each time it is scheduled.
     ///
     /// QEMU: `aio_bh_new` (util/async.c).
@@ -144,10 +153,7 @@ impl AioContext {
     /// QEMU: `aio_bh_schedule_oneshot` (util/async.c).
     pub fn schedule_oneshot(&self, name: &'static str, callback: impl FnOnce() + 'static) {
         let callback = Box::new(move |_: &AioContext| callback());
-        self.inner
-            .ready
-            .borrow_mut()
-            .push(Ready::Once(name, callback));
+        self.inner.push(Ready::Once(name, callback));
     }
 
     /// Makes an event source that runs `handler` when it is announced. An `external` one speaks
@@ -188,22 +194,40 @@ impl AioContext {
     /// Inside of a coroutine, on whose stack the others would run: await instead.
     pub fn poll(&self, blocking: bool) -> bool {
         let inner = &self.inner;
-        if let Some(id) = inner.current_id() {
-            panic!("coroutine {id} polled its own event loop; it must await instead");
-        }
+        self.assert_outside("polled its own event loop; it must await instead");
         let _current = self.make_current();
-        inner.gather();
+        let heard = inner.gather();
         if inner.ready.borrow().is_empty() {
-            if !blocking {
-                inner.reactor.poll();
-            } else if inner.shared.begin_wait() {
-                let deadline_ns = inner.timers.borrow().next_deadline_ns();
-                inner.reactor.wait(deadline_ns);
-                inner.shared.end_wait();
-            }
-            inner.gather();
+            // Whoever kicked wants the caller of this pass to look again, so it must not wait.
+            self.look_outside(blocking && !heard);
+        } else if inner.busy_passes.replace(inner.busy_passes.get() + 1) == MAX_BUSY_PASSES {
+            self.look_outside(false);
         }
         inner.dispatch(self)
+    }
+
+    /// Goes to the reactor, to wait there if `blocking` and there is nothing in the inbox. Nobody
+    /// is current meanwhile: see [`Reactor::wait`](crate::reactor::Reactor::wait).
+    fn look_outside(&self, blocking: bool) {
+        let inner = &self.inner;
+        inner.busy_passes.set(0);
+        if !blocking {
+            let _nobody = CurrentGuard::nobody();
+            inner.reactor.poll();
+        } else if inner.shared.begin_wait() {
+            let deadline_ns = inner.timers.borrow().next_deadline_ns();
+            let _nobody = CurrentGuard::nobody();
+            inner.reactor.wait(deadline_ns);
+            inner.shared.end_wait();
+        }
+        inner.gather();
+    }
+
+    /// Panics if a coroutine of this context runs.
+    fn assert_outside(&self, what_it_did: &str) {
+        if let Some(id) = self.inner.current_id() {
+            panic!("coroutine {id} {what_it_did}");
+        }
     }
 
     /// Polls, blocking, for as long as `condition` holds. Who makes it false from another thread
@@ -230,6 +254,7 @@ impl AioContext {
         name: &'static str,
         future: impl Future<Output = T> + 'static,
     ) -> T {
+        self.assert_outside("polled its own event loop; it must await instead");
         let result = Rc::new(Cell::new(None));
         let coroutine = {
             let result = result.clone();
@@ -247,10 +272,16 @@ impl AioContext {
         value.expect("the loop ended")
     }
 
-    /// Drops all coroutines, bottom halves and sources, and whatever is posted from now on.
+    /// Drops all coroutines, bottom halves, timers and sources, and whatever is posted from now on.
+    /// What still names one of them finds that it has ended.
     ///
     /// What lives in a context often holds it, too; this is what ends such a ring.
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
     pub fn close(&self) {
+        self.assert_outside("closed its own context");
         let _current = self.make_current();
         self.inner.clear();
     }

@@ -7,15 +7,18 @@
 //! - [`Coroutine::wake`], or a `Waker` that some future kept, puts it into the ready queue, from
 //!   any thread. A wake never runs anything, so it is safe under somebody's lock.
 //!
-//! The rules of the shared state word, `CoShared::state`:
+//! A wake of the home context itself touches only `Slot::scheduled`, which says that the ready queue
+//! holds an entry; there is no atomic operation in it. A wake from elsewhere goes through the shared
+//! state word, `CoShared::state`, whose rules are:
 //!
-//! 1. Whoever sets `SCHEDULED` first must queue an entry; whoever finds it set must not. So there
-//!    is at most one live entry, and a wake of a woken coroutine costs one instruction.
-//! 2. Only the home context clears `SCHEDULED`, before it polls. A wake that comes during the poll
-//!    sets it again and is not lost.
-//! 3. `ENTERED` is set with `SCHEDULED` by those who name the coroutine rather than a future in it.
-//!    Only they end a [`yield_now`]; a stray waker does not.
-//! 4. After `ENDED` nothing is queued.
+//! 1. Whoever sets `POSTED` first must post to the inbox of the home; whoever finds it set must not.
+//!    So there is at most one post under way, and a wake of a woken coroutine is one instruction.
+//! 2. Only the home context clears `POSTED`: when it takes the post from its inbox, and before any
+//!    poll of the coroutine. A wake that comes during the poll sets it again and is not lost.
+//! 3. `ENTERED` is set with `POSTED` by those who name the coroutine rather than a future in it, as
+//!    `Slot::entered` is with `Slot::scheduled`. Only they end a [`yield_now`]; a stray waker does
+//!    not.
+//! 4. After `ENDED` nothing is posted.
 //!
 //! QEMU: util/qemu-coroutine.c, util/async.c (`aio_co_wake`).
 
@@ -29,20 +32,20 @@ use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::trace::{CoroutineId, Event};
+use crate::trace::CoroutineId;
 
-pub(crate) const SCHEDULED: u32 = 1;
-pub(crate) const ENTERED: u32 = 2;
-pub(crate) const ENDED: u32 = 4;
+const POSTED: u32 = 1;
+const ENTERED: u32 = 2;
+const ENDED: u32 = 4;
 
 /// The part of a coroutine that every thread may touch.
 ///
 /// It outlives its coroutine and is used again for the next one in the slot, when nobody else
 /// holds it: then there is no waker left that could wake the wrong one.
 pub(crate) struct CoShared {
-    pub(crate) state: AtomicU32,
+    state: AtomicU32,
     /// The serial of the coroutine that lives here now.
-    pub(crate) serial: AtomicU64,
+    serial: AtomicU64,
     pub(crate) slot: u32,
     home: Arc<Shared>,
 }
@@ -57,40 +60,70 @@ impl CoShared {
         })
     }
 
-    /// Queues the coroutine unless it is queued. `bits` says who asks: see the module's rule 3.
-    fn schedule(self: &Arc<Self>, bits: u32) {
+    /// Another coroutine, in the home context, when nobody else holds this.
+    pub(crate) fn begin_life(&self, serial: u64) {
+        self.serial.store(serial, Ordering::Relaxed);
+        self.state.store(0, Ordering::Relaxed);
+    }
+
+    /// The coroutine has ended, in the home context.
+    pub(crate) fn end_life(&self) {
+        // A store is enough. A wake that comes before it has posted, and its post finds nobody; a
+        // wake that comes after it sees `ENDED`.
+        self.state.store(ENDED, Ordering::Relaxed);
+    }
+
+    /// Queues the coroutine unless it is queued. `named` says that it was asked for by name: see
+    /// the module's rule 3.
+    fn wake_as(self: &Arc<Self>, named: bool) {
+        let local = |inner: &Inner| inner.schedule(self.slot, self.serial(), named);
+        if current::if_current(&self.home, local).is_some() {
+            return;
+        }
+        let bits = if named { POSTED | ENTERED } else { POSTED };
         // Release: the poll that this leads to sees what the waker wrote before. Acquire is not
         // needed: a waker reads nothing of the coroutine.
         let before = self.state.fetch_or(bits, Ordering::Release);
-        if before & (SCHEDULED | ENDED) != 0 {
-            return;
+        if before & (POSTED | ENDED) == 0 {
+            self.home.post(Remote::Coroutine(self.clone()));
         }
-        current::deliver(
-            &self.home,
-            |inner| self.push(inner),
-            || Remote::Coroutine(self.clone()),
-        );
     }
 
-    /// Puts a scheduled coroutine into the ready queue of its home.
-    pub(crate) fn push(&self, inner: &Inner) {
+    /// Takes what another thread posted; says whether the coroutine was asked for by name.
+    pub(crate) fn take_posted(&self) -> Option<bool> {
+        // Mostly there is nothing, and a look is cheap. A post that the look misses is still in
+        // the inbox, or on the way to it.
+        if self.state.load(Ordering::Relaxed) & POSTED == 0 {
+            return None;
+        }
+        // Acquire: pairs with the Release in `wake_as`.
+        let before = self.state.fetch_and(!(POSTED | ENTERED), Ordering::Acquire);
+        Some(before & ENTERED != 0)
+    }
+
+    fn serial(&self) -> u64 {
         // Relaxed: a life in a slot begins and ends in the home context, which is where we are.
-        let serial = self.serial.load(Ordering::Relaxed);
-        inner.trace(|| Event::Wake {
-            serial,
-            by: inner.current_id(),
-        });
-        inner.push_coroutine(self.slot, serial);
+        self.serial.load(Ordering::Relaxed)
+    }
+}
+
+impl Inner {
+    /// A post has arrived.
+    pub(crate) fn receive(&self, shared: &CoShared) {
+        // It may have been answered by a run since.
+        if let Some(named) = shared.take_posted() {
+            self.schedule(shared.slot, shared.serial(), named);
+        }
     }
 }
 
 impl Wake for CoShared {
     fn wake(self: Arc<Self>) {
-        self.schedule(SCHEDULED);
+        self.wake_as(false);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.schedule(SCHEDULED);
+        self.wake_as(false);
     }
 }
 
@@ -113,7 +146,7 @@ impl Coroutine {
             let inner = inner?;
             let (index, id) = inner.running.get()?;
             let coroutines = inner.coroutines.borrow();
-            let shared = coroutines.slots[index as usize].shared.clone();
+            let shared = coroutines.get(index, id.serial)?.shared.clone();
             Some(Coroutine { shared, id })
         })
     }
@@ -148,7 +181,7 @@ impl Coroutine {
     /// QEMU: `aio_co_wake` and `aio_co_schedule` (util/async.c).
     pub fn wake(&self) {
         // While this handle exists the shared part is not used for another coroutine.
-        self.shared.schedule(SCHEDULED | ENTERED);
+        self.shared.wake_as(true);
     }
 
     /// True for the running coroutine and for those that wait for one that they entered.
@@ -159,7 +192,7 @@ impl Coroutine {
     ///
     /// If the coroutine's home is not the current context.
     pub fn entered(&self) -> bool {
-        self.with_slot(|slot| matches!(slot.phase, Phase::Running { .. }))
+        self.with_slot(|slot| slot.is_some_and(|slot| matches!(slot.phase, Phase::Running { .. })))
     }
 
     /// True once it has run to its end.
@@ -168,7 +201,7 @@ impl Coroutine {
     ///
     /// If the coroutine's home is not the current context.
     pub fn ended(&self) -> bool {
-        self.with_slot(|slot| slot.id != self.id || matches!(slot.phase, Phase::Free))
+        self.with_slot(|slot| slot.is_none())
     }
 
     /// Its name and serial number.
@@ -176,10 +209,12 @@ impl Coroutine {
         self.id
     }
 
-    fn with_slot<R>(&self, look: impl FnOnce(&Slot) -> R) -> R {
+    /// Looks at the slot, if the coroutine has not ended.
+    fn with_slot<R>(&self, look: impl FnOnce(Option<&Slot>) -> R) -> R {
         current::with_current(|inner| match inner {
             Some(inner) if Arc::ptr_eq(&inner.shared, &self.shared.home) => {
-                look(&inner.coroutines.borrow().slots[self.shared.slot as usize])
+                let coroutines = inner.coroutines.borrow();
+                look(coroutines.get(self.shared.slot, self.id.serial))
             }
             _ => panic!(
                 "{} was looked at outside of its home, context {}",

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::handle::{Remote, Shared};
+use crate::handle::Shared;
 use crate::inner::Inner;
 use crate::sync::{Arc, thread_local};
 
@@ -24,25 +24,20 @@ pub(crate) fn with_current_rc<R>(look: impl FnOnce(Option<&Rc<Inner>>) -> R) -> 
     look(current.as_ref())
 }
 
-/// Gives something to the context `home`: directly if it is the current one, else by its inbox.
-pub(crate) fn deliver(
-    home: &Arc<Shared>,
-    local: impl FnOnce(&Inner),
-    remote: impl FnOnce() -> Remote,
-) {
-    let mut local = Some(local);
+/// Calls `local` if the context `home` is the current one; else the answer is `None`, and the way
+/// to `home` is its inbox.
+///
+/// `local` must not run or drop what belongs to a user, since that may ask for the current context
+/// or change it: it returns what is to be dropped.
+pub(crate) fn if_current<R>(home: &Arc<Shared>, local: impl FnOnce(&Inner) -> R) -> Option<R> {
     // A waker may be used while the thread ends and its locals are gone: then nothing is current.
-    let _ = CURRENT.try_with(|current| {
-        if let Some(inner) = current.borrow().as_deref()
-            && Arc::ptr_eq(&inner.shared, home)
-            && let Some(local) = local.take()
-        {
-            local(inner);
-        }
-    });
-    if local.is_some() {
-        home.post(remote());
-    }
+    CURRENT
+        .try_with(|current| match current.borrow().as_deref() {
+            Some(inner) if Arc::ptr_eq(&inner.shared, home) => Some(local(inner)),
+            _ => None,
+        })
+        .ok()
+        .flatten()
 }
 
 /// Keeps a context current on its thread; see [`AioContext::make_current`](crate::AioContext::make_current).
@@ -53,7 +48,16 @@ pub struct CurrentGuard {
 
 impl CurrentGuard {
     pub(crate) fn new(inner: Rc<Inner>) -> Self {
-        let before = CURRENT.with(|current| current.replace(Some(inner)));
+        Self::replace(Some(inner))
+    }
+
+    /// No context is current until the guard is dropped.
+    pub(crate) fn nobody() -> Self {
+        Self::replace(None)
+    }
+
+    fn replace(current: Option<Rc<Inner>>) -> Self {
+        let before = CURRENT.with(|slot| slot.replace(current));
         CurrentGuard { before }
     }
 }

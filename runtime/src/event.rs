@@ -8,11 +8,12 @@
 
 use std::fmt;
 
-use crate::context::AioContext;
 use crate::current;
 use crate::handle::{Remote, Shared};
+use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::trace::Event;
 
 /// Announced and not yet served.
 const SET: u32 = 1;
@@ -68,6 +69,73 @@ impl EventShared {
     }
 }
 
+/// A source as its context has it.
+pub(crate) struct EventSlot {
+    pub(crate) shared: Arc<EventShared>,
+    /// None while it runs.
+    pub(crate) handler: Option<Box<dyn FnMut()>>,
+}
+
+impl Inner {
+    /// Serves a source that the ready queue named, unless it is masked, was cleared or is gone.
+    pub(crate) fn run_event(&self, slot: usize, serial: u64) -> bool {
+        let (name, mut serving) = {
+            let mut events = self.events.borrow_mut();
+            let Some(event) = events.get_mut(slot) else {
+                return false;
+            };
+            if event.shared.serial != serial {
+                return false;
+            }
+            event.shared.dequeue();
+            let masked = event.shared.external && self.external_disabled();
+            // Masked, or its handler is on the stack below: the announcement stays for later.
+            if masked || event.handler.is_none() || !event.shared.take() {
+                return false;
+            }
+            let serving = Serving {
+                inner: self,
+                slot,
+                serial,
+                handler: event.handler.take(),
+            };
+            (event.shared.name, serving)
+        };
+        self.trace(|| Event::EventSource { name });
+        serving.run();
+        true
+    }
+}
+
+/// A handler on the stack. It goes back into its source, also if it panics.
+struct Serving<'a> {
+    inner: &'a Inner,
+    slot: usize,
+    serial: u64,
+    handler: Option<Box<dyn FnMut()>>,
+}
+
+impl Serving<'_> {
+    fn run(&mut self) {
+        (self.handler.as_mut().expect("it runs once"))();
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        let mut events = self.inner.events.borrow_mut();
+        // If it removed its source, the handler is dropped after this, when no borrow is held.
+        if let Some(event) = events.get_mut(self.slot)
+            && event.shared.serial == self.serial
+        {
+            event.handler = self.handler.take();
+            if event.shared.requeue() {
+                self.inner.push_event(&event.shared);
+            }
+        }
+    }
+}
+
 /// The announcing end of an event source; any thread may hold clones of it.
 #[derive(Clone)]
 pub struct EventNotifier {
@@ -84,11 +152,10 @@ impl EventNotifier {
         if before & (QUEUED | REMOVED) != 0 {
             return;
         }
-        current::deliver(
-            &self.shared.home,
-            |inner| inner.push_event(&self.shared),
-            || Remote::Event(self.shared.clone()),
-        );
+        let home = &self.shared.home;
+        if current::if_current(home, |inner| inner.push_event(&self.shared)).is_none() {
+            home.post(Remote::Event(self.shared.clone()));
+        }
     }
 
     /// Takes an announcement back that has not been served; true if there was one.
@@ -105,15 +172,12 @@ impl EventNotifier {
         if before & REMOVED != 0 {
             return;
         }
-        let slot = self.shared.slot;
-        current::deliver(
-            &self.shared.home,
-            |inner| inner.drop_event(slot),
-            || {
-                let drop_there = move |ctx: &AioContext| ctx.inner().drop_event(slot);
-                Remote::Once(self.shared.name, Box::new(drop_there))
-            },
-        );
+        let EventShared { slot, serial, .. } = *self.shared;
+        let home = &self.shared.home;
+        match current::if_current(home, |inner| inner.take_event(slot, serial)) {
+            Some(taken) => drop(taken),
+            None => home.post(Remote::DropEvent { slot, serial }),
+        }
     }
 }
 

@@ -30,6 +30,16 @@ pub(crate) enum Remote {
     BottomHalf(Arc<BhShared>),
     Once(&'static str, Box<dyn FnOnce(&AioContext) + Send>),
     Event(Arc<EventShared>),
+    /// A bottom half was deleted; its callback is dropped at home.
+    DropBottomHalf {
+        slot: usize,
+        serial: u64,
+    },
+    /// An event source was removed; its handler is dropped at home.
+    DropEvent {
+        slot: usize,
+        serial: u64,
+    },
     /// External event sources may be served again.
     ExternalEnabled,
     /// Only look again: a condition that `poll_while` waits for may have changed.
@@ -153,6 +163,35 @@ impl AioHandle {
     /// Starts a coroutine in the context. `make` runs there, so the future need not be `Send`.
     ///
     /// QEMU: `aio_co_enter` from another thread, which schedules (util/async.c).
+    ///
+    /// ```
+    /// # use std::rc::Rc;
+    /// # let ctx = blockjob_runtime::AioContext::builder().virtual_time().build();
+    /// ctx.handle().start("guest", || {
+    ///     let made_there = Rc::new(7);
+    ///     async move { assert_eq!(*made_there, 7) }
+    /// });
+    /// # assert!(ctx.poll(false));
+    /// ```
+    ///
+    /// What was made here and belongs to this thread cannot go along:
+    ///
+    /// ```compile_fail,E0277
+    /// # use std::rc::Rc;
+    /// # let ctx = blockjob_runtime::AioContext::builder().virtual_time().build();
+    /// let made_here = Rc::new(7);
+    /// ctx.handle().start("guest", || async move { assert_eq!(*made_here, 7) });
+    /// ```
+    ///
+    /// Nor can a future that was made here:
+    ///
+    /// ```compile_fail,E0277
+    /// # use std::rc::Rc;
+    /// # let ctx = blockjob_runtime::AioContext::builder().virtual_time().build();
+    /// let made_here = Rc::new(7);
+    /// let future = async move { assert_eq!(*made_here, 7) };
+    /// ctx.handle().start("guest", || future);
+    /// ```
     pub fn start<F>(&self, name: &'static str, make: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + 'static,
@@ -189,12 +228,12 @@ impl AioHandle {
         let before = self
             .shared
             .external_disable_cnt
-            .fetch_sub(1, Ordering::AcqRel);
-        assert!(before > 0, "enable_external without disable_external");
-        if before == 1 {
-            current::deliver(&self.shared, Inner::requeue_events, || {
-                Remote::ExternalEnabled
-            });
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+                count.checked_sub(1)
+            })
+            .expect("enable_external without disable_external");
+        if before == 1 && current::if_current(&self.shared, Inner::requeue_events).is_none() {
+            self.shared.post(Remote::ExternalEnabled);
         }
     }
 

@@ -2,37 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::Waker;
 
 use slab::Slab;
 
-use crate::bottom_half::BhShared;
+use crate::bottom_half::{BhShared, BhSlot};
 use crate::clock::Clock;
 use crate::context::AioContext;
 use crate::coroutines::Coroutines;
 use crate::decide::{Decide, Site};
-use crate::event::EventShared;
+use crate::event::{EventShared, EventSlot};
 use crate::handle::{Remote, Shared};
 use crate::reactor::Reactor;
 use crate::ready::{NEXT, Ready, ReadyQueue};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::timer::TimerEntry;
-use crate::timer_heap::{TimerHeap, TimerKey};
+use crate::timer_heap::TimerHeap;
 use crate::trace::{CoroutineId, Event, Trace};
-
-pub(crate) struct BhSlot {
-    pub(crate) shared: Arc<BhShared>,
-    /// None while it runs.
-    pub(crate) callback: Option<Box<dyn FnMut()>>,
-    /// Its turn came while it ran.
-    pub(crate) missed: bool,
-}
-
-pub(crate) struct EventSlot {
-    pub(crate) shared: Arc<EventShared>,
-    /// None while it runs.
-    pub(crate) handler: Option<Box<dyn FnMut()>>,
-}
 
 /// The state of a context. It never leaves its thread.
 pub(crate) struct Inner {
@@ -47,7 +34,10 @@ pub(crate) struct Inner {
     pub(crate) events: RefCell<Slab<EventSlot>>,
     pub(crate) timers: RefCell<TimerHeap<TimerEntry>>,
     pub(crate) next_serial: Cell<u64>,
+    /// Kept for its capacity; empty between two looks into the shared inbox.
     pub(crate) inbox: RefCell<Vec<Remote>>,
+    /// Passes since the last look into the reactor.
+    pub(crate) busy_passes: Cell<u32>,
     pub(crate) clock: Rc<dyn Clock>,
     pub(crate) reactor: Rc<dyn Reactor>,
     pub(crate) decide: Option<Rc<dyn Decide>>,
@@ -83,32 +73,37 @@ impl Inner {
         serial
     }
 
-    pub(crate) fn push_coroutine(&self, slot: u32, serial: u64) {
-        let ready = Ready::Coroutine { slot, serial };
+    pub(crate) fn push(&self, ready: Ready) {
         self.ready.borrow_mut().push(ready);
     }
 
     pub(crate) fn push_bottom_half(&self, shared: &BhShared) {
-        let (slot, serial) = (shared.slot, shared.serial);
-        self.ready
-            .borrow_mut()
-            .push(Ready::BottomHalf { slot, serial });
+        let BhShared { slot, serial, .. } = *shared;
+        self.push(Ready::BottomHalf { slot, serial });
     }
 
     pub(crate) fn push_event(&self, shared: &EventShared) {
-        let (slot, serial) = (shared.slot, shared.serial);
-        self.ready.borrow_mut().push(Ready::Event { slot, serial });
+        let EventShared { slot, serial, .. } = *shared;
+        self.push(Ready::Event { slot, serial });
     }
 
-    pub(crate) fn drop_bottom_half(&self, slot: usize) {
-        // The callback may own anything: it is dropped when no borrow is held.
-        let removed = self.bottom_halves.borrow_mut().remove(slot);
-        drop(removed);
+    /// Takes a bottom half out. Its callback may own anything: the caller drops it when no borrow
+    /// is held.
+    pub(crate) fn take_bottom_half(&self, slot: usize, serial: u64) -> Option<BhSlot> {
+        let mut bottom_halves = self.bottom_halves.borrow_mut();
+        let exists = bottom_halves
+            .get(slot)
+            .is_some_and(|bh| bh.shared.serial == serial);
+        exists.then(|| bottom_halves.remove(slot))
     }
 
-    pub(crate) fn drop_event(&self, slot: usize) {
-        let removed = self.events.borrow_mut().remove(slot);
-        drop(removed);
+    /// Takes an event source out, to be dropped as above.
+    pub(crate) fn take_event(&self, slot: usize, serial: u64) -> Option<EventSlot> {
+        let mut events = self.events.borrow_mut();
+        let exists = events
+            .get(slot)
+            .is_some_and(|event| event.shared.serial == serial);
+        exists.then(|| events.remove(slot))
     }
 
     /// The last mask is gone: external sources that announced something are served.
@@ -121,24 +116,37 @@ impl Inner {
         }
     }
 
-    /// Moves what other threads left, and what time has brought, into the ready queue.
-    pub(crate) fn gather(&self) {
+    /// Moves what other threads left, and what time has brought, into the ready queue. True if
+    /// another thread left anything, be it only a kick: then a pass must not wait.
+    pub(crate) fn gather(&self) -> bool {
         let mut inbox = self.inbox.take();
         self.shared.take_work(&mut inbox);
+        let heard = !inbox.is_empty();
+        if heard {
+            self.sort(&mut inbox);
+        }
+        self.inbox.replace(inbox);
+        self.expire_timers();
+        heard
+    }
+
+    fn sort(&self, inbox: &mut Vec<Remote>) {
+        // What belongs to users is dropped at the end, when nothing can be lost by a panic.
+        let (mut bottom_halves, mut events) = (Vec::new(), Vec::new());
         for work in inbox.drain(..) {
             match work {
-                Remote::Coroutine(shared) => shared.push(self),
+                Remote::Coroutine(shared) => self.receive(&shared),
                 Remote::BottomHalf(shared) => self.push_bottom_half(&shared),
-                Remote::Once(name, callback) => {
-                    self.ready.borrow_mut().push(Ready::Once(name, callback));
-                }
+                Remote::Once(name, callback) => self.push(Ready::Once(name, callback)),
                 Remote::Event(shared) => self.push_event(&shared),
+                Remote::DropBottomHalf { slot, serial } => {
+                    bottom_halves.extend(self.take_bottom_half(slot, serial));
+                }
+                Remote::DropEvent { slot, serial } => events.extend(self.take_event(slot, serial)),
                 Remote::ExternalEnabled => self.requeue_events(),
                 Remote::Kick => {}
             }
         }
-        self.inbox.replace(inbox);
-        self.expire_timers();
     }
 
     fn expire_timers(&self) {
@@ -151,20 +159,17 @@ impl Inner {
             let Some(key) = timers.pop_expired(now_ns) else {
                 break;
             };
-            match timers.value_mut(key) {
-                TimerEntry::Sleep(waker) => {
-                    let waker = waker.clone();
+            match timers.get_mut(key) {
+                Some(TimerEntry::Sleep(waker)) => {
+                    let waker = waker.take();
                     drop(timers);
-                    waker.wake();
+                    waker.into_iter().for_each(Waker::wake);
                 }
-                TimerEntry::Callback {
-                    serial, expired, ..
-                } => {
+                Some(TimerEntry::Callback { expired, .. }) => {
                     *expired = true;
-                    let serial = *serial;
-                    drop(timers);
-                    self.ready.borrow_mut().push(Ready::Timer { key, serial });
+                    self.push(Ready::Timer(key));
                 }
+                None => unreachable!("it was armed"),
             }
         }
     }
@@ -191,7 +196,7 @@ impl Inner {
                 Ready::Coroutine { slot, serial } => self.run_queued(slot, serial),
                 Ready::BottomHalf { slot, serial } => self.run_bottom_half(slot, serial),
                 Ready::Event { slot, serial } => self.run_event(slot, serial),
-                Ready::Timer { key, serial } => self.run_timer(key, serial),
+                Ready::Timer(key) => self.run_timer(key),
                 Ready::Once(name, callback) => {
                     self.trace(|| Event::BottomHalf { name });
                     callback(ctx);
@@ -202,105 +207,30 @@ impl Inner {
         progress
     }
 
-    fn run_bottom_half(&self, slot: usize, serial: u64) -> bool {
-        let (name, mut callback) = {
-            let mut bottom_halves = self.bottom_halves.borrow_mut();
-            let Some(bh) = bottom_halves.get_mut(slot) else {
-                return false;
-            };
-            if bh.shared.serial != serial {
-                return false;
-            }
-            // Its callback is on the stack below, polling: the turn is given up and made good for
-            // when the callback returns.
-            if bh.callback.is_none() {
-                bh.missed = true;
-                return false;
-            }
-            if !bh.shared.begin() {
-                return false;
-            }
-            (bh.shared.name, bh.callback.take().expect("looked"))
-        };
-        self.trace(|| Event::BottomHalf { name });
-        callback();
-        let mut bottom_halves = self.bottom_halves.borrow_mut();
-        match bottom_halves.get_mut(slot) {
-            Some(bh) if bh.shared.serial == serial => {
-                bh.callback = Some(callback);
-                if std::mem::take(&mut bh.missed) {
-                    self.push_bottom_half(&bh.shared);
-                }
-            }
-            // It deleted itself; its callback is dropped when the borrow is gone.
-            _ => {
-                drop(bottom_halves);
-                drop(callback);
-            }
-        }
-        true
-    }
-
-    fn run_event(&self, slot: usize, serial: u64) -> bool {
-        let (name, mut handler) = {
-            let mut events = self.events.borrow_mut();
-            let Some(event) = events.get_mut(slot) else {
-                return false;
-            };
-            if event.shared.serial != serial {
-                return false;
-            }
-            event.shared.dequeue();
-            let masked = event.shared.external && self.external_disabled();
-            // Masked, or its handler is on the stack below: the announcement stays for later.
-            if masked || event.handler.is_none() || !event.shared.take() {
-                return false;
-            }
-            (event.shared.name, event.handler.take().expect("looked"))
-        };
-        self.trace(|| Event::EventSource { name });
-        handler();
-        let mut events = self.events.borrow_mut();
-        match events.get_mut(slot) {
-            Some(event) if event.shared.serial == serial => {
-                event.handler = Some(handler);
-                if event.shared.requeue() {
-                    self.push_event(&event.shared);
-                }
-            }
-            _ => {
-                drop(events);
-                drop(handler);
-            }
-        }
-        true
-    }
-
-    fn external_disabled(&self) -> bool {
+    pub(crate) fn external_disabled(&self) -> bool {
         self.shared.external_disable_cnt.load(Ordering::Acquire) > 0
-    }
-
-    fn run_timer(&self, key: TimerKey, serial: u64) -> bool {
-        let Some((name, mut callback)) = TimerEntry::begin(&self.timers, key, serial) else {
-            return false;
-        };
-        self.trace(|| Event::Timer { name });
-        callback();
-        let left = TimerEntry::end(&self.timers, key, serial, callback);
-        drop(left);
-        true
     }
 
     /// Drops everything that could run, with `self` still whole.
     pub(crate) fn clear(&self) {
-        let dropped = (
-            self.shared.close(),
-            self.ready.borrow_mut().take_all(),
-            self.coroutines.borrow_mut().take_all(),
-            std::mem::take(&mut *self.bottom_halves.borrow_mut()),
-            std::mem::take(&mut *self.events.borrow_mut()),
-        );
-        drop(dropped);
+        loop {
+            let posted = self.shared.close();
+            let ready = self.ready.borrow_mut().take_all();
+            let coroutines = self.coroutines.borrow_mut().take_all();
+            let bottom_halves = std::mem::take(&mut *self.bottom_halves.borrow_mut());
+            let events = std::mem::take(&mut *self.events.borrow_mut());
+            let timers = self.timers.borrow_mut().remove_all();
+            // Destructors may leave something behind in their turn.
+            if posted.is_empty()
+                && ready.is_empty()
+                && coroutines.is_empty()
+                && bottom_halves.is_empty()
+                && events.is_empty()
+                && timers.is_empty()
+            {
+                break;
+            }
+        }
     }
 }
 

@@ -4,18 +4,24 @@
 //!
 //! QEMU: `thread_pool_submit_co` (util/thread-pool.c).
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::context::AioContext;
 use crate::sync::{Arc, Mutex};
 
+/// What a job panicked with.
+type Panic = Box<dyn Any + Send>;
+
 enum State<T> {
     /// Not begun.
     Queued(Option<Waker>),
     Running(Option<Waker>),
-    Done(T),
+    /// What it returned, or what it panicked with.
+    Done(Result<T, Panic>),
     /// Cancelled before it began, or its result has been taken.
     Empty,
 }
@@ -43,7 +49,7 @@ impl std::error::Error for Cancelled {}
 impl AioContext {
     /// Runs `job` on the pool.
     ///
-    /// If `job` panics, nothing comes back: the panic is reported by the thread that had it.
+    /// If `job` panics, the panic goes on in whoever awaits the result.
     pub fn spawn_blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -60,7 +66,8 @@ impl AioContext {
                     _ => return,
                 }
             }
-            let result = job();
+            // Nothing of the job is used again after a panic but the panic itself.
+            let result = catch_unwind(AssertUnwindSafe(job));
             let before = std::mem::replace(&mut *state.lock(), State::Done(result));
             if let State::Running(Some(waker)) = before {
                 waker.wake();
@@ -97,17 +104,22 @@ impl<T> Future for BlockingTask<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Empty) {
-            State::Done(result) => Poll::Ready(Ok(result)),
-            State::Empty => Poll::Ready(Err(Cancelled)),
-            State::Queued(_) => {
-                *state = State::Queued(Some(cx.waker().clone()));
-                Poll::Pending
+        let stale = match &mut *state {
+            State::Queued(waker) | State::Running(waker) => waker.replace(cx.waker().clone()),
+            State::Done(_) | State::Empty => {
+                return match std::mem::replace(&mut *state, State::Empty) {
+                    State::Done(Ok(result)) => Poll::Ready(Ok(result)),
+                    State::Done(Err(panic)) => {
+                        drop(state);
+                        resume_unwind(panic)
+                    }
+                    _ => Poll::Ready(Err(Cancelled)),
+                };
             }
-            State::Running(_) => {
-                *state = State::Running(Some(cx.waker().clone()));
-                Poll::Pending
-            }
-        }
+        };
+        // A foreign waker may run anything when it is dropped: not under the lock.
+        drop(state);
+        drop(stale);
+        Poll::Pending
     }
 }

@@ -29,6 +29,9 @@ pub trait Reactor {
     /// Waits until the handle is unparked or `deadline_ns` of the context's clock has come;
     /// without a deadline, until it is unparked. May return early for no reason.
     ///
+    /// No context is current meanwhile: what wakers do in here takes the way of the inbox, as it
+    /// would from any other thread, and so unparks.
+    ///
     /// # Panics
     ///
     /// A virtual reactor panics when nothing could ever end the wait.

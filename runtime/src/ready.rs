@@ -19,7 +19,7 @@ pub(crate) enum Ready {
     Coroutine { slot: u32, serial: u64 },
     BottomHalf { slot: usize, serial: u64 },
     Event { slot: usize, serial: u64 },
-    Timer { key: TimerKey, serial: u64 },
+    Timer(TimerKey),
     Once(&'static str, Box<dyn FnOnce(&AioContext)>),
 }
 

@@ -6,9 +6,10 @@
 //! the life; a plain `--cfg loom` would also change our dependencies, some of which do not build
 //! under it.
 //!
-//! `Arc` is always std's: a `Waker` can be made of nothing else. No ordering is taken from a
-//! reference count here; what two threads share behind an `Arc` is an atomic or a [`Mutex`] of
-//! this module.
+//! `Arc` is always std's: a `Waker` can be made of nothing else. What two threads share behind an
+//! `Arc` is an atomic or a [`Mutex`] of this module, and an ordering is taken from a reference count
+//! in one place only, which a checker cannot see: where a coroutine's shared part is used again,
+//! after its last other holder has let go (`Coroutines::create`).
 
 pub use std::sync::{Arc, OnceLock, Weak};
 

@@ -1,6 +1,5 @@
 //! Timers with a callback, and sleeping coroutines.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -8,65 +7,86 @@ use std::task::{Context, Poll, Waker};
 
 use crate::context::AioContext;
 use crate::inner::Inner;
+use crate::ready::Ready;
 use crate::timer_heap::{TimerHeap, TimerKey};
+use crate::trace::Event;
 
 /// What an expired timer does.
 pub(crate) enum TimerEntry {
-    Sleep(Waker),
+    /// Wakes, once.
+    Sleep(Option<Waker>),
     Callback {
         name: &'static str,
-        serial: u64,
         /// Expired, and its turn in the ready queue has not come. Moving or deleting the timer
         /// takes this back.
         expired: bool,
         /// None while it runs.
-        callback: Option<Box<dyn FnMut()>>,
+        callback: Option<Callback>,
     },
 }
 
 type Callback = Box<dyn FnMut()>;
 
-impl TimerEntry {
-    /// Takes the callback out to run it, unless the timer was moved or deleted after it expired.
-    pub(crate) fn begin(
-        timers: &RefCell<TimerHeap<TimerEntry>>,
-        key: TimerKey,
-        serial: u64,
-    ) -> Option<(&'static str, Callback)> {
-        let mut timers = timers.borrow_mut();
-        match timers.get_mut(key)? {
-            TimerEntry::Callback {
-                name,
-                serial: now,
-                expired,
-                callback,
-            } if *now == serial && *expired => {
-                let ready = callback.take()?;
-                *expired = false;
-                Some((name, ready))
+impl Inner {
+    /// Runs the callback of an expired timer, unless it was moved or deleted meanwhile.
+    pub(crate) fn run_timer(&self, key: TimerKey) -> bool {
+        let (name, mut running) = {
+            let mut timers = self.timers.borrow_mut();
+            match timers.get_mut(key) {
+                Some(TimerEntry::Callback {
+                    name,
+                    expired,
+                    callback,
+                }) if *expired => {
+                    // If its callback is on the stack below, polling, the turn is given up and
+                    // made good for when the callback returns.
+                    let Some(callback) = callback.take() else {
+                        return false;
+                    };
+                    *expired = false;
+                    let inner = self;
+                    let callback = Some(callback);
+                    let running = RunningTimer {
+                        inner,
+                        key,
+                        callback,
+                    };
+                    (*name, running)
+                }
+                _ => return false,
             }
-            _ => None,
-        }
+        };
+        self.trace(|| Event::Timer { name });
+        running.run();
+        true
     }
+}
 
-    /// Puts the callback back; or returns it, to be dropped, if the timer is gone.
-    pub(crate) fn end(
-        timers: &RefCell<TimerHeap<TimerEntry>>,
-        key: TimerKey,
-        serial: u64,
-        ran: Callback,
-    ) -> Option<Callback> {
-        let mut timers = timers.borrow_mut();
-        match timers.get_mut(key) {
-            Some(TimerEntry::Callback {
-                serial: now,
-                callback,
-                ..
-            }) if *now == serial => {
-                *callback = Some(ran);
-                None
+/// A callback on the stack. It goes back into its timer, also if it panics.
+struct RunningTimer<'a> {
+    inner: &'a Inner,
+    key: TimerKey,
+    callback: Option<Callback>,
+}
+
+impl RunningTimer<'_> {
+    fn run(&mut self) {
+        (self.callback.as_mut().expect("it runs once"))();
+    }
+}
+
+impl Drop for RunningTimer<'_> {
+    fn drop(&mut self) {
+        let mut timers = self.inner.timers.borrow_mut();
+        // If the timer is gone, the callback is dropped after this, when no borrow is held.
+        if let Some(TimerEntry::Callback {
+            expired, callback, ..
+        }) = timers.get_mut(self.key)
+        {
+            *callback = self.callback.take();
+            if *expired {
+                self.inner.push(Ready::Timer(self.key));
             }
-            _ => Some(ran),
         }
     }
 }
@@ -112,17 +132,17 @@ impl Timer {
         self.inner.upgrade().is_some_and(|inner| {
             let mut timers = inner.timers.borrow_mut();
             let expired = matches!(
-                timers.value_mut(self.key),
-                TimerEntry::Callback { expired: true, .. }
+                timers.get_mut(self.key),
+                Some(TimerEntry::Callback { expired: true, .. })
             );
             expired || timers.is_armed(self.key)
         })
     }
 
     fn forget_expiry(&self, timers: &mut TimerHeap<TimerEntry>) -> bool {
-        match timers.value_mut(self.key) {
-            TimerEntry::Callback { expired, .. } => std::mem::take(expired),
-            TimerEntry::Sleep(_) => unreachable!("a sleep has no Timer"),
+        match timers.get_mut(self.key) {
+            Some(TimerEntry::Callback { expired, .. }) => std::mem::take(expired),
+            _ => false,
         }
     }
 }
@@ -153,7 +173,6 @@ impl AioContext {
         let inner = self.inner_rc();
         let entry = TimerEntry::Callback {
             name,
-            serial: inner.new_serial(),
             expired: false,
             callback: Some(Box::new(callback)),
         };
@@ -198,20 +217,26 @@ impl Future for Sleep {
             return Poll::Pending;
         };
         let mut timers = inner.timers.borrow_mut();
-        match self.key {
-            None => {
-                let key = timers.insert(TimerEntry::Sleep(cx.waker().clone()));
-                timers.arm(key, self.deadline_ns);
-                self.key = Some(key);
-                Poll::Pending
-            }
-            Some(key) if timers.is_armed(key) => {
-                if let TimerEntry::Sleep(waker) = timers.value_mut(key) {
-                    waker.clone_from(cx.waker());
+        let Some(key) = self.key else {
+            let waker = Some(cx.waker().clone());
+            let key = timers.insert(TimerEntry::Sleep(waker));
+            timers.arm(key, self.deadline_ns);
+            self.key = Some(key);
+            return Poll::Pending;
+        };
+        match timers.get_mut(key) {
+            Some(TimerEntry::Sleep(Some(waker))) => {
+                if !waker.will_wake(cx.waker()) {
+                    let stale = std::mem::replace(waker, cx.waker().clone());
+                    // A foreign waker may run anything when it is dropped: not under the borrow.
+                    drop(timers);
+                    drop(stale);
                 }
                 Poll::Pending
             }
             Some(_) => Poll::Ready(()),
+            // The context was closed.
+            None => Poll::Pending,
         }
     }
 }

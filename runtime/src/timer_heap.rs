@@ -28,6 +28,8 @@ const UNARMED: u32 = u32::MAX;
 struct Slot<T> {
     /// Where in the heap the entry is, or [`UNARMED`].
     position: u32,
+    /// Tells the entry from those that had the slot before it.
+    generation: u32,
     value: Option<T>,
 }
 
@@ -40,9 +42,12 @@ pub(crate) struct TimerHeap<T> {
     next_seq: u64,
 }
 
-/// Names an entry of a [`TimerHeap`] until it is removed.
+/// Names an entry of a [`TimerHeap`]; once that is removed, nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TimerKey(u32);
+pub(crate) struct TimerKey {
+    slot: u32,
+    generation: u32,
+}
 
 impl<T> TimerHeap<T> {
     pub(crate) const fn new() -> Self {
@@ -56,59 +61,75 @@ impl<T> TimerHeap<T> {
 
     /// Adds an entry, unarmed.
     pub(crate) fn insert(&mut self, value: T) -> TimerKey {
-        let slot = Slot {
-            position: UNARMED,
-            value: Some(value),
-        };
-        if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = slot;
-            TimerKey(index)
+        if let Some(slot) = self.free.pop() {
+            let place = &mut self.slots[slot as usize];
+            place.value = Some(value);
+            let generation = place.generation;
+            TimerKey { slot, generation }
         } else {
-            let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
-            self.slots.push(slot);
-            TimerKey(index)
+            let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
+            self.slots.push(Slot {
+                position: UNARMED,
+                generation: 0,
+                value: Some(value),
+            });
+            let generation = 0;
+            TimerKey { slot, generation }
         }
     }
 
-    /// Takes an entry out, armed or not.
-    pub(crate) fn remove(&mut self, key: TimerKey) -> T {
+    /// Takes an entry out, armed or not; `None` if that has been done.
+    pub(crate) fn remove(&mut self, key: TimerKey) -> Option<T> {
         self.disarm(key);
-        self.free.push(key.0);
-        self.slots[key.0 as usize]
-            .value
-            .take()
-            .expect("a timer is removed once")
+        let slot = self.slot_mut(key)?;
+        slot.generation = slot.generation.wrapping_add(1);
+        let value = slot.value.take();
+        self.free.push(key.slot);
+        value
     }
 
-    pub(crate) fn value_mut(&mut self, key: TimerKey) -> &mut T {
-        self.slots[key.0 as usize]
-            .value
-            .as_mut()
-            .expect("the timer has been removed")
+    /// Takes all entries out.
+    pub(crate) fn remove_all(&mut self) -> Vec<T> {
+        self.heap.clear();
+        let mut values = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(value) = slot.value.take() {
+                slot.position = UNARMED;
+                slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(index as u32);
+                values.push(value);
+            }
+        }
+        values
     }
 
-    /// The value of an entry that may have been removed; by then `key` may name another.
+    /// The value of an entry, unless that has been removed.
     pub(crate) fn get_mut(&mut self, key: TimerKey) -> Option<&mut T> {
-        self.slots[key.0 as usize].value.as_mut()
+        self.slot_mut(key)?.value.as_mut()
     }
 
     /// Arms `key` for `deadline_ns`, or moves it there.
     pub(crate) fn arm(&mut self, key: TimerKey, deadline_ns: u64) {
         self.disarm(key);
+        if self.slot_mut(key).is_none() {
+            return;
+        }
         let seq = self.next_seq;
         self.next_seq += 1;
         let position = self.heap.len();
         self.heap.push(Armed {
             deadline_ns,
             seq,
-            slot: key.0,
+            slot: key.slot,
         });
         self.sift_up(position);
     }
 
     /// Disarms `key`; true if it was armed.
     pub(crate) fn disarm(&mut self, key: TimerKey) -> bool {
-        let slot = &mut self.slots[key.0 as usize];
+        let Some(slot) = self.slot_mut(key) else {
+            return false;
+        };
         let position = std::mem::replace(&mut slot.position, UNARMED);
         if position == UNARMED {
             return false;
@@ -125,7 +146,18 @@ impl<T> TimerHeap<T> {
     }
 
     pub(crate) fn is_armed(&self, key: TimerKey) -> bool {
-        self.slots[key.0 as usize].position != UNARMED
+        let slot = &self.slots[key.slot as usize];
+        slot.generation == key.generation && slot.position != UNARMED
+    }
+
+    fn slot_mut(&mut self, key: TimerKey) -> Option<&mut Slot<T>> {
+        let slot = &mut self.slots[key.slot as usize];
+        (slot.generation == key.generation).then_some(slot)
+    }
+
+    /// How many entries are armed.
+    pub(crate) fn armed(&self) -> usize {
+        self.heap.len()
     }
 
     /// The earliest deadline.
@@ -139,7 +171,9 @@ impl<T> TimerHeap<T> {
         if first.deadline_ns > now_ns {
             return None;
         }
-        let key = TimerKey(first.slot);
+        let slot = first.slot;
+        let generation = self.slots[slot as usize].generation;
+        let key = TimerKey { slot, generation };
         self.disarm(key);
         Some(key)
     }
@@ -221,7 +255,7 @@ mod tests {
                     _ => {
                         let expected = model.first_key_value().map(|(k, v)| (*k, *v));
                         let expected = expected.filter(|((deadline, _), _)| *deadline <= time);
-                        let got = heap.pop_expired(time).map(|key| *heap.value_mut(key));
+                        let got = heap.pop_expired(time).and_then(|key| heap.get_mut(key).copied());
                         prop_assert_eq!(got, expected.map(|(_, which)| which));
                         if let Some((key, which)) = expected {
                             model.remove(&key);

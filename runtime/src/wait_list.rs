@@ -2,6 +2,9 @@
 //!
 //! A waiter is *granted* what it waits for by whoever gives it up: the grant, not the waking, makes
 //! it the holder, so that nobody who comes later can be faster. That is what makes the locks fair.
+//!
+//! Wakers of other executors may run anything when they are used or dropped, this queue's own
+//! functions among it. So the queue hands wakers out, and its users let go of their locks first.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,9 +20,33 @@ enum WaitState {
 }
 
 /// One waiter, as the queue knows it. `kind` is what it waits for.
-pub(crate) struct Ticket<K> {
-    pub(crate) kind: K,
+struct Ticket<K> {
+    kind: K,
     state: Arc<Mutex<WaitState>>,
+}
+
+/// A waiter that has been granted its wish and must be told so, once no lock is held.
+#[must_use = "the waiter sleeps until it is woken"]
+pub(crate) struct Grant(Option<Waker>);
+
+impl Grant {
+    /// Queues the waiter: it runs later.
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.0 {
+            waker.wake();
+        }
+    }
+}
+
+/// A waiter that has left. It is dropped, and its waker with it, once no lock is held.
+#[must_use = "a grant must be passed on"]
+pub(crate) struct Left(WaitState);
+
+impl Left {
+    /// True if it had been granted its wish, and so must pass it on.
+    pub(crate) fn was_granted(&self) -> bool {
+        matches!(self.0, WaitState::Granted)
+    }
 }
 
 /// Waiters, in order of arrival.
@@ -59,24 +86,22 @@ impl<K> WaitList<K> {
         self.queue.front().map(|ticket| &ticket.kind)
     }
 
-    /// Grants the first waiter its wish. Only queues it: it runs later. The caller may hold locks.
-    pub(crate) fn grant_first(&mut self) -> bool {
-        let Some(ticket) = self.queue.pop_front() else {
-            return false;
-        };
+    /// Grants the first waiter its wish.
+    pub(crate) fn grant_first(&mut self) -> Option<Grant> {
+        let ticket = self.queue.pop_front()?;
         let before = std::mem::replace(&mut *ticket.state.lock(), WaitState::Granted);
-        if let WaitState::Waiting(Some(waker)) = before {
-            waker.wake();
-        }
-        true
+        Some(Grant(match before {
+            WaitState::Waiting(waker) => waker,
+            WaitState::Granted | WaitState::Over => None,
+        }))
     }
 
-    /// A waiter leaves. True if it had been granted its wish, and so must pass it on.
-    pub(crate) fn leave(&mut self, wait: &Wait) -> bool {
+    /// A waiter leaves.
+    pub(crate) fn leave(&mut self, wait: &Wait) -> Left {
         self.queue
             .retain(|ticket| !Arc::ptr_eq(&ticket.state, &wait.state));
         let before = std::mem::replace(&mut *wait.state.lock(), WaitState::Over);
-        matches!(before, WaitState::Granted)
+        Left(before)
     }
 }
 
@@ -91,8 +116,11 @@ impl Future for Wait {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         match &mut *state {
+            WaitState::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => Poll::Pending,
             WaitState::Waiting(waker) => {
-                *waker = Some(cx.waker().clone());
+                let stale = waker.replace(cx.waker().clone());
+                drop(state);
+                drop(stale);
                 Poll::Pending
             }
             WaitState::Granted => {

@@ -58,7 +58,12 @@ impl Reactor for VirtualReactor {
     }
 
     fn wait(&self, deadline_ns: Option<u64>) {
-        if self.unparked.set.swap(false, Ordering::Acquire) || self.run_one_job() {
+        if self.unparked.set.swap(false, Ordering::Acquire) {
+            return;
+        }
+        if self.run_one_job() {
+            // If the job has unparked us, it is this wait that it ended.
+            self.unparked.set.swap(false, Ordering::Acquire);
             return;
         }
         match deadline_ns {

@@ -1,0 +1,3 @@
+//! What the runtime costs.
+
+fn main() {}
