@@ -9,6 +9,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod list;
+pub mod mirror;
 pub mod progress;
 pub mod rate_limit;
 pub mod state;

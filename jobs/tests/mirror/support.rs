@@ -63,7 +63,9 @@ impl World {
     pub(crate) fn disk(&self, name: &str, options: MemOptions) -> (Rc<Node>, Rc<MemDisk>) {
         let driver = options.build();
         let disk = driver.disk();
-        let node = self.graph.add_node(Some(name), Box::new(driver), false, &[]);
+        let node = self
+            .graph
+            .add_node(Some(name), Box::new(driver), false, &[]);
         (node.expect("a disk in memory can be made"), disk)
     }
 
@@ -83,7 +85,8 @@ impl World {
     }
 
     pub(crate) fn until_ready(&self, job: &Rc<Job>) {
-        self.ctx.poll_while(|| !job.is_ready() && !job.is_completed());
+        self.ctx
+            .poll_while(|| !job.is_ready() && !job.is_completed());
         assert!(job.is_ready(), "{:?}", job.result());
     }
 

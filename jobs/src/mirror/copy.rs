@@ -1,0 +1,204 @@
+//! One part of a claim: read and write, or zero. Each runs in a coroutine of its own.
+//!
+//! QEMU: `mirror_co_read`, `mirror_co_zero`, `mirror_write_complete`, `mirror_iteration_done`
+//! (block/mirror.c).
+
+use std::rc::Rc;
+
+use blockjob_block::driver::ZeroFlags;
+use blockjob_block::{BlockError, BlockResult};
+
+use super::iteration::Claim;
+use super::state::MirrorJob;
+use crate::error_policy::{ErrorAction, IoOperation};
+
+/// How a part gets to the target. QEMU: `MirrorMethod` (block/mirror.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Copy,
+    Zero,
+}
+
+/// A part of a claim, of one kind.
+pub(super) struct Part {
+    pub(super) claim: Rc<Claim>,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) method: Method,
+}
+
+impl MirrorJob {
+    /// Starts `part`. Whoever calls has seen that there is room for it: a part never waits for
+    /// another part, so none can wait for itself or in a ring.
+    ///
+    /// QEMU: `mirror_perform` (block/mirror.c).
+    pub(super) fn perform(self: &Rc<Self>, part: Part) {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.bytes_in_flight
+            .set(self.bytes_in_flight.get() + part.bytes);
+        if part.method == Method::Copy {
+            self.buf_free.set(self.buf_free.get() - part.bytes);
+        }
+        self.flushed.set(false);
+        let mirror = self.clone();
+        let name = match part.method {
+            Method::Copy => "mirror_co_read",
+            Method::Zero => "mirror_co_zero",
+        };
+        let coroutine = self.context.coroutine(name, async move {
+            let result = match part.method {
+                Method::Copy => mirror.copy(&part).await,
+                Method::Zero => mirror.zero(&part).await,
+            };
+            mirror.part_done(part, result);
+        });
+        coroutine.enter();
+    }
+
+    async fn copy(&self, part: &Part) -> Result<(), Failure> {
+        let (offset, bytes) = (part.offset, part.bytes);
+        let buf = self.pool.get(bytes as usize);
+        let (buf, result) = self.source().read(offset, buf).await;
+        if let Err(error) = result {
+            self.pool.put(buf);
+            return Err(Failure {
+                error,
+                operation: IoOperation::Read,
+            });
+        }
+        let data = buf.freeze();
+        let result = self.target().write(offset, data.clone()).await;
+        self.pool.put_bytes(data);
+        result.map_err(Failure::write)?;
+        self.update_stats(|stats| stats.copied_bytes += bytes);
+        Ok(())
+    }
+
+    async fn zero(&self, part: &Part) -> Result<(), Failure> {
+        let (mut offset, end) = (part.offset, part.offset + part.bytes);
+        while offset < end {
+            let (already, bytes) = self.target_reads_as_zero(offset, end - offset).await;
+            if already {
+                self.update_stats(|stats| stats.skipped_bytes += bytes);
+            } else {
+                let flags = ZeroFlags {
+                    may_unmap: self.options.unmap,
+                    no_fallback: false,
+                };
+                let target = self.target();
+                target
+                    .write_zeroes(offset, bytes, flags)
+                    .await
+                    .map_err(Failure::write)?;
+                self.update_stats(|stats| stats.zeroed_bytes += bytes);
+            }
+            offset += bytes;
+        }
+        Ok(())
+    }
+
+    /// Whether the target reads as zeroes there and has nothing that could be given back, so that
+    /// it can be left alone; and for how many bytes that is so.
+    async fn target_reads_as_zero(&self, offset: u64, bytes: u64) -> (bool, u64) {
+        let status = self.target_node.block_status_above(None, offset, bytes);
+        match status.await {
+            Ok(status) => {
+                let settled = status.zero && !(self.options.unmap && status.data);
+                (settled, status.bytes)
+            }
+            Err(_) => (false, bytes),
+        }
+    }
+
+    /// A part has ended, well or not.
+    fn part_done(&self, part: Part, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            // First the dirty bit, then the policy, which may have the job look at it.
+            part.claim.failed.set(true);
+            let action = self.error_action(failure.operation, failure.error.errno());
+            if action == ErrorAction::Report {
+                self.set_ret(failure.error);
+            }
+        } else if let Some(job) = self.job() {
+            job.progress_update(part.bytes);
+        }
+        self.in_flight.set(self.in_flight.get() - 1);
+        self.bytes_in_flight
+            .set(self.bytes_in_flight.get() - part.bytes);
+        if part.method == Method::Copy {
+            self.buf_free.set(self.buf_free.get() + part.bytes);
+        }
+        // The claim may end with its part, and gives the granules back.
+        drop(part);
+        self.slot_free.wake_all();
+        self.source_node.drain_kick();
+        self.target_node.drain_kick();
+    }
+
+    /// Keeps the first error that ends the job.
+    pub(super) fn set_ret(&self, error: BlockError) {
+        let mut ret = self.ret.borrow_mut();
+        ret.get_or_insert(error.into());
+    }
+
+    /// QEMU: `mirror_error_action` (block/mirror.c).
+    pub(super) fn error_action(&self, operation: IoOperation, errno: i32) -> ErrorAction {
+        let on_error = match operation {
+            IoOperation::Read => self.options.on_source_error,
+            IoOperation::Write => self.options.on_target_error,
+        };
+        match self.job() {
+            Some(job) => job.error_action(on_error, operation == IoOperation::Read, errno),
+            None => ErrorAction::Report,
+        }
+    }
+
+    /// M12. A failure goes to the error policy of the target.
+    ///
+    /// QEMU: `mirror_flush` (block/mirror.c).
+    pub(super) async fn flush(&self) -> BlockResult<()> {
+        let result = self.target().flush().await;
+        match &result {
+            Ok(()) => {
+                self.flushed.set(true);
+                self.update_stats(|stats| stats.flushes += 1);
+            }
+            Err(error) => {
+                if self.error_action(IoOperation::Write, error.errno()) == ErrorAction::Report {
+                    self.set_ret(error.clone());
+                }
+            }
+        }
+        result
+    }
+
+    /// Waits until something in flight has ended.
+    ///
+    /// QEMU: `mirror_wait_for_free_in_flight_slot` (block/mirror.c).
+    pub(super) async fn wait_for_slot(&self) {
+        debug_assert!(self.in_flight.get() > 0, "nobody would end the wait");
+        self.slot_free.wait().await;
+    }
+
+    /// QEMU: `mirror_wait_for_all_io` (block/mirror.c).
+    pub(super) async fn wait_for_all_io(&self) {
+        while self.in_flight.get() > 0 {
+            self.wait_for_slot().await;
+        }
+    }
+}
+
+/// What went wrong, and on which side.
+struct Failure {
+    error: BlockError,
+    operation: IoOperation,
+}
+
+impl Failure {
+    fn write(error: BlockError) -> Self {
+        Failure {
+            error,
+            operation: IoOperation::Write,
+        }
+    }
+}

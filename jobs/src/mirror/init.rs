@@ -1,0 +1,123 @@
+//! Before the loop: M2 to M6.
+
+use std::rc::Rc;
+
+use blockjob_block::dirty_bitmap::DirtyBitmap;
+
+use super::options::MirrorSync;
+use super::state::MirrorJob;
+use super::steps::Step;
+use crate::error::JobError;
+use crate::job::Job;
+use crate::rate_limit::SLICE_TIME_NS;
+
+/// How much of the disk is asked about at a time, in M5.
+const INIT_BYTES: u64 = 1 << 30;
+
+impl MirrorJob {
+    /// M2: what there is to copy.
+    pub(super) fn lengths(&self) -> Result<u64, JobError> {
+        self.step(Step::M2);
+        let len = self.source_node.len().map_err(JobError::from)?;
+        let target_len = self.target().len().map_err(JobError::from)?;
+        if len != target_len {
+            return Err(JobError::Invalid {
+                text: "Source and target image have different sizes".to_owned(),
+            });
+        }
+        self.len_bytes.set(len);
+        Ok(len)
+    }
+
+    /// M3 and M4: bitmaps and buffers.
+    pub(super) fn prepare_bitmaps(&self) -> Result<(), JobError> {
+        self.step(Step::M3);
+        let granularity = self.options.granularity;
+        let new_bitmap = || {
+            DirtyBitmap::new(self.len_bytes.get(), granularity).map_err(|error| JobError::Invalid {
+                text: error.to_string(),
+            })
+        };
+        *self.in_flight_bitmap.borrow_mut() = Some(new_bitmap()?);
+        *self.seen.borrow_mut() = Some(new_bitmap()?);
+        let cluster_size = self.target_node.limits().cluster_size;
+        self.target_cluster_size.set(cluster_size.max(512));
+        // The target will get its backing file in the end and has none yet: so it cannot copy on
+        // write, and we copy whole clusters.
+        let misses_backing =
+            self.options.sync == MirrorSync::Top || self.options.sync == MirrorSync::None;
+        if misses_backing && self.target_node.backing().is_none() && granularity < cluster_size {
+            *self.cow_bitmap.borrow_mut() = Some(new_bitmap()?);
+        }
+        self.step(Step::M4);
+        let cluster_room = if self.cow_bitmap.borrow().is_some() {
+            cluster_size
+        } else {
+            0
+        };
+        self.buf_free.set(self.options.buf_size.max(cluster_room));
+        self.last_pause_ns.set(self.context.now_ns());
+        Ok(())
+    }
+
+    /// M5: what is dirty to begin with. A guest's writes add to it from the moment in which the
+    /// bitmap was made, before the job began.
+    ///
+    /// QEMU: `mirror_dirty_init` (block/mirror.c). That can have the target zeroed as a whole first,
+    /// and lose what it held; here zeroes are written where the source has zeroes, in their turn.
+    pub(super) async fn dirty_init(&self, job: &Rc<Job>) -> Result<(), JobError> {
+        self.step(Step::M5);
+        let len = self.len_bytes.get();
+        if self.options.sync == MirrorSync::None {
+            return Ok(());
+        }
+        if self.options.sync == MirrorSync::Full && self.options.zero_target {
+            self.bitmap().bits_mut().set(0, len);
+            return Ok(());
+        }
+        let mut offset = 0;
+        while offset < len {
+            self.throttle(job).await;
+            if job.is_cancelled() {
+                return Ok(());
+            }
+            let bytes = (len - offset).min(INIT_BYTES);
+            let (dirty, bytes) = self.is_dirty_at_first(offset, bytes).await?;
+            if dirty {
+                self.bitmap().bits_mut().set(offset, bytes);
+            }
+            offset += bytes;
+        }
+        Ok(())
+    }
+
+    async fn is_dirty_at_first(&self, offset: u64, bytes: u64) -> Result<(bool, u64), JobError> {
+        let base = self.base.as_deref();
+        let status = self
+            .source_node
+            .block_status_above(base, offset, bytes)
+            .await
+            .map_err(JobError::from)?;
+        // Above a base, zeroes are content: they hide what the base has. Without one, the target
+        // reads as zeroes already.
+        let dirty = match base {
+            Some(_) => status.allocated,
+            None => status.allocated && !status.zero,
+        };
+        Ok((dirty, status.bytes))
+    }
+
+    /// M6: lets others have the processor, and a pause or a drained section its moment.
+    ///
+    /// QEMU: `mirror_throttle` (block/mirror.c).
+    async fn throttle(&self, job: &Rc<Job>) {
+        self.step(Step::M6);
+        let now_ns = self.context.now_ns();
+        if now_ns - self.last_pause_ns.get() > SLICE_TIME_NS {
+            self.last_pause_ns.set(now_ns);
+            job.sleep_ns(0).await;
+        } else {
+            job.pause_point().await;
+        }
+    }
+}

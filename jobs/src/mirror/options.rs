@@ -1,0 +1,130 @@
+//! What a mirror is asked to do, and which of it makes no sense.
+//!
+//! QEMU: `blockdev_mirror_common` (blockdev.c), `mirror_start_job` (block/mirror.c).
+
+use blockjob_block::Node;
+
+use crate::error::JobError;
+use crate::error_policy::OnError;
+
+/// Copies in flight at a time, at most. QEMU: `MAX_IN_FLIGHT` (block/mirror.c).
+pub const MAX_IN_FLIGHT: usize = 16;
+/// The longest single copy, unless the buffer is very large. QEMU: `MAX_IO_BYTES` (block/mirror.c).
+pub const MAX_IO_BYTES: u64 = 1 << 20;
+/// How much may be in flight, unless it is said. QEMU: `DEFAULT_MIRROR_BUF_SIZE` (block/mirror.c).
+pub const DEFAULT_MIRROR_BUF_SIZE: u64 = MAX_IN_FLIGHT as u64 * MAX_IO_BYTES;
+/// The smallest granularity.
+pub const MIN_GRANULARITY: u64 = 512;
+/// The largest granularity.
+pub const MAX_GRANULARITY: u64 = 64 << 20;
+
+/// Which parts of the disk are copied.
+///
+/// QEMU: `MirrorSyncMode` (qapi/block-core.json).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MirrorSync {
+    /// All of it.
+    #[default]
+    Full,
+    /// What is allocated in the topmost image.
+    Top,
+    /// Only what is written from now on.
+    None,
+}
+
+/// The arguments of a mirror. Build one with [`MirrorOptions::new`] and set what differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorOptions {
+    /// The job's name; without one, that of the backend which uses the source.
+    pub job_id: Option<String>,
+    /// Which parts are copied.
+    pub sync: MirrorSync,
+    /// The unit in which writes are tracked, in bytes, a power of two from 512 to 64 MiB; 0 for
+    /// one that suits the target.
+    pub granularity: u64,
+    /// How much may be in flight, in bytes; 0 for the default.
+    pub buf_size: u64,
+    /// Bytes per second, at most; 0 for no limit.
+    pub speed: u64,
+    /// What an error on the source does.
+    pub on_source_error: OnError,
+    /// What an error on the target does.
+    pub on_target_error: OnError,
+    /// Whether zeroes on the source may be holes on the target.
+    pub unmap: bool,
+    /// The node that the target replaces in the end, if it is not the source.
+    pub replaces: Option<String>,
+    /// The target may hold anything, so that zeroes must be written too (`zero_target`). False for
+    /// a target that is known to read as zeroes.
+    pub zero_target: bool,
+    /// Whether the job finalizes by itself.
+    pub auto_finalize: bool,
+    /// Whether the job vanishes by itself.
+    pub auto_dismiss: bool,
+}
+
+impl MirrorOptions {
+    /// All defaults: a full copy onto a target of which nothing is known.
+    pub fn new() -> Self {
+        MirrorOptions {
+            job_id: None,
+            sync: MirrorSync::Full,
+            granularity: 0,
+            buf_size: 0,
+            speed: 0,
+            on_source_error: OnError::Report,
+            on_target_error: OnError::Report,
+            unmap: true,
+            replaces: None,
+            zero_target: true,
+            auto_finalize: true,
+            auto_dismiss: true,
+        }
+    }
+
+    /// Fills in the defaults, and refuses what makes no sense, in QEMU's order.
+    pub(super) fn check(&self, source: &Node, target: &Node) -> Result<MirrorOptions, JobError> {
+        let mut options = self.clone();
+        let invalid = |text: &str| {
+            Err(JobError::Invalid {
+                text: text.to_owned(),
+            })
+        };
+        if options.granularity != 0 {
+            if !(MIN_GRANULARITY..=MAX_GRANULARITY).contains(&options.granularity) {
+                return invalid("Parameter 'granularity' expects a value in range [512B, 64MB]");
+            }
+            if !options.granularity.is_power_of_two() {
+                return invalid("Parameter 'granularity' expects a power of 2");
+            }
+        }
+        if options.sync == MirrorSync::Top && source.skip_filters().backing().is_none() {
+            options.sync = MirrorSync::Full;
+        }
+        if options.granularity == 0 {
+            options.granularity = default_granularity(target);
+        }
+        if std::ptr::eq(source, target) {
+            return invalid("Can't mirror node into itself");
+        }
+        if options.buf_size == 0 {
+            options.buf_size = DEFAULT_MIRROR_BUF_SIZE;
+        }
+        options.buf_size = options.buf_size.next_multiple_of(options.granularity);
+        Ok(options)
+    }
+}
+
+impl Default for MirrorOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// QEMU: `bdrv_get_default_bitmap_granularity` (block/dirty-bitmap.c).
+fn default_granularity(target: &Node) -> u64 {
+    match target.limits().cluster_size {
+        0 => 65536,
+        cluster_size => cluster_size.clamp(4096, 65536),
+    }
+}

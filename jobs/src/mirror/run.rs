@@ -1,0 +1,197 @@
+//! The loop: M1 and M7 to M16.
+//!
+//! QEMU: `mirror_run` (block/mirror.c).
+
+use std::rc::Rc;
+
+use super::options::MAX_IN_FLIGHT;
+use super::state::MirrorJob;
+use super::steps::{MirrorEvent, Step};
+use crate::driver::JobResult;
+use crate::error_policy::IoStatus;
+use crate::job::Job;
+use crate::rate_limit::SLICE_TIME_NS;
+
+/// How one turn of the loop ends.
+enum Turn {
+    /// Look again at once: something has changed.
+    Again,
+    /// The target could not be flushed, and the policy says to go on: try again in a while.
+    Retry,
+    /// M15 comes next.
+    Sleep { clean: bool, should_complete: bool },
+    /// Both sides are the same, and the source stays drained.
+    InSync,
+}
+
+impl MirrorJob {
+    /// The coroutine of the job.
+    pub(super) async fn mirror_run(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
+        let result = self.run_until_done(job).await;
+        self.exit(result).await
+    }
+
+    async fn run_until_done(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
+        self.step(Step::M1);
+        if job.is_cancelled() {
+            return Ok(());
+        }
+        if self.lengths()? == 0 {
+            return self.run_empty(job).await;
+        }
+        self.prepare_bitmaps()?;
+        self.dirty_init(job).await?;
+        loop {
+            // M7. The order matters: a job that must end does not pause first, and one that was
+            // cancelled while it paused starts nothing. Every `continue` comes back here.
+            self.step(Step::M7);
+            if let Some(error) = self.ret.borrow().clone() {
+                return Err(error);
+            }
+            job.pause_point().await;
+            if job.is_cancelled() {
+                return Ok(());
+            }
+            match self.turn(job).await {
+                Turn::Again => {}
+                Turn::Retry => job.sleep_ns(SLICE_TIME_NS).await,
+                Turn::InSync => return Ok(()),
+                Turn::Sleep {
+                    clean,
+                    should_complete,
+                } => {
+                    self.sleep(job, clean, should_complete).await;
+                    self.last_pause_ns.set(self.context.now_ns());
+                }
+            }
+        }
+    }
+
+    /// M2, for a disk of no bytes.
+    async fn run_empty(&self, job: &Rc<Job>) -> JobResult {
+        // There is nothing to copy, and a flush of nothing is a flush.
+        self.flushed.set(true);
+        self.step(Step::M13);
+        job.set_ready();
+        while !job.cancel_requested() && !self.should_complete.get() {
+            job.yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// M8 to M14.
+    async fn turn(self: &Rc<Self>, job: &Rc<Job>) -> Turn {
+        self.step(Step::M8);
+        let mut dirty = self.dirty_bytes();
+        job.progress_set_remaining(dirty + self.bytes_in_flight.get());
+
+        // Also without a rate limit the loop must come past M15 from time to time, where it has
+        // nothing of its own to do: else a drained section might never begin.
+        let in_slice = self.context.now_ns() - self.last_pause_ns.get() < SLICE_TIME_NS;
+        if in_slice && job.io_status() == IoStatus::Ok {
+            let in_flight = self.in_flight.get();
+            if in_flight >= MAX_IN_FLIGHT
+                || (self.buf_free.get() == 0 && in_flight > 0)
+                || (dirty == 0 && in_flight > 0)
+            {
+                self.step(Step::M9);
+                self.report(MirrorEvent::MirrorYield {
+                    dirty_bytes: dirty,
+                    buf_free_bytes: self.buf_free.get(),
+                    in_flight,
+                });
+                self.wait_for_slot().await;
+                return Turn::Again;
+            }
+            if dirty > 0 {
+                self.iteration(job).await;
+            }
+        }
+
+        let mut should_complete = false;
+        if self.in_flight.get() == 0 && dirty == 0 {
+            if !job.is_ready() && !self.become_ready(job).await {
+                return Turn::Retry;
+            }
+            should_complete = self.should_complete.get() || job.cancel_requested();
+            dirty = self.dirty_bytes();
+        }
+        if dirty == 0 && should_complete {
+            return self.complete_in_drain().await;
+        }
+        Turn::Sleep {
+            clean: dirty == 0 && self.in_flight.get() == 0,
+            should_complete,
+        }
+    }
+
+    /// M12 and M13: clean and idle for the first time. False if the flush failed.
+    async fn become_ready(&self, job: &Rc<Job>) -> bool {
+        self.step(Step::M12);
+        self.report(MirrorEvent::MirrorBeforeFlush);
+        if self.flush().await.is_err() {
+            return false;
+        }
+        self.step(Step::M13);
+        job.set_ready();
+        true
+    }
+
+    /// M14. A write that was in flight when the count was zero has marked its granules by the time
+    /// the source is drained, and so the count is taken again.
+    async fn complete_in_drain(&self) -> Turn {
+        self.step(Step::M14);
+        self.report(MirrorEvent::MirrorBeforeDrain {
+            dirty_bytes: self.dirty_bytes(),
+        });
+        self.in_drain.set(true);
+        let drained = self.source_node.co_drained_begin("mirror_run").await;
+        let dirty = self.dirty_bytes() > 0;
+        if dirty || self.flush().await.is_err() {
+            drop(drained);
+            self.in_drain.set(false);
+            return if dirty { Turn::Again } else { Turn::Retry };
+        }
+        *self.drained.borrow_mut() = Some(drained);
+        Turn::InSync
+    }
+
+    /// M15.
+    async fn sleep(&self, job: &Rc<Job>, clean: bool, should_complete: bool) {
+        self.step(Step::M15);
+        let synced = job.is_ready();
+        let resting = synced && !should_complete;
+        let delay_ns = if resting && clean {
+            SLICE_TIME_NS
+        } else {
+            job.ratelimit_delay(0)
+        };
+        self.report(MirrorEvent::MirrorBeforeSleep {
+            dirty_bytes: self.dirty_bytes(),
+            synced,
+            delay_ns,
+        });
+        if resting && clean {
+            job.sleep_ns(delay_ns).await;
+        } else {
+            job.ratelimit_sleep().await;
+        }
+    }
+
+    /// M16. From here on nothing writes to the source, until M17 has ended: the drained section is
+    /// kept in the state of the job, and goes with it into the main loop.
+    async fn exit(&self, result: JobResult) -> JobResult {
+        self.step(Step::M16);
+        self.wait_for_all_io().await;
+        assert_eq!(self.in_flight.get(), 0);
+        if self.drained.borrow().is_none() {
+            self.in_drain.set(true);
+            let drained = self.source_node.co_drained_begin("mirror_exit").await;
+            *self.drained.borrow_mut() = Some(drained);
+        }
+        // As in the article: whatever speaks for a guest is not even listened to.
+        self.context.handle().disable_external();
+        self.external_masked.set(true);
+        result
+    }
+}

@@ -1,0 +1,142 @@
+//! The state of a mirror. It is a struct, and not the locals of one long function: a job that
+//! pauses, moves or starts again goes on from here.
+//!
+//! QEMU: `MirrorBlockJob` (block/mirror.c).
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
+
+use blockjob_block::bitmap::NodeBitmap;
+use blockjob_block::buf::BufferPool;
+use blockjob_block::dirty_bitmap::{DirtyBitmap, DirtyIter};
+use blockjob_block::op_blocker::OpBlock;
+use blockjob_block::{BlockBackend, Drained, Node};
+use blockjob_runtime::{AioContext, CoQueue};
+
+use super::options::MirrorOptions;
+use super::outcome::{MirrorStats, Outcome};
+use super::steps::{MirrorEvent, Step, report};
+use crate::error::JobError;
+use crate::job::Job;
+
+/// A mirror: the driver of its job, and all that it knows.
+pub struct MirrorJob {
+    pub(super) name: String,
+    pub(super) context: AioContext,
+    pub(super) options: MirrorOptions,
+    pub(super) source_node: Rc<Node>,
+    pub(super) target_node: Rc<Node>,
+    /// For `sync=top`: the first node that is not copied.
+    pub(super) base: Option<Rc<Node>>,
+    /// The job's own access to both; given up in M17.
+    pub(super) source: RefCell<Option<Rc<BlockBackend>>>,
+    pub(super) target: RefCell<Option<Rc<BlockBackend>>>,
+    pub(super) myself: Weak<MirrorJob>,
+    pub(super) job: OnceCell<Weak<Job>>,
+    pub(super) op_blocks: RefCell<Vec<OpBlock>>,
+    /// What is to be replaced in the end, found when the job was told to complete.
+    pub(super) to_replace: RefCell<Option<Rc<Node>>>,
+    pub(super) pool: Rc<BufferPool>,
+
+    /// What the guest has written, and what was never copied.
+    pub(super) dirty_bitmap: RefCell<Option<Rc<NodeBitmap>>>,
+    pub(super) iter: RefCell<DirtyIter>,
+    /// Granules that a copy is under way for: at most one at a time each.
+    pub(super) in_flight_bitmap: RefCell<Option<DirtyBitmap>>,
+    /// Granules that the target has allocated, if it cannot copy on write itself.
+    pub(super) cow_bitmap: RefCell<Option<DirtyBitmap>>,
+    /// Granules that were copied before: for the statistics.
+    pub(super) seen: RefCell<Option<DirtyBitmap>>,
+    pub(super) len_bytes: Cell<u64>,
+    pub(super) target_cluster_size: Cell<u64>,
+
+    pub(super) in_flight: Cell<usize>,
+    pub(super) bytes_in_flight: Cell<u64>,
+    /// Bytes that may still be put into buffers.
+    pub(super) buf_free: Cell<u64>,
+    /// Coroutines that wait for an operation to end.
+    pub(super) slot_free: CoQueue,
+    /// The error that ends the job.
+    pub(super) ret: RefCell<Option<JobError>>,
+    pub(super) last_pause_ns: Cell<u64>,
+    pub(super) should_complete: Cell<bool>,
+    /// The job drains the source itself, and must not wait for itself.
+    pub(super) in_drain: Cell<bool>,
+    pub(super) external_masked: Cell<bool>,
+    /// Keeps the source drained from M14 or M16 until M17 has ended.
+    pub(super) drained: RefCell<Option<Drained>>,
+    pub(super) exited: Cell<bool>,
+    pub(super) pivoted: Cell<bool>,
+    pub(super) stats: Cell<MirrorStats>,
+    pub(super) flushed: Cell<bool>,
+    pub(super) outcome: RefCell<Option<Outcome>>,
+}
+
+impl MirrorJob {
+    /// Bytes that remain to be copied: written by the guest since, or never copied.
+    pub fn dirty_bytes(&self) -> u64 {
+        match &*self.dirty_bitmap.borrow() {
+            Some(bitmap) => bitmap.bits().dirty_bytes(),
+            None => 0,
+        }
+    }
+
+    /// The length of the disk in bytes, once the job has begun.
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes.get()
+    }
+
+    /// Bytes that are being copied now.
+    pub fn bytes_in_flight(&self) -> u64 {
+        self.bytes_in_flight.get()
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> MirrorStats {
+        self.stats.get()
+    }
+
+    /// What it has come to, once it has ended.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.borrow().clone()
+    }
+
+    /// What it was asked to do, defaults filled in.
+    pub fn options(&self) -> &MirrorOptions {
+        &self.options
+    }
+
+    /// The job that this drives; none before it is set up and after it is gone.
+    pub(super) fn job(&self) -> Option<Rc<Job>> {
+        self.job.get()?.upgrade()
+    }
+
+    pub(super) fn bitmap(&self) -> Rc<NodeBitmap> {
+        let bitmap = self.dirty_bitmap.borrow();
+        bitmap.clone().expect("the bitmap lives until M16")
+    }
+
+    pub(super) fn source(&self) -> Rc<BlockBackend> {
+        let source = self.source.borrow();
+        source.clone().expect("the job uses its source until M17")
+    }
+
+    pub(super) fn target(&self) -> Rc<BlockBackend> {
+        let target = self.target.borrow();
+        target.clone().expect("the job uses its target until M17")
+    }
+
+    pub(super) fn update_stats(&self, update: impl FnOnce(&mut MirrorStats)) {
+        let mut stats = self.stats.get();
+        update(&mut stats);
+        self.stats.set(stats);
+    }
+
+    pub(super) fn step(&self, step: Step) {
+        self.report(MirrorEvent::Step(step));
+    }
+
+    pub(super) fn report(&self, event: MirrorEvent) {
+        report(&self.context, &self.name, event);
+    }
+}
