@@ -6,20 +6,20 @@
 //!
 //! QEMU: block/block-backend.c.
 
+mod io;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
 use blockjob_runtime::AioContext;
-use bytes::{Bytes, BytesMut};
 
 use crate::child::{Child, ChildParent};
-use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::graph::{Graph, attach_root, detach_root, set_edge_perms};
 use crate::node::Node;
-use crate::oneshot::{self, Sender};
+use crate::oneshot::Sender;
 use crate::perm::PermPair;
 
 /// What a device does when its backend is drained. All three must only take note, or look.
@@ -29,7 +29,8 @@ pub trait DeviceOps {
     /// Start nothing new.
     fn drained_begin(&self) {}
 
-    /// True while the device has something under way that no request of the backend shows.
+    /// True while the device has something under way that no request of the backend shows. When
+    /// that ends, the device must call [`BlockBackend::drain_kick`].
     fn drained_poll(&self) -> bool {
         false
     }
@@ -158,11 +159,31 @@ impl BlockBackend {
         Ok(())
     }
 
-    /// Whom to tell of drained sections.
+    /// Whom to tell of drained sections; a section that has begun already is told at once. A device
+    /// that holds the backend must be taken away again, or both live for ever.
     ///
     /// QEMU: `blk_set_dev_ops` (block/block-backend.c).
     pub fn set_device_ops(&self, device: Option<Rc<dyn DeviceOps>>) {
-        *self.device.borrow_mut() = device;
+        // The old one is dropped when nothing is borrowed: it may call back.
+        let before = self.device.replace(device.clone());
+        drop(before);
+        if let Some(device) = device
+            && self.quiesce_counter.get() > 0
+        {
+            device.drained_begin();
+        }
+        // Whoever waits for the old one need not any more.
+        self.drain_kick();
+    }
+
+    /// Has those look again who wait for a drained section. Called by a device whose
+    /// [`drained_poll`](DeviceOps::drained_poll) has turned false.
+    ///
+    /// QEMU: `aio_wait_kick` (util/aio-wait.c).
+    pub fn drain_kick(&self) {
+        if let Some(node) = self.node() {
+            node.drain_kick();
+        }
     }
 
     /// Whether requests that come while the node is drained wait until it is not. A job turns this
@@ -204,148 +225,9 @@ impl BlockBackend {
             .with_errno(ENOMEDIUM)
         })
     }
-
-    /// QEMU: `blk_check_byte_request` (block/block-backend.c).
-    fn check(&self, offset: u64, bytes: u64) -> BlockResult<Rc<Child>> {
-        let root = self.medium()?;
-        let len = root.node().len()?;
-        if offset > len || len - offset < bytes {
-            return Err(BlockError::new(
-                ErrorKind::Io,
-                format!(
-                    "a request of {bytes} bytes at {offset} reaches past the end of '{}', at {len}",
-                    root.node().name()
-                ),
-            ));
-        }
-        Ok(root)
-    }
-
-    /// Begins a request: waits while the node is drained, and counts.
-    ///
-    /// QEMU: `blk_wait_while_drained` (block/block-backend.c).
-    async fn begin(self: &Rc<Self>) -> InFlight {
-        if self.quiesce_counter.get() == 0 || !self.queue_requests.get() {
-            self.in_flight.set(self.in_flight.get() + 1);
-            return InFlight(self.clone());
-        }
-        let (released, receiver) = oneshot::channel();
-        self.queued.borrow_mut().push_back(Queued { released });
-        receiver.await;
-        // Counted by who let it go. A section that has begun since waits for this request: it must
-        // not queue again, or it would be counted and never run.
-        InFlight(self.clone())
-    }
-
-    /// Runs a request as a coroutine of its own; see the module.
-    async fn request<T: 'static, F>(&self, run: impl FnOnce(Rc<Self>) -> F) -> T
-    where
-        F: Future<Output = T> + 'static,
-    {
-        let myself = self.myself.upgrade().expect("a backend in use exists");
-        let (sender, receiver) = oneshot::channel();
-        let future = run(myself);
-        let coroutine = self.context.coroutine("blk_request", async move {
-            sender.send(future.await);
-        });
-        coroutine.enter();
-        receiver.await
-    }
-
-    /// Fills `buf` from `offset`.
-    ///
-    /// QEMU: `blk_co_preadv` (block/block-backend.c).
-    pub async fn read(&self, offset: u64, buf: BytesMut) -> ReadResult {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            match blk.check(offset, buf.len() as u64) {
-                Ok(root) => root.read(offset, buf).await,
-                Err(error) => (buf, Err(error)),
-            }
-        })
-        .await
-    }
-
-    /// Writes `data` at `offset`.
-    ///
-    /// QEMU: `blk_co_pwritev` (block/block-backend.c).
-    pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            let root = blk.check(offset, data.len() as u64)?;
-            root.write(offset, data).await
-        })
-        .await
-    }
-
-    /// Makes a range read as zeroes.
-    ///
-    /// QEMU: `blk_co_pwrite_zeroes` (block/block-backend.c).
-    pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            let root = blk.check(offset, bytes)?;
-            root.write_zeroes(offset, bytes, flags).await
-        })
-        .await
-    }
-
-    /// Gives a range up.
-    ///
-    /// QEMU: `blk_co_pdiscard` (block/block-backend.c).
-    pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            let root = blk.check(offset, bytes)?;
-            root.discard(offset, bytes).await
-        })
-        .await
-    }
-
-    /// Returns when what was written before is safe from a crash.
-    ///
-    /// QEMU: `blk_co_flush` (block/block-backend.c).
-    pub async fn flush(&self) -> BlockResult<()> {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            blk.medium()?.node().flush().await
-        })
-        .await
-    }
-
-    /// Changes the length of the medium.
-    ///
-    /// QEMU: `blk_co_truncate` (block/block-backend.c).
-    pub async fn truncate(&self, len: u64) -> BlockResult<()> {
-        self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
-            blk.medium()?.truncate(len).await
-        })
-        .await
-    }
 }
 
 const ENOMEDIUM: i32 = 123;
-
-/// One request in flight.
-struct InFlight(Rc<BlockBackend>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.end_one();
-    }
-}
-
-impl BlockBackend {
-    fn end_one(&self) {
-        self.in_flight.set(self.in_flight.get() - 1);
-        if self.in_flight.get() == 0
-            && let Some(node) = self.node()
-        {
-            node.drain_kick();
-        }
-    }
-}
 
 impl ChildParent for BlockBackend {
     fn describe(&self) -> String {

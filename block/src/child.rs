@@ -7,6 +7,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use bytes::{Bytes, BytesMut};
+use nix::libc;
 
 use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
@@ -57,18 +58,21 @@ pub trait ChildParent {
     /// Start no new requests at the child. Must not poll or wait.
     fn drained_begin(&self, child: &Child);
 
-    /// True while the parent still has requests under way, or may yet start one.
+    /// True while the parent still has requests under way, or may yet start one. Must only look.
+    /// Whoever can turn from true to false must call [`Node::drain_kick`] when that happens.
     fn drained_poll(&self, child: &Child) -> bool;
 
-    /// Requests may be started again. Must not poll or wait.
+    /// Requests may be started again. Must not poll or wait; it may change the graph.
     fn drained_end(&self, child: &Child);
 
-    /// The child was attached to a node. Called also when it moves to another.
+    /// The child was attached to a node. Called also when it moves to another. It may not be used
+    /// yet: permissions are given after this.
     fn attached(&self, child: &Child) {
         let _ = child;
     }
 
-    /// The child is about to leave its node.
+    /// The child leaves its node, which does not count the parent among its users any more. Called
+    /// also when it moves to another node.
     fn detached(&self, child: &Child) {
         let _ = child;
     }
@@ -79,8 +83,8 @@ pub trait ChildParent {
     }
 }
 
-/// One edge. It is made by [`Node::attach_child`] and its relatives and owned by the parent, while
-/// the node below knows it weakly.
+/// One edge. It is made by [`Graph::attach_child`](crate::graph::Graph::attach_child) and its
+/// relatives and owned by the parent, while the node below knows it weakly.
 pub struct Child {
     name: &'static str,
     role: ChildRole,
@@ -175,12 +179,6 @@ impl Child {
         }
     }
 
-    /// QEMU: `bdrv_parent_drained_poll_single` (block/io.c).
-    pub(crate) fn parent_drained_poll(&self) -> bool {
-        self.parent()
-            .is_some_and(|parent| parent.drained_poll(self))
-    }
-
     /// QEMU: `bdrv_parent_drained_end_single` (block/io.c).
     pub(crate) fn parent_drained_end(&self) {
         assert!(self.quiesced_parent.replace(false), "stopped before");
@@ -220,44 +218,69 @@ impl Child {
     ///
     /// QEMU: `bdrv_co_pwritev` (block/io.c).
     ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::ReadOnly`], if the node is.
+    ///
     /// # Panics
     ///
     /// If the edge does not use [`Perm::WRITE`] or [`Perm::WRITE_UNCHANGED`].
     pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
-        self.need_any_write();
-        self.node().co_write(offset, data).await
+        self.writable()?.co_write(offset, data).await
     }
 
-    /// Makes a range read as zeroes.
+    /// Makes a range read as zeroes. Errors and panics as [`write`](Self::write) does.
     ///
     /// QEMU: `bdrv_co_pwrite_zeroes` (block/io.c).
     pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
-        self.need_any_write();
-        self.node().co_write_zeroes(offset, bytes, flags).await
+        let node = self.writable()?;
+        node.co_write_zeroes(offset, bytes, flags).await
     }
 
-    /// Gives a range up.
+    /// Gives a range up. Errors and panics as [`write`](Self::write) does.
     ///
     /// QEMU: `bdrv_co_pdiscard` (block/io.c).
     pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
-        self.need_any_write();
-        self.node().co_discard(offset, bytes).await
+        self.writable()?.co_discard(offset, bytes).await
     }
 
     /// Changes the length.
     ///
     /// QEMU: `bdrv_co_truncate` (block/io.c).
+    ///
+    /// # Errors
+    ///
+    /// Also [`ErrorKind::ReadOnly`], if the node is.
+    ///
+    /// # Panics
+    ///
+    /// If the edge does not use [`Perm::RESIZE`].
     pub async fn truncate(&self, len: u64) -> BlockResult<()> {
+        let node = self.node();
+        if node.is_read_only() {
+            let error = BlockError::new(ErrorKind::ReadOnly, "Image is read-only");
+            return Err(error.with_errno(libc::EACCES));
+        }
         self.need(Perm::RESIZE);
-        self.node().co_truncate(len).await
+        node.co_truncate(len).await
     }
 
-    fn need_any_write(&self) {
+    /// The node below, if it may be written to. A guest may try that with a read-only disk; only
+    /// who has forgotten to ask for the permission has a bug.
+    ///
+    /// QEMU: `bdrv_co_write_req_prepare` (block/io.c).
+    fn writable(&self) -> BlockResult<Rc<Node>> {
+        let node = self.node();
+        if node.is_read_only() {
+            let text = format!("Block node '{}' is read-only", node.name());
+            return Err(BlockError::new(ErrorKind::ReadOnly, text));
+        }
         let used = self.perms.get().used;
         assert!(
             used.intersects(Perm::WRITE | Perm::WRITE_UNCHANGED),
             "{self:?} uses ({used}) and now writes"
         );
+        Ok(node)
     }
 
     /// The error for an edge that may not be moved now.
@@ -274,6 +297,15 @@ impl Child {
                 self.node().name()
             ),
         ))
+    }
+}
+
+impl Drop for Child {
+    /// An edge that its owner has dropped without detaching it is not waited for any more.
+    fn drop(&mut self) {
+        let node = self.node.get_mut().clone();
+        node.remove_parent(self);
+        node.drain_kick();
     }
 }
 

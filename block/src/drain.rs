@@ -12,7 +12,10 @@
 //! QEMU: `bdrv_drained_begin` (block/io.c). The section of a whole subtree is that of QEMU before
 //! 8.0, `bdrv_subtree_drained_begin`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+use blockjob_runtime::in_coroutine;
 
 use crate::graph::Graph;
 use crate::node::Node;
@@ -52,8 +55,8 @@ impl Drained {
     fn busy(&self) -> bool {
         match &self.extent {
             Extent::Node(node) => node.drain_poll(),
-            Extent::Subtree(node) => node.subtree_drain_poll(),
-            Extent::All(graph) => graph.nodes().iter().any(|node| node.drain_poll()),
+            Extent::Subtree(node) => any_busy(node.subtree()),
+            Extent::All(graph) => any_busy(graph.nodes()),
         }
     }
 
@@ -72,6 +75,12 @@ impl Drained {
 
     /// Polls until the section is established. Nobody else is let go on meanwhile.
     fn poll(self) -> Self {
+        // Without this, a coroutine would get away with it whenever nothing is in flight.
+        assert!(
+            !in_coroutine(),
+            "'{}' drains by polling, inside of a coroutine: it must await instead",
+            self.owner
+        );
         let context = match &self.extent {
             Extent::Node(node) | Extent::Subtree(node) => node.context().clone(),
             Extent::All(graph) => graph.context().clone(),
@@ -83,13 +92,12 @@ impl Drained {
 
     /// Waits, as a coroutine, until the section is established.
     async fn wait(self) -> Self {
-        if let Extent::Node(node) | Extent::Subtree(node) = &self.extent {
-            let graph = node.graph();
-            let waiting = graph.as_ref().map(|graph| graph.count_drain_waiter());
-            while self.busy() {
-                node.io.drain_waiters.wait().await;
-            }
-            drop(waiting);
+        let waiters = match &self.extent {
+            Extent::Node(node) | Extent::Subtree(node) => node.io.drain_waiters.clone(),
+            Extent::All(graph) => graph.drain_waiters.clone(),
+        };
+        while self.busy() {
+            waiters.wait().await;
         }
         self.established()
     }
@@ -150,6 +158,14 @@ impl Node {
         Drained::begin(Extent::Subtree(self.rc()), owner).poll()
     }
 
+    /// Begins a drained section of the node and of all that is below it, from a coroutine that is
+    /// not itself counted in what it waits for.
+    pub async fn co_subtree_drained_begin(&self, owner: &'static str) -> Drained {
+        Drained::begin(Extent::Subtree(self.rc()), owner)
+            .wait()
+            .await
+    }
+
     /// Waits, polling, until nothing is in flight at the node.
     ///
     /// QEMU: `bdrv_drain` (block/io.c).
@@ -186,7 +202,7 @@ impl Node {
 
     /// QEMU: `bdrv_drain_poll` (block/io.c).
     pub(crate) fn drain_poll(&self) -> bool {
-        self.io.in_flight.get() > 0 || self.parents().iter().any(|edge| edge.parent_drained_poll())
+        any_busy(vec![self.rc()])
     }
 
     /// QEMU: `bdrv_do_drained_end` (block/io.c).
@@ -199,7 +215,13 @@ impl Node {
         }
         self.driver().drained_end(self);
         for edge in self.parents() {
-            if edge.quiesced_parent() {
+            // A parent that went on before this one may have begun a section anew; then those who
+            // are still stopped stay so.
+            if counter.get() > 0 {
+                return;
+            }
+            // Or it may have moved the edge to a node that is drained.
+            if edge.quiesced_parent() && std::ptr::eq(self, &raw const *edge.node()) {
                 edge.parent_drained_end();
             }
         }
@@ -214,38 +236,26 @@ impl Node {
         }
     }
 
-    fn subtree_drain_poll(&self) -> bool {
-        self.drain_poll()
-            || self
-                .children()
-                .iter()
-                .any(|child| child.node().subtree_drain_poll())
-    }
-
     pub(crate) fn subtree_quiesce_end(&self) {
         let counter = &self.io.subtree_quiesce_counter;
         counter.set(counter.get() - 1);
-        for child in self.children() {
-            child.node().subtree_quiesce_end();
+        // The nodes, not the edges: whoever is let go here may move an edge, and then it takes the
+        // sections that are left along, but not this one.
+        let below: Vec<_> = self.children().iter().map(|child| child.node()).collect();
+        for node in below {
+            node.subtree_quiesce_end();
         }
         self.quiesce_end();
     }
 
-    /// Has those look again who wait for a section of this node, or of one below it. Called when
-    /// something that they wait for may have ended.
+    /// Has those look again who wait, as coroutines, for a drained section anywhere in the graph.
+    /// Called when something that they wait for may have ended: whoever is the parent of a node
+    /// and answered true to `drained_poll` must see to it that this is called before they can hear
+    /// false.
     ///
-    /// QEMU: `bdrv_wakeup` (block/io.c).
+    /// QEMU: `bdrv_wakeup` (block/io.c), `aio_wait_kick` (util/aio-wait.c).
     pub fn drain_kick(&self) {
-        if self.graph().is_some_and(|graph| graph.has_drain_waiters()) {
-            self.drain_kick_down();
-        }
-    }
-
-    fn drain_kick_down(&self) {
         self.io.drain_waiters.wake_all();
-        for child in self.children() {
-            child.node().drain_kick_down();
-        }
     }
 
     fn trace_drain(&self, event: impl FnOnce(String) -> BlockTrace) {
@@ -266,6 +276,14 @@ impl Graph {
         Drained::begin(Extent::All(self.clone()), owner).poll()
     }
 
+    /// Begins a drained section of every node, as [`drain_all_begin`](Self::drain_all_begin) does,
+    /// from a coroutine that is not itself counted in what it waits for.
+    pub async fn co_drain_all_begin(self: &Rc<Self>, owner: &'static str) -> Drained {
+        Drained::begin(Extent::All(self.clone()), owner)
+            .wait()
+            .await
+    }
+
     fn drain_all_quiesce_begin(&self) {
         self.drain_all_count.set(self.drain_all_count.get() + 1);
         for node in self.nodes() {
@@ -274,9 +292,38 @@ impl Graph {
     }
 
     fn drain_all_quiesce_end(&self) {
+        // First the count: a node that is made by whoever is let go on here is not in the loop.
+        self.drain_all_count.set(self.drain_all_count.get() - 1);
         for node in self.nodes() {
             node.quiesce_end();
         }
-        self.drain_all_count.set(self.drain_all_count.get() - 1);
     }
+}
+
+/// Whether one of `nodes`, or anybody who sends requests to it, has something under way. Each node
+/// is asked once, however many paths lead to it.
+///
+/// QEMU: `bdrv_drain_poll`, `bdrv_parent_drained_poll` (block/io.c), which ask once a path.
+fn any_busy(nodes: Vec<Rc<Node>>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = nodes;
+    while let Some(node) = open.pop() {
+        if !seen.insert(Rc::as_ptr(&node)) {
+            continue;
+        }
+        if node.io.in_flight.get() > 0 {
+            return true;
+        }
+        for edge in node.parents() {
+            let Some(parent) = edge.parent() else {
+                continue;
+            };
+            match parent.as_node() {
+                Some(node) => open.push(node),
+                None if parent.drained_poll(&edge) => return true,
+                None => {}
+            }
+        }
+    }
+    false
 }

@@ -10,14 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use blockjob_runtime::AioContext;
+use blockjob_runtime::{AioContext, CoQueue};
 
 use crate::backend::BlockBackend;
-use crate::child::{Child, ChildParent, ChildRole};
+use crate::child::ChildRole;
 use crate::driver::Driver;
 use crate::error::{BlockError, BlockResult, ErrorKind};
+pub use crate::graph_edge::{attach_root, detach_root, set_edge_perms};
 use crate::node::Node;
-use crate::perm::PermPair;
 use crate::perm_update::refresh_perms;
 
 /// All nodes and backends of a program.
@@ -26,18 +26,15 @@ pub struct Graph {
     nodes: RefCell<BTreeMap<String, Weak<Node>>>,
     backends: RefCell<BTreeMap<String, Weak<BlockBackend>>>,
     next_number: Cell<u64>,
-    drain_waiters: Cell<u32>,
+    /// Coroutines that wait for the beginning of a drained section; see [`Node::drain_kick`].
+    pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) drain_all_count: Cell<u32>,
 }
 
-/// A coroutine that waits for a drained section; see [`Node::drain_kick`].
-pub(crate) struct DrainWaiter<'a>(&'a Graph);
-
-impl Drop for DrainWaiter<'_> {
-    fn drop(&mut self) {
-        self.0.drain_waiters.set(self.0.drain_waiters.get() - 1);
-    }
-}
+/// Names of nodes are shorter than this, as QEMU's are.
+///
+/// QEMU: `BlockDriverState::node_name` (include/block/block_int-common.h).
+const NODE_NAME_END: usize = 32;
 
 /// True if `name` is made as names of nodes must be: a letter, then letters, digits, `-`, `.`, `_`.
 ///
@@ -58,7 +55,7 @@ impl Graph {
             nodes: RefCell::default(),
             backends: RefCell::default(),
             next_number: Cell::new(0),
-            drain_waiters: Cell::new(0),
+            drain_waiters: Rc::default(),
             drain_all_count: Cell::new(0),
         })
     }
@@ -166,6 +163,9 @@ impl Graph {
                 format!("Duplicate nodes with node-name='{name}'"),
             );
         }
+        if name.len() >= NODE_NAME_END {
+            return refuse(ErrorKind::Invalid, "Node name too long".to_owned());
+        }
         Ok(name.to_owned())
     }
 
@@ -194,124 +194,4 @@ impl Graph {
         backends.insert(name.to_owned(), Rc::downgrade(backend));
         Ok(())
     }
-
-    /// Adds an edge from a node, without looking at permissions.
-    pub(crate) fn attach_noperm(
-        &self,
-        parent: &Rc<Node>,
-        name: &'static str,
-        role: ChildRole,
-        node: &Rc<Node>,
-    ) -> Rc<Child> {
-        let as_parent: Rc<dyn ChildParent> = parent.clone();
-        let edge = Child::new(
-            name,
-            role,
-            node.clone(),
-            Rc::downgrade(&as_parent),
-            PermPair::HARMLESS,
-        );
-        parent.add_child(edge.clone());
-        link(&edge);
-        edge
-    }
-
-    /// Removes an edge of a node, without looking at permissions.
-    pub(crate) fn detach_noperm(&self, parent: &Rc<Node>, edge: &Child) -> Option<Rc<Child>> {
-        unlink(edge);
-        parent.remove_child(edge)
-    }
-
-    pub(crate) fn count_drain_waiter(&self) -> DrainWaiter<'_> {
-        self.drain_waiters.set(self.drain_waiters.get() + 1);
-        DrainWaiter(self)
-    }
-
-    pub(crate) fn has_drain_waiters(&self) -> bool {
-        self.drain_waiters.get() > 0
-    }
-}
-
-/// Makes an edge known to the node below it. If that is drained, the parent stops.
-fn link(edge: &Rc<Child>) {
-    let node = edge.node();
-    node.add_parent(edge);
-    if node.quiesce_counter() > 0 && !edge.quiesced_parent() {
-        edge.parent_drained_begin();
-    }
-    if let Some(parent) = edge.parent() {
-        parent.attached(edge);
-    }
-}
-
-/// Takes an edge from the node below it. If it had stopped the parent, the parent goes on.
-fn unlink(edge: &Child) {
-    if let Some(parent) = edge.parent() {
-        parent.detached(edge);
-    }
-    edge.node().remove_parent(edge);
-    if edge.quiesced_parent() {
-        edge.parent_drained_end();
-    }
-    // Whoever waits for the node to be drained need not wait for this parent any more.
-    edge.node().drain_kick();
-}
-
-/// Moves an edge to another node. The parent, if it is stopped on one side only, does not get an
-/// unwanted moment of freedom in between: it is stopped before it moves and let go after.
-///
-/// QEMU: `bdrv_replace_child_noperm` (block.c).
-pub(crate) fn move_edge(edge: &Rc<Child>, to: &Rc<Node>) {
-    let parent = edge.parent();
-    if to.quiesce_counter() > 0 && !edge.quiesced_parent() {
-        edge.parent_drained_begin();
-    }
-    if let Some(parent) = &parent {
-        parent.detached(edge);
-    }
-    edge.node().remove_parent(edge);
-    edge.set_node(to.clone());
-    to.add_parent(edge);
-    if let Some(parent) = &parent {
-        parent.attached(edge);
-    }
-    if to.quiesce_counter() == 0 && edge.quiesced_parent() {
-        edge.parent_drained_end();
-    }
-}
-
-/// Adds an edge from something that is not a node, if all users get on with it.
-///
-/// QEMU: `bdrv_root_attach_child` (block.c).
-pub fn attach_root(
-    name: &'static str,
-    parent: Weak<dyn ChildParent>,
-    node: &Rc<Node>,
-    perms: PermPair,
-) -> BlockResult<Rc<Child>> {
-    let edge = Child::new(name, ChildRole::Filtered, node.clone(), parent, perms);
-    node.add_parent(&edge);
-    if let Err(error) = refresh_perms(std::slice::from_ref(node)) {
-        node.remove_parent(&edge);
-        return Err(error);
-    }
-    node.remove_parent(&edge);
-    link(&edge);
-    Ok(edge)
-}
-
-/// Removes an edge that [`attach_root`] made.
-///
-/// QEMU: `bdrv_root_unref_child` (block.c).
-pub fn detach_root(edge: Rc<Child>) {
-    unlink(&edge);
-    // With a user less there can be no new conflict.
-    let _ = refresh_perms(&[edge.node()]);
-}
-
-/// Gives an edge other permissions, if all users get on with them.
-///
-/// QEMU: `bdrv_child_try_set_perm` (block.c).
-pub fn set_edge_perms(edge: &Rc<Child>, perms: PermPair) -> BlockResult<()> {
-    crate::perm_update::try_set_perms(edge, perms)
 }

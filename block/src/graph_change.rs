@@ -1,4 +1,5 @@
-//! Changes of the graph: put a node on top, replace one by another, take a filter out.
+//! Changes of the graph: add and take away a child, put a node on top, replace one by another, take
+//! a filter out.
 //!
 //! Each is done as a whole or not at all: all edges are moved first, then the permissions of
 //! everything concerned are checked once, and if they do not fit the edges are moved back.
@@ -9,7 +10,8 @@ use std::rc::Rc;
 
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
-use crate::graph::{Graph, move_edge};
+use crate::graph::Graph;
+use crate::graph_edge::{check_no_ring, move_edge};
 use crate::node::Node;
 use crate::perm_update::refresh_perms;
 use crate::request::BlockTrace;
@@ -28,6 +30,49 @@ impl Moved {
 }
 
 impl Graph {
+    /// Puts `node` below `parent`, if all users of `node` get on with that.
+    ///
+    /// QEMU: `bdrv_attach_child` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the parent is drained by polling.
+    pub fn attach_child(
+        self: &Rc<Self>,
+        parent: &Rc<Node>,
+        name: &'static str,
+        role: ChildRole,
+        node: &Rc<Node>,
+    ) -> BlockResult<Rc<Child>> {
+        check_no_ring(parent, name, node)?;
+        let _parent = parent.drained_begin("attach-child");
+        let edge = self.attach_noperm(parent, name, role, node);
+        if let Err(error) = refresh_perms(std::slice::from_ref(parent)) {
+            self.detach_noperm(parent, &edge);
+            restore_perms(&[parent, node]);
+            return Err(error);
+        }
+        Ok(edge)
+    }
+
+    /// Takes away a child that `parent` has.
+    ///
+    /// QEMU: `bdrv_unref_child` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the parent is drained by polling. If the edge is not one of the
+    /// parent's.
+    pub fn detach_child(self: &Rc<Self>, parent: &Rc<Node>, edge: &Rc<Child>) -> BlockResult<()> {
+        edge.check_not_frozen()?;
+        let _parent = parent.drained_begin("detach-child");
+        let node = edge.node();
+        self.detach_noperm(parent, edge);
+        // With a user less there can be no new conflict.
+        let _ = refresh_perms(&[parent.clone(), node]);
+        Ok(())
+    }
+
     /// Makes `new_top`, which has no child of that name yet, the parent of `node` and gives it all
     /// the users that `node` had.
     ///
@@ -44,6 +89,7 @@ impl Graph {
         node: &Rc<Node>,
     ) -> BlockResult<()> {
         assert!(new_top.child(child_name).is_none(), "{new_top:?} has one");
+        check_no_ring(new_top, child_name, node)?;
         let _top = new_top.drained_begin("append");
         let _node = node.drained_begin("append");
         let edge = self.attach_noperm(new_top, child_name, role, node);
@@ -94,15 +140,14 @@ impl Graph {
         })?;
         edge.check_not_frozen()?;
         let node = edge.node();
-        let (role, name) = (edge.role(), edge.name());
         let _filter = filter.drained_begin("drop-filter");
         let _node = node.drained_begin("drop-filter");
-        self.detach_noperm(filter, &edge);
+        let detached = self.detach_noperm(filter, &edge);
         let result = self.replace_noperm(filter, &node).and_then(|moved| {
             refresh_perms(&[filter.clone(), node.clone()]).inspect_err(|_| moved.undo())
         });
         if let Err(error) = result {
-            self.attach_noperm(filter, name, role, &node);
+            self.reattach_noperm(filter, detached);
             restore_perms(&[filter, &node]);
             return Err(error);
         }

@@ -6,17 +6,17 @@
 //!
 //! QEMU: block/io.c.
 
+mod flush;
+mod truncate;
+mod zeroes;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::buf::aligned;
-use crate::driver::{ReadResult, ZeroFlags};
+use crate::driver::ReadResult;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 use crate::request::{Request, RequestKind};
-
-/// What literal zeroes are written from, where the driver has no better way.
-static ZEROES: [u8; ZERO_CHUNK] = [0; ZERO_CHUNK];
-const ZERO_CHUNK: usize = 1 << 20;
 
 /// A range whose ends are multiples of an alignment, around one whose ends need not be.
 struct Padded {
@@ -202,208 +202,14 @@ impl Node {
     /// A write has ended, well or not: in either case the range may have changed.
     ///
     /// QEMU: `bdrv_co_write_req_finish` (block/io.c).
-    fn write_finish(&self, _request: &Request<'_>, offset: u64, bytes: u64) {
+    fn write_finish(&self, request: &Request<'_>, offset: u64, bytes: u64) {
         let gen_ = &self.io.write_gen;
         gen_.set(gen_.get() + 1);
+        if request.end() > self.io.known_len.get() {
+            // Before the bitmaps are told, which may have to grow for it.
+            self.note_growth();
+        }
         self.set_dirty(offset, bytes);
-    }
-
-    /// Makes a range read as zeroes.
-    ///
-    /// QEMU: `bdrv_co_pwrite_zeroes` (block/io.c).
-    pub async fn co_write_zeroes(
-        &self,
-        offset: u64,
-        bytes: u64,
-        flags: ZeroFlags,
-    ) -> BlockResult<()> {
-        check_range(offset, bytes)?;
-        if bytes == 0 {
-            return Ok(());
-        }
-        let align = self.limits().request_alignment;
-        let request = self.begin_request(RequestKind::Write, offset, bytes);
-        if !(offset | (offset + bytes)).is_multiple_of(align) {
-            request.set_serialising(align);
-        }
-        request.wait_serialising().await;
-        let result = self.zero_padded(offset, bytes, align, flags).await;
-        self.write_finish(&request, offset, bytes);
-        result
-    }
-
-    /// Zeroes the ends that are not aligned by read-modify-write, and the middle as a whole.
-    ///
-    /// QEMU: `bdrv_co_do_zero_pwritev` (block/io.c).
-    async fn zero_padded(
-        &self,
-        offset: u64,
-        bytes: u64,
-        align: u64,
-        flags: ZeroFlags,
-    ) -> BlockResult<()> {
-        let end = offset + bytes;
-        let middle = offset.next_multiple_of(align);
-        let tail = end & !(align - 1);
-        if middle > tail {
-            // Both ends are in one block.
-            return self.zero_part(offset, end, align).await;
-        }
-        if offset < middle {
-            self.zero_part(offset, middle, align).await?;
-        }
-        if middle < tail {
-            self.zero_aligned(middle, tail - middle, flags).await?;
-        }
-        if tail < end {
-            self.zero_part(tail, end, align).await?;
-        }
-        Ok(())
-    }
-
-    async fn zero_part(&self, start: u64, end: u64, align: u64) -> BlockResult<()> {
-        let padded = Padded::new(start, end - start, align);
-        let wide = self
-            .pad(&padded, start, &ZEROES[..(end - start) as usize])
-            .await?;
-        self.write_split(padded.start, wide).await
-    }
-
-    /// QEMU: `bdrv_co_do_pwrite_zeroes` (block/io.c).
-    async fn zero_aligned(
-        &self,
-        mut offset: u64,
-        mut bytes: u64,
-        flags: ZeroFlags,
-    ) -> BlockResult<()> {
-        let limits = self.limits();
-        let max = limit(limits.max_write_zeroes, limits.request_alignment);
-        while bytes > 0 {
-            let part = bytes.min(max);
-            match self.driver().write_zeroes(self, offset, part, flags).await {
-                Err(error) if error.kind() == ErrorKind::NotSupported && !flags.no_fallback => {
-                    self.zero_literally(offset, part).await?;
-                }
-                result => result?,
-            }
-            offset += part;
-            bytes -= part;
-        }
-        Ok(())
-    }
-
-    async fn zero_literally(&self, mut offset: u64, mut bytes: u64) -> BlockResult<()> {
-        while bytes > 0 {
-            let part = bytes.min(ZERO_CHUNK as u64);
-            let zeroes = Bytes::from_static(&ZEROES[..part as usize]);
-            self.write_split(offset, zeroes).await?;
-            offset += part;
-            bytes -= part;
-        }
-        Ok(())
-    }
-
-    /// Gives a range up: what it reads as afterwards is for the driver to say. Ends that are not
-    /// aligned stay as they are; a driver that cannot discard is no error.
-    ///
-    /// QEMU: `bdrv_co_pdiscard` (block/io.c).
-    pub async fn co_discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
-        check_range(offset, bytes)?;
-        let limits = self.limits();
-        let start = offset.next_multiple_of(limits.request_alignment);
-        let end = (offset + bytes) & !(limits.request_alignment - 1);
-        if bytes == 0 || start >= end {
-            return Ok(());
-        }
-        let request = self.begin_request(RequestKind::Discard, offset, bytes);
-        request.wait_serialising().await;
-        let max = limit(limits.max_discard, limits.request_alignment);
-        let mut at = start;
-        let mut result = Ok(());
-        while at < end && result.is_ok() {
-            let part = (end - at).min(max);
-            result = match self.driver().discard(self, at, part).await {
-                Err(error) if error.kind() == ErrorKind::NotSupported => Ok(()),
-                result => result,
-            };
-            at += part;
-        }
-        self.write_finish(&request, offset, bytes);
-        result
-    }
-
-    /// Returns when every write that had ended before is safe from a crash.
-    ///
-    /// One flush runs at a time; who comes meanwhile waits, and often finds the work done.
-    ///
-    /// QEMU: `bdrv_co_flush` (block/io.c).
-    pub async fn flush(&self) -> BlockResult<()> {
-        let in_flight = self.begin_internal();
-        let gen_ = self.io.write_gen.get();
-        while self.io.flush_active.get() {
-            self.io.flush_queue.wait().await;
-        }
-        let leaf = self.children().is_empty();
-        if leaf && self.io.flushed_gen.get() >= gen_ {
-            drop(in_flight);
-            return Ok(());
-        }
-        let active = FlushActive::begin(self);
-        let result = self.driver().flush(self).await;
-        if result.is_ok() {
-            self.io.flushed_gen.set(gen_);
-        }
-        drop(active);
-        drop(in_flight);
-        result
-    }
-
-    /// Changes the length to `len` bytes. New bytes read as zeroes, if the driver can promise it.
-    ///
-    /// QEMU: `bdrv_co_truncate` (block/io.c).
-    pub async fn co_truncate(&self, len: u64) -> BlockResult<()> {
-        check_range(len, 0)?;
-        let align = self.limits().request_alignment;
-        if !len.is_multiple_of(align) {
-            return Err(BlockError::new(
-                ErrorKind::Invalid,
-                format!("the length {len} is not a multiple of {align}"),
-            ));
-        }
-        let old = self.len()?;
-        // Everything past the smaller of the two ends is changed.
-        let from = old.min(len);
-        let request = self.begin_request(RequestKind::Truncate, from, old.max(len) - from);
-        if old != len {
-            request.set_serialising(1);
-            request.wait_serialising().await;
-        }
-        self.driver().truncate(self, len).await?;
-        self.truncate_bitmaps(self.len()?);
-        self.write_finish(&request, from, old.max(len) - from);
-        for edge in self.parents() {
-            if let Some(parent) = edge.parent() {
-                parent.resized(&edge);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Marks the one flush that runs, also if its future is dropped.
-struct FlushActive<'a>(&'a Node);
-
-impl<'a> FlushActive<'a> {
-    fn begin(node: &'a Node) -> Self {
-        node.io.flush_active.set(true);
-        FlushActive(node)
-    }
-}
-
-impl Drop for FlushActive<'_> {
-    fn drop(&mut self) {
-        self.0.io.flush_active.set(false);
-        self.0.io.flush_queue.wake_next();
     }
 }
 

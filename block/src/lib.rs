@@ -16,6 +16,7 @@ pub mod driver;
 pub mod error;
 pub mod graph;
 mod graph_change;
+mod graph_edge;
 pub mod io;
 pub mod node;
 mod oneshot;

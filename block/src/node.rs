@@ -9,6 +9,7 @@
 //! QEMU: `BlockDriverState` (include/block/block_int-common.h).
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -31,8 +32,9 @@ pub(crate) struct IoState {
     pub(crate) quiesce_counter: Cell<u32>,
     /// Open drained sections of the subtree: also for children that are attached later.
     pub(crate) subtree_quiesce_counter: Cell<u32>,
-    /// Coroutines that wait for the beginning of a drained section of this node.
-    pub(crate) drain_waiters: CoQueue,
+    /// Coroutines that wait for the beginning of a drained section, of whichever node of the graph:
+    /// what one of them waits for may be anywhere above it, and edges move.
+    pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) requests: Requests,
     /// Counts the writes that have ended.
     pub(crate) write_gen: Cell<u64>,
@@ -42,6 +44,8 @@ pub(crate) struct IoState {
     pub(crate) flush_queue: CoQueue,
     pub(crate) bitmaps: RefCell<Vec<Rc<NodeBitmap>>>,
     pub(crate) limits: Cell<Limits>,
+    /// The length as of the last change of it, or of the graph, that the node has seen.
+    pub(crate) known_len: Cell<u64>,
 }
 
 /// A node of the graph.
@@ -79,7 +83,7 @@ impl Node {
                 in_flight: Cell::new(0),
                 quiesce_counter: Cell::new(0),
                 subtree_quiesce_counter: Cell::new(0),
-                drain_waiters: CoQueue::new(),
+                drain_waiters: graph.drain_waiters.clone(),
                 requests: Requests::default(),
                 write_gen: Cell::new(0),
                 flushed_gen: Cell::new(0),
@@ -87,6 +91,7 @@ impl Node {
                 flush_queue: CoQueue::new(),
                 bitmaps: RefCell::default(),
                 limits: Cell::new(Limits::default()),
+                known_len: Cell::new(0),
             },
         })
     }
@@ -137,6 +142,7 @@ impl Node {
         let limits = self.driver.limits(self);
         assert!(limits.request_alignment.is_power_of_two());
         self.io.limits.set(limits);
+        self.io.known_len.set(self.len().unwrap_or(0));
     }
 
     /// Its length in bytes.
@@ -241,22 +247,43 @@ impl Node {
         self.children.borrow_mut().push(edge);
     }
 
-    pub(crate) fn remove_child(&self, edge: &Child) -> Option<Rc<Child>> {
-        let mut children = self.children.borrow_mut();
-        let index = children
-            .iter()
-            .position(|child| std::ptr::eq(&raw const **child, edge))?;
-        Some(children.remove(index))
+    pub(crate) fn insert_child(&self, index: usize, edge: Rc<Child>) {
+        self.children.borrow_mut().insert(index, edge);
+    }
+
+    /// Where among the children `edge` is.
+    pub(crate) fn child_index(&self, edge: &Rc<Child>) -> usize {
+        let children = self.children.borrow();
+        let index = children.iter().position(|child| Rc::ptr_eq(child, edge));
+        index.unwrap_or_else(|| panic!("{edge:?} is not a child of {self:?}"))
+    }
+
+    pub(crate) fn remove_child(&self, edge: &Rc<Child>) {
+        let index = self.child_index(edge);
+        let removed = self.children.borrow_mut().remove(index);
+        drop(removed);
+    }
+
+    /// The node and all that is below it, each once.
+    pub(crate) fn subtree(&self) -> Vec<Rc<Node>> {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        let mut open = vec![self.rc()];
+        while let Some(node) = open.pop() {
+            if seen.insert(Rc::as_ptr(&node)) {
+                open.extend(node.children().iter().map(|child| child.node()));
+                found.push(node);
+            }
+        }
+        found
     }
 
     /// True if `other` is this node or can be reached from it downwards.
     pub fn reaches(&self, other: &Node) -> bool {
-        std::ptr::eq(self, other)
-            || self
-                .children
-                .borrow()
-                .iter()
-                .any(|child| child.node().reaches(other))
+        let subtree = self.subtree();
+        subtree
+            .iter()
+            .any(|node| std::ptr::eq(&raw const **node, other))
     }
 }
 

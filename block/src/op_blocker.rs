@@ -93,7 +93,8 @@ impl Node {
     /// QEMU: `bdrv_op_is_blocked` (block.c).
     pub fn check_op(&self, op: BlockOp) -> BlockResult<()> {
         let blockers = self.op_blockers.blockers.borrow();
-        let holder = blockers.iter().find(|blocker| match blocker.op {
+        // Of several the newest is named.
+        let holder = blockers.iter().rev().find(|blocker| match blocker.op {
             Some(blocked) => blocked == op,
             None => !blocker.except.borrow().contains(&op),
         });

@@ -148,20 +148,20 @@ pub fn filter_perms(parents: PermPair) -> PermPair {
     parents
 }
 
-/// What a format needs of the node that holds its data: it keeps metadata there, so nobody else
-/// may write, and it grows when its own node is written to.
+/// What a format needs of the node that holds its data: it keeps metadata there, which it may
+/// change although nobody writes to its own node, and so nobody else may write.
 ///
 /// QEMU: `bdrv_default_perms_for_storage` (block.c).
 pub fn storage_perms(parents: PermPair, read_only: bool) -> PermPair {
-    let mut used = parents.used | Perm::CONSISTENT_READ;
-    let mut shared = parents.shared.without(Perm::WRITE | Perm::RESIZE);
-    if read_only {
-        used = used.without(Perm::WRITE | Perm::RESIZE | Perm::WRITE_UNCHANGED);
-    } else if parents.used.intersects(Perm::WRITE | Perm::WRITE_UNCHANGED) {
-        used |= Perm::WRITE | Perm::RESIZE;
+    let own = if read_only {
+        Perm::CONSISTENT_READ
+    } else {
+        Perm::CONSISTENT_READ | Perm::WRITE | Perm::RESIZE
+    };
+    PermPair {
+        used: parents.used | own,
+        shared: parents.shared.without(Perm::WRITE | Perm::RESIZE),
     }
-    shared |= Perm::WRITE_UNCHANGED;
-    PermPair { used, shared }
 }
 
 /// What an overlay needs of its backing node: it reads there what it does not hold, so others may
@@ -169,7 +169,7 @@ pub fn storage_perms(parents: PermPair, read_only: bool) -> PermPair {
 ///
 /// QEMU: `bdrv_default_perms_for_cow` (block.c).
 pub fn cow_perms(parents: PermPair) -> PermPair {
-    let mut shared = Perm::WRITE_UNCHANGED | (parents.shared & Perm::CONSISTENT_READ);
+    let mut shared = Perm::CONSISTENT_READ | Perm::WRITE_UNCHANGED;
     if parents.shared.contains(Perm::WRITE) {
         shared |= Perm::WRITE | Perm::RESIZE;
     }

@@ -7,6 +7,7 @@
 //!
 //! QEMU: `bdrv_refresh_perms`, `bdrv_list_refresh_perms` (block.c).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::child::Child;
@@ -17,7 +18,7 @@ use crate::perm::{Perm, PermPair};
 /// Computes the permissions of everything at and below `roots` anew from the edges above, and
 /// makes them hold; or changes nothing and says which two users do not get on.
 pub(crate) fn refresh_perms(roots: &[Rc<Node>]) -> BlockResult<()> {
-    let order = parents_first(roots);
+    let order = sorted(roots, child_nodes);
     let mut checked = Vec::with_capacity(order.len());
     for node in &order {
         match check_node(node) {
@@ -43,8 +44,12 @@ pub(crate) fn refresh_perms(roots: &[Rc<Node>]) -> BlockResult<()> {
             }
         }
     }
-    // Limits come from below, so they are refreshed from the bottom up.
+    // Limits come from below, so they are refreshed from the bottom up, and then further up: what
+    // was below a filter may not be what it was.
     for node in order.iter().rev() {
+        node.refresh_limits();
+    }
+    for node in sorted(roots, parent_nodes) {
         node.refresh_limits();
     }
     Ok(())
@@ -63,25 +68,41 @@ pub(crate) fn try_set_perms(edge: &Rc<Child>, perms: PermPair) -> BlockResult<()
     result
 }
 
-/// All nodes at and below `roots`, each after all its parents among them.
-fn parents_first(roots: &[Rc<Node>]) -> Vec<Rc<Node>> {
-    fn visit(node: &Rc<Node>, seen: &mut Vec<*const Node>, order: &mut Vec<Rc<Node>>) {
-        if seen.contains(&Rc::as_ptr(node)) {
+/// `roots` and all that `next` leads to, each after all those that lead to it.
+fn sorted(roots: &[Rc<Node>], next: fn(&Node) -> Vec<Rc<Node>>) -> Vec<Rc<Node>> {
+    fn visit(
+        node: &Rc<Node>,
+        next: fn(&Node) -> Vec<Rc<Node>>,
+        seen: &mut BTreeSet<*const Node>,
+        order: &mut Vec<Rc<Node>>,
+    ) {
+        if !seen.insert(Rc::as_ptr(node)) {
             return;
         }
-        seen.push(Rc::as_ptr(node));
-        for child in node.children() {
-            visit(&child.node(), seen, order);
+        for node in next(node) {
+            visit(&node, next, seen, order);
         }
+        // All that it leads to is in the list already. Turned round, that is the order wanted; also
+        // for several roots, as one that was visited late has all it leads to before it.
         order.push(node.clone());
     }
     let mut order = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for root in roots {
-        visit(root, &mut seen, &mut order);
+        visit(root, next, &mut seen, &mut order);
     }
     order.reverse();
     order
+}
+
+fn child_nodes(node: &Node) -> Vec<Rc<Node>> {
+    node.children().iter().map(|child| child.node()).collect()
+}
+
+fn parent_nodes(node: &Node) -> Vec<Rc<Node>> {
+    let parents = node.parents();
+    let nodes = parents.iter().filter_map(|edge| edge.parent()?.as_node());
+    nodes.collect()
 }
 
 fn check_node(node: &Rc<Node>) -> BlockResult<PermPair> {
@@ -92,7 +113,7 @@ fn check_node(node: &Rc<Node>) -> BlockResult<PermPair> {
     if node.is_read_only() && perms.used.intersects(writes) {
         return Err(BlockError::new(
             ErrorKind::ReadOnly,
-            format!("Block node '{}' is read-only", node.name()),
+            "Block node is read-only",
         ));
     }
     node.driver().check_perms(node, perms)?;
@@ -105,23 +126,20 @@ fn check_node(node: &Rc<Node>) -> BlockResult<PermPair> {
     Ok(perms)
 }
 
+/// Of several conflicts the one is reported that QEMU reports: it looks at the newest user first.
+///
 /// QEMU: `bdrv_parent_perms_conflict`, `bdrv_a_allow_b` (block.c).
 fn check_conflicts(node: &Node, parents: &[Rc<Child>]) -> BlockResult<()> {
-    for user in parents {
-        for other in parents {
-            if Rc::ptr_eq(user, other) {
-                continue;
-            }
-            let refused = user
-                .tentative_perms()
-                .used
-                .without(other.tentative_perms().shared);
-            if !refused.is_empty() {
+    for other in parents.iter().rev() {
+        let shared = other.tentative_perms().shared;
+        for user in parents.iter().rev() {
+            let refused = user.tentative_perms().used.without(shared);
+            if !Rc::ptr_eq(user, other) && !refused.is_empty() {
                 return Err(BlockError::new(
                     ErrorKind::InUse,
                     format!(
                         "Permission conflict on node '{}': permissions '{refused}' are both \
-                         required by {} and unshared by {}",
+                         required by {} and unshared by {}.",
                         node.name(),
                         describe(user, node),
                         describe(other, node),

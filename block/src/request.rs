@@ -92,6 +92,9 @@ impl LayerEvent for BlockTrace {
 
 struct Tracked {
     kind: RequestKind,
+    /// What was asked for, for traces.
+    asked: (u64, u64),
+    /// What nobody else may touch, if it is serialising: more than was asked for.
     offset: Cell<u64>,
     bytes: Cell<u64>,
     serialising: Cell<bool>,
@@ -159,6 +162,7 @@ impl Node {
     pub(crate) fn begin_request(&self, kind: RequestKind, offset: u64, bytes: u64) -> Request<'_> {
         let tracked = Rc::new(Tracked {
             kind,
+            asked: (offset, bytes),
             offset: Cell::new(offset),
             bytes: Cell::new(bytes),
             serialising: Cell::new(false),
@@ -194,6 +198,11 @@ impl Request<'_> {
             let count = &self.node.io.requests.serialising;
             count.set(count.get() + 1);
         }
+    }
+
+    /// Where the range ends that it may touch.
+    pub(crate) fn end(&self) -> u64 {
+        self.tracked.offset.get() + self.tracked.bytes.get()
     }
 
     /// Waits for every request that it must not overlap.
@@ -257,8 +266,8 @@ impl Drop for Request<'_> {
         self.node.context().trace_layer(|| BlockTrace::RequestEnd {
             node: self.node.name().to_owned(),
             kind: self.tracked.kind,
-            offset: self.tracked.offset.get(),
-            bytes: self.tracked.bytes.get(),
+            offset: self.tracked.asked.0,
+            bytes: self.tracked.asked.1,
         });
     }
 }

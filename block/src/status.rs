@@ -25,15 +25,13 @@ impl Node {
         let mut status = self.driver().block_status(self, start, end - start).await?;
         drop(in_flight);
         assert!(
-            status.bytes > 0 && status.bytes <= end - start,
-            "'{}' knows {} bytes of {}",
+            start + status.bytes > offset && status.bytes <= end - start,
+            "'{}' knows {} of the {} bytes at {start}, and was asked about {offset}",
             self.name(),
             status.bytes,
             end - start
         );
-        status.bytes = (start + status.bytes)
-            .saturating_sub(offset)
-            .clamp(1, bytes);
+        status.bytes = (start + status.bytes - offset).min(bytes);
         Ok(status)
     }
 
