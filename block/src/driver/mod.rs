@@ -16,7 +16,13 @@ use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 use crate::perm::{PermPair, cow_perms, filter_perms, storage_perms};
 
+pub mod blkdebug;
 pub mod file;
+pub mod mem;
+pub mod null_co;
+pub mod overlay;
+mod pages;
+pub mod raw;
 
 /// What the methods of a driver return: `!Send`, because a node stays in its context.
 pub type IoFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

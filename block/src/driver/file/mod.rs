@@ -6,6 +6,7 @@
 
 mod bounce;
 mod create;
+mod driver;
 mod flush;
 mod handle;
 mod io;
@@ -17,6 +18,7 @@ mod status;
 mod zeroes;
 
 pub use create::{CreateOptions, create};
+pub use driver::FileDriver;
 pub use flush::FlushState;
 pub use handle::{FileHandle, FileIdentity, FileKind};
 pub use io::{read_full, write_full};

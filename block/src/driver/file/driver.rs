@@ -1,0 +1,310 @@
+//! The driver itself: each request goes to the thread pool, with its buffer moved in and out.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use blockjob_runtime::BlockingTask;
+use blockjob_runtime::sync::atomic::{AtomicU64, Ordering};
+use blockjob_runtime::sync::{Arc, Mutex};
+use bytes::{Bytes, BytesMut};
+
+use super::{BlockStatus as FileStatus, FileHandle, ImagePermissions, OpenOptions};
+use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::perm::PermPair;
+
+/// An open file and its length, as the threads of the pool share them.
+struct Image {
+    handle: FileHandle,
+    /// The length as last asked of the system. A request that may have changed it asks again
+    /// before it reports that it is done, so who waited for that request sees the new length;
+    /// the waiting orders the two, and this may be relaxed.
+    length_bytes: AtomicU64,
+    /// Held from the question to the note of the answer, or an older answer could come to stand
+    /// for a newer one.
+    refresh: Mutex<()>,
+}
+
+impl Image {
+    fn refresh_length(&self) -> BlockResult<()> {
+        let _held = self.refresh.lock();
+        self.length_bytes
+            .store(self.handle.size()?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// For a write that ended at `end_bytes`, well or not: part of it may be in the file.
+    fn written_up_to(&self, end_bytes: u64) {
+        if end_bytes > self.length_bytes.load(Ordering::Relaxed) {
+            // The write has its own outcome. That `fstat` fails on an open file is unheard of; the
+            // length then stays as it was until the next request that changes it.
+            if let Err(error) = self.refresh_length() {
+                tracing::warn!(%error, "the length of an image is not known any more");
+            }
+        }
+    }
+}
+
+/// The driver `file`: an image in a regular file or on a block device.
+///
+/// A request whose future is dropped goes on and owns its buffer; the node counts it as in flight
+/// until the system has answered, so a drained section waits for it.
+///
+/// QEMU: `bdrv_file`, `bdrv_host_device` (block/file-posix.c).
+pub struct FileDriver {
+    image: Arc<Image>,
+}
+
+impl FileDriver {
+    /// Opens an image. Blocks for as long as the system takes to open a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    pub fn open(options: &OpenOptions) -> BlockResult<FileDriver> {
+        Self::new(options.open()?)
+    }
+
+    /// Works on an image that is open.
+    ///
+    /// # Errors
+    ///
+    /// If the length cannot be had.
+    pub fn new(handle: FileHandle) -> BlockResult<FileDriver> {
+        let length_bytes = AtomicU64::new(handle.size()?);
+        Ok(FileDriver {
+            image: Arc::new(Image {
+                handle,
+                length_bytes,
+                refresh: Mutex::new(()),
+            }),
+        })
+    }
+
+    /// The open image.
+    pub fn handle(&self) -> &FileHandle {
+        &self.image.handle
+    }
+
+    /// Asks the system for the length again, after somebody else may have changed it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileHandle::size`].
+    pub fn refresh_length(&self) -> BlockResult<u64> {
+        self.image.refresh_length()?;
+        Ok(self.image.length_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Runs `job` on the pool. `None` if the pool has dropped it, which it does to queued jobs
+    /// when a context is closed.
+    async fn on_pool<T: Send + 'static>(
+        &self,
+        node: &Node,
+        job: impl FnOnce(&Image) -> T + Send + 'static,
+    ) -> Option<T> {
+        let image = self.image.clone();
+        let mut pending = Pending {
+            node,
+            task: Some(node.context().spawn_blocking(move || job(&image))),
+        };
+        poll_fn(|cx| {
+            let task = pending.task.as_mut().expect("polled until it ends");
+            let result = std::task::ready!(Pin::new(task).poll(cx));
+            pending.task = None;
+            std::task::Poll::Ready(result.ok())
+        })
+        .await
+    }
+
+    async fn job(
+        &self,
+        node: &Node,
+        job: impl FnOnce(&Image) -> BlockResult<()> + Send + 'static,
+    ) -> BlockResult<()> {
+        self.on_pool(node, job)
+            .await
+            .unwrap_or_else(|| Err(pool_is_gone()))
+    }
+}
+
+fn pool_is_gone() -> BlockError {
+    BlockError::new(
+        ErrorKind::Canceled,
+        "The request was dropped by the thread pool",
+    )
+}
+
+/// A job on the pool that somebody waits for. If he goes away, a coroutine waits in his place, and
+/// the node stays busy.
+struct Pending<'a, T: Send + 'static> {
+    node: &'a Node,
+    task: Option<BlockingTask<T>>,
+}
+
+impl<T: Send + 'static> Drop for Pending<'_, T> {
+    fn drop(&mut self) {
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        let node: Rc<Node> = self.node.rc();
+        let context = node.context().clone();
+        let watcher = context.coroutine("abandoned file request", async move {
+            let _in_flight = node.begin_internal();
+            // Its result is nobody's any more, and its buffer goes with it.
+            let _ = task.await;
+        });
+        // The request that is being dropped still counts at this moment. The watcher must begin to
+        // count before that ends, so it runs up to its wait here and now.
+        let _current = context.make_current();
+        watcher.enter();
+    }
+}
+
+impl Driver for FileDriver {
+    fn format_name(&self) -> &'static str {
+        if self.image.handle.is_regular() {
+            "file"
+        } else {
+            "host_device"
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn limits(&self, _node: &Node) -> Limits {
+        let alignment = self.image.handle.alignment();
+        Limits {
+            request_alignment: u64::from(alignment.request_bytes),
+            memory_alignment: alignment.memory_bytes as usize,
+            ..Limits::default()
+        }
+    }
+
+    fn length(&self, _node: &Node) -> BlockResult<u64> {
+        Ok(self.image.length_bytes.load(Ordering::Relaxed))
+    }
+
+    fn has_zero_init(&self, _node: &Node) -> bool {
+        self.image.handle.is_regular()
+    }
+
+    fn check_perms(&self, _node: &Node, perms: PermPair) -> BlockResult<()> {
+        self.image.handle.prepare_permissions(ImagePermissions {
+            used: u64::from(perms.used.bits()),
+            shared: u64::from(perms.shared.bits()),
+        })
+    }
+
+    fn set_perms(&self, _node: &Node, _perms: PermPair) {
+        self.image.handle.commit_permissions();
+    }
+
+    fn abort_perms(&self, _node: &Node) {
+        self.image.handle.abort_permissions();
+    }
+
+    fn read<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        mut buf: BytesMut,
+    ) -> IoFuture<'a, ReadResult> {
+        Box::pin(async move {
+            let len = buf.len();
+            let job = move |image: &Image| {
+                let result = image.handle.pread(offset, &mut buf);
+                (buf, result)
+            };
+            match self.on_pool(node, job).await {
+                Some(result) => result,
+                None => (BytesMut::zeroed(len), Err(pool_is_gone())),
+            }
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        data: Bytes,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(self.job(node, move |image| {
+            let end_bytes = offset.saturating_add(data.len() as u64);
+            let result = image.handle.pwrite(offset, &data);
+            image.written_up_to(end_bytes);
+            // Before the result is out: who waits for it may want the buffer to himself again.
+            drop(data);
+            result
+        }))
+    }
+
+    fn write_zeroes<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        let flags = super::ZeroFlags {
+            may_unmap: flags.may_unmap,
+            no_fallback: flags.no_fallback,
+        };
+        Box::pin(self.job(node, move |image| {
+            let result = image.handle.write_zeroes(offset, bytes, flags);
+            image.written_up_to(offset.saturating_add(bytes));
+            result
+        }))
+    }
+
+    fn discard<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(self.job(node, move |image| image.handle.discard(offset, bytes)))
+    }
+
+    fn flush<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            if self.image.handle.is_read_only() {
+                // Nothing of ours can be on its way.
+                return Ok(());
+            }
+            self.job(node, |image| image.handle.flush()).await
+        })
+    }
+
+    fn block_status<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+    ) -> IoFuture<'a, BlockResult<BlockStatus>> {
+        Box::pin(async move {
+            let job = move |image: &Image| image.handle.block_status(offset, bytes);
+            let extent = self
+                .on_pool(node, job)
+                .await
+                .unwrap_or_else(|| Err(pool_is_gone()))?;
+            Ok(match extent.status {
+                FileStatus::Data => BlockStatus::data(extent.bytes),
+                FileStatus::Zero => BlockStatus::zero(extent.bytes),
+            })
+        })
+    }
+
+    fn truncate<'a>(&'a self, node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(self.job(node, move |image| {
+            let result = image.handle.truncate(len);
+            image.refresh_length()?;
+            result
+        }))
+    }
+}

@@ -1,0 +1,250 @@
+//! The driver `raw`: the bytes of its `file` child as they are, or a window onto them.
+//!
+//! QEMU: block/raw-format.c.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
+use crate::child::{Child, ChildRole};
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::perm::{Perm, PermPair, filter_perms};
+
+/// Fixed windows end at a multiple of this, in bytes (QEMU: `BDRV_SECTOR_SIZE`).
+const SECTOR_BYTES: u64 = 512;
+
+/// The options of a `raw` node. Without any it is a plain pass-through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RawOptions {
+    /// Where in the file the node begins, in bytes.
+    pub offset: u64,
+    /// The length of the node in bytes; without it, up to the end of the file.
+    pub size: Option<u64>,
+}
+
+/// The driver `raw`. The node has one child, `file`, with the role [`RawDriver::child_role`].
+pub struct RawDriver {
+    options: RawOptions,
+}
+
+impl RawDriver {
+    /// Shows a window of a file that is `file_bytes` long.
+    ///
+    /// QEMU: `raw_apply_options` (block/raw-format.c).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, with the words of QEMU, if the window does not lie in the file, or its size is
+    /// no multiple of 512.
+    pub fn new(options: RawOptions, file_bytes: u64) -> BlockResult<RawDriver> {
+        let RawOptions { offset, size } = options;
+        let refuse = |text: String| Err(BlockError::new(ErrorKind::Invalid, text));
+        if file_bytes < offset {
+            return refuse(format!(
+                "Offset ({offset}) cannot be greater than size of the containing file ({file_bytes})"
+            ));
+        }
+        if let Some(size) = size {
+            if file_bytes - offset < size {
+                return refuse(format!(
+                    "The sum of offset ({offset}) and size ({size}) has to be smaller or equal to \
+                     the  actual size of the containing file ({file_bytes})"
+                ));
+            }
+            if !size.is_multiple_of(SECTOR_BYTES) {
+                return refuse(format!("Specified size is not multiple of {SECTOR_BYTES}"));
+            }
+        }
+        Ok(RawDriver { options })
+    }
+
+    /// What `file` is to a node with these options: filtered if all of it is shown, else data.
+    pub fn child_role(options: RawOptions) -> ChildRole {
+        if options == RawOptions::default() {
+            ChildRole::Filtered
+        } else {
+            ChildRole::Data
+        }
+    }
+
+    fn file(&self, node: &Node) -> Rc<Child> {
+        node.child("file")
+            .expect("a raw node is made with its file and keeps it")
+    }
+
+    /// Where in the file a request lies.
+    ///
+    /// QEMU: `raw_adjust_offset` (block/raw-format.c).
+    fn adjust(&self, offset: u64, bytes: u64, is_write: bool) -> BlockResult<u64> {
+        if let Some(size) = self.options.size
+            && (offset > size || bytes > size - offset)
+        {
+            // Nothing else in the file belongs to this node.
+            let kind = if is_write {
+                ErrorKind::NoSpace
+            } else {
+                ErrorKind::Invalid
+            };
+            return Err(BlockError::new(
+                kind,
+                format!("Request of {bytes} bytes at offset {offset} ends behind the size, {size}"),
+            ));
+        }
+        offset
+            .checked_add(self.options.offset)
+            .filter(|shifted| i64::try_from(*shifted).is_ok())
+            .ok_or_else(|| {
+                BlockError::new(
+                    ErrorKind::Invalid,
+                    format!("Offset {offset} lies behind what a file can be long"),
+                )
+            })
+    }
+}
+
+impl Driver for RawDriver {
+    fn format_name(&self) -> &'static str {
+        "raw"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn is_filter(&self) -> bool {
+        Self::child_role(self.options) == ChildRole::Filtered
+    }
+
+    fn limits(&self, node: &Node) -> Limits {
+        let mut limits = self.file(node).node().limits();
+        let RawOptions { offset, size } = self.options;
+        if !(offset | size.unwrap_or(0)).is_multiple_of(limits.request_alignment) {
+            // What is aligned here is not aligned there, or the end is not: let the child pad.
+            limits.request_alignment = 1;
+        }
+        limits
+    }
+
+    fn length(&self, node: &Node) -> BlockResult<u64> {
+        match self.options.size {
+            Some(size) => Ok(size),
+            // The file may have become shorter since.
+            None => Ok(self
+                .file(node)
+                .node()
+                .len()?
+                .saturating_sub(self.options.offset)),
+        }
+    }
+
+    fn has_zero_init(&self, node: &Node) -> bool {
+        self.file(node).node().has_zero_init()
+    }
+
+    /// Unlike image formats it keeps nothing of its own in the file: it does there only what is
+    /// done with itself, and minds nothing but that the window loses its end.
+    ///
+    /// QEMU: `raw_child_perm` (block/raw-format.c).
+    fn child_perms(&self, role: ChildRole, parents: PermPair, _read_only: bool) -> PermPair {
+        if role == ChildRole::Filtered {
+            return filter_perms(parents);
+        }
+        PermPair {
+            used: parents.used | Perm::CONSISTENT_READ,
+            shared: parents.shared.without(Perm::RESIZE),
+        }
+    }
+
+    fn read<'a>(&'a self, node: &'a Node, offset: u64, buf: BytesMut) -> IoFuture<'a, ReadResult> {
+        Box::pin(async move {
+            match self.adjust(offset, buf.len() as u64, false) {
+                Ok(offset) => self.file(node).read(offset, buf).await,
+                Err(error) => (buf, Err(error)),
+            }
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        data: Bytes,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            let offset = self.adjust(offset, data.len() as u64, true)?;
+            self.file(node).write(offset, data).await
+        })
+    }
+
+    fn write_zeroes<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            let offset = self.adjust(offset, bytes, true)?;
+            self.file(node).write_zeroes(offset, bytes, flags).await
+        })
+    }
+
+    fn discard<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            let offset = self.adjust(offset, bytes, true)?;
+            self.file(node).discard(offset, bytes).await
+        })
+    }
+
+    fn block_status<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+    ) -> IoFuture<'a, BlockResult<BlockStatus>> {
+        Box::pin(async move {
+            if self.is_filter() {
+                // Whoever walks the chain goes on below.
+                return Ok(BlockStatus::unallocated(bytes));
+            }
+            // Here the chain ends, so what is below the file's node answers with it.
+            let offset = self.adjust(offset, bytes, false)?;
+            let file = self.file(node).node();
+            let status = file.block_status_above(None, offset, bytes).await?;
+            Ok(BlockStatus {
+                allocated: true,
+                ..status
+            })
+        })
+    }
+
+    /// QEMU: `raw_co_truncate` (block/raw-format.c).
+    fn truncate<'a>(&'a self, node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            if self.options.size.is_some() {
+                return Err(BlockError::new(
+                    ErrorKind::NotSupported,
+                    "Cannot resize fixed-size raw disks",
+                ));
+            }
+            let len = len
+                .checked_add(self.options.offset)
+                .filter(|len| i64::try_from(*len).is_ok())
+                .ok_or_else(|| {
+                    BlockError::new(
+                        ErrorKind::Invalid,
+                        "Disk size too large for the chosen offset",
+                    )
+                })?;
+            self.file(node).truncate(len).await
+        })
+    }
+}

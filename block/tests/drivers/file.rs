@@ -1,0 +1,280 @@
+//! What `file` alone promises, on real files.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use blockjob_block::driver::file::{FileDriver, OpenOptions};
+use blockjob_block::driver::{BlockStatus, ZeroFlags};
+use blockjob_block::{BlockBackend, ErrorKind, Node, Perm, PermPair};
+use bytes::{Bytes, BytesMut};
+use tempfile::TempDir;
+
+use super::common::{World, noise};
+
+struct Image {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+fn image(len: usize) -> Image {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("image");
+    std::fs::write(&path, noise(1, len)).expect("the image can be written");
+    Image {
+        _folder: folder,
+        path,
+    }
+}
+
+fn open(world: &World, path: &Path) -> Rc<Node> {
+    world.node(
+        FileDriver::open(&OpenOptions::new(path)).expect("opens"),
+        &[],
+    )
+}
+
+fn contents(image: &Image) -> Vec<u8> {
+    std::fs::read(&image.path).expect("the image can be read")
+}
+
+#[test]
+fn a_write_whose_future_is_dropped_goes_on_and_a_drained_section_waits_for_it() {
+    // In virtual time the pool runs a job only when the loop has nothing else to do.
+    let world = World::simulated();
+    let image = image(4096);
+    let node = open(&world, &image.path);
+    let writing = node.clone();
+    world.run(async move {
+        let mut write = Box::pin(writing.co_write(5, Bytes::from_static(b"dropped")));
+        assert!(futures_lite::future::poll_once(&mut write).await.is_none());
+        assert_eq!(writing.in_flight(), 1);
+        drop(write);
+        assert_eq!(writing.in_flight(), 1, "the system still works on it");
+    });
+    assert_ne!(
+        contents(&image)[5..12],
+        *b"dropped",
+        "the job has not run yet"
+    );
+    node.drain("test");
+    assert_eq!(node.in_flight(), 0);
+    assert_eq!(contents(&image)[5..12], *b"dropped");
+}
+
+#[test]
+fn many_dropped_writes_all_reach_the_file_before_a_drained_section_begins() {
+    let world = World::real();
+    let image = image(0);
+    let node = open(&world, &image.path);
+    let writing = node.clone();
+    world.run(async move {
+        for index in 0..200u64 {
+            let data = Bytes::from(vec![index as u8 + 1; 4096]);
+            let mut write = Box::pin(writing.co_write(index * 4096, data));
+            // A fast pool may have done with it; then there is nothing to drop.
+            let _ = futures_lite::future::poll_once(&mut write).await;
+        }
+    });
+    node.drain("test");
+    let contents = contents(&image);
+    assert_eq!(contents.len(), 200 * 4096);
+    for (index, block) in contents.chunks(4096).enumerate() {
+        assert!(block.iter().all(|byte| *byte == index as u8 + 1), "{index}");
+    }
+    assert_eq!(node.len().expect("has one"), 200 * 4096);
+}
+
+#[test]
+fn a_written_buffer_is_free_again_when_the_write_is_done() {
+    let world = World::real();
+    let image = image(65536);
+    let backend = world.backend(&open(&world, &image.path));
+    world.run(async move {
+        for _ in 0..100 {
+            let data = BytesMut::zeroed(65536).freeze();
+            backend.write(0, data.clone()).await.expect("writes");
+            data.try_into_mut().expect("nobody else has it");
+        }
+    });
+}
+
+#[test]
+fn zeroes_that_may_unmap_make_a_hole_that_block_status_sees() {
+    let world = World::real();
+    let image = image(1 << 20);
+    let node = open(&world, &image.path);
+    let backend = world.backend(&node);
+    let [before, hole, after] = world.run(async move {
+        let flags = ZeroFlags {
+            may_unmap: true,
+            no_fallback: false,
+        };
+        let status = |offset| {
+            let node = node.clone();
+            async move { node.block_status(offset, 1 << 20).await.expect("answers") }
+        };
+        let before = status(0).await;
+        let result = backend.write_zeroes(65536, 131_072, flags).await;
+        result.expect("zeroes");
+        [before, status(65536).await, status(196_608).await]
+    });
+    assert_eq!(before, BlockStatus::data(1 << 20));
+    if hole.data {
+        println!("skipped: the filesystem of temporary files knows no holes");
+        return;
+    }
+    assert_eq!(hole, BlockStatus::zero(131_072));
+    assert_eq!(after, BlockStatus::data((1 << 20) - 196_608));
+    assert_eq!(contents(&image)[65536..196_608], [0; 131_072]);
+}
+
+#[test]
+fn its_length_is_known_and_follows_what_it_does_itself() {
+    let world = World::real();
+    let image = image(1000);
+    let driver = FileDriver::open(&OpenOptions::new(&image.path)).expect("opens");
+    let node = world.node(driver, &[]);
+    let len = || node.len().expect("has one");
+    let writing = node.clone();
+    world.run(async move {
+        let data = Bytes::from_static(b"longer");
+        writing.co_write(1500, data).await.expect("writes");
+    });
+    assert_eq!(len(), 1506);
+    let backend = world.backend(&node);
+    world.run(async move { backend.truncate(10).await.expect("resizes") });
+    assert_eq!(len(), 10);
+    // Somebody else's change is seen when it is asked for.
+    std::fs::write(&image.path, [0; 77]).expect("writes");
+    assert_eq!(len(), 10);
+    let driver: &FileDriver = node.driver().as_any().downcast_ref().expect("is one");
+    assert_eq!(driver.refresh_length().expect("answers"), 77);
+    assert_eq!(len(), 77);
+}
+
+#[test]
+fn two_users_that_do_not_get_on_are_told_apart_by_image_locks() {
+    let (first, second) = (World::real(), World::real());
+    let image = image(4096);
+    let exclusive = PermPair::new(Perm::WRITE, Perm::ALL.without(Perm::WRITE));
+    let insert = |world: &World| {
+        let node = open(world, &image.path);
+        let backend = BlockBackend::new(&world.graph, "", exclusive).expect("unnamed");
+        backend.insert(&node).map(|()| backend)
+    };
+    let holder = insert(&first).expect("nobody else is there");
+    let error = insert(&second).expect_err("somebody is there");
+    assert_eq!(error.kind(), ErrorKind::InUse);
+    assert_eq!(error.to_string(), "Failed to get \"write\" lock");
+    first.write(&holder, 0, b"still works");
+    drop(holder);
+    insert(&second).expect("he has gone");
+}
+
+#[test]
+fn an_image_that_is_open_read_only_is_not_written_to() {
+    let world = World::real();
+    let image = image(4096);
+    let options = OpenOptions::new(&image.path).read_only(true);
+    let driver = FileDriver::open(&options).expect("opens");
+    let node = world.node(driver, &[]);
+    let writing = node.clone();
+    world.run(async move {
+        let error = writing.co_write(0, Bytes::from_static(b"x")).await;
+        assert_eq!(error.expect_err("refused").kind(), ErrorKind::ReadOnly);
+        writing.flush().await.expect("there is nothing to flush");
+    });
+    assert_eq!(contents(&image), noise(1, 4096));
+}
+
+#[test]
+fn past_the_page_cache_odd_requests_are_padded() {
+    let world = World::real();
+    let image = image(8192);
+    let options = OpenOptions::new(&image.path).direct(true);
+    let driver = match FileDriver::open(&options) {
+        Ok(driver) => driver,
+        Err(error) => {
+            println!("skipped: {error}");
+            return;
+        }
+    };
+    let node = world.node(driver, &[]);
+    assert!(node.limits().request_alignment >= 512);
+    let backend = world.backend(&node);
+    world.write(&backend, 511, b"over the border");
+    let mut expected = noise(1, 8192);
+    expected[511..526].copy_from_slice(b"over the border");
+    assert_eq!(world.read(&backend, 1, 8191), &expected[1..]);
+    assert_eq!(contents(&image), expected);
+}
+
+const SMALL_FILESYSTEM: &str = "BLOCKJOB_TEST_SMALL_FILESYSTEM";
+const CANNOT_MOUNT: i32 = 77;
+
+/// Runs itself again in a mount namespace of its own, where a filesystem of 1 MiB is mounted.
+#[test]
+fn a_full_filesystem_is_told_as_no_space_and_what_fitted_is_there() {
+    if let Some(folder) = std::env::var_os(SMALL_FILESYSTEM) {
+        fill_up(Path::new(&folder));
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let script = format!(
+        "mount -t tmpfs -o size=1m tmpfs \"$1\" || exit {CANNOT_MOUNT}\n\
+         {SMALL_FILESYSTEM}=\"$1\" exec \"$2\" --exact --nocapture \"$3\""
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().expect("known"))
+        .arg("file::a_full_filesystem_is_told_as_no_space_and_what_fitted_is_there")
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("1 passed"), "it ran no test:\n{text}");
+        }
+        Ok(output) if output.status.code() != Some(101) => {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            println!("skipped: no small filesystem can be mounted: {reason}");
+        }
+        Ok(output) => panic!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => println!("skipped: unshare cannot be run: {error}"),
+    }
+}
+
+fn fill_up(folder: &Path) {
+    let path = folder.join("image");
+    let file = std::fs::File::create(&path).expect("the image can be made");
+    file.set_len(4 << 20).expect("it is sparse");
+    let world = World::real();
+    let node = open(&world, &path);
+    let backend = world.backend(&node);
+    let written = world.run({
+        let backend = backend.clone();
+        async move {
+            let mut written = 0;
+            loop {
+                let data = Bytes::from(noise(2, 65536));
+                match backend.write(written, data).await {
+                    Ok(()) => written += 65536,
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+                        break written;
+                    }
+                }
+            }
+        }
+    });
+    assert!((1 << 19..=1 << 20).contains(&written), "{written} bytes");
+    assert_eq!(
+        world.read(&backend, written - 65536, 65536),
+        noise(2, 65536)
+    );
+    assert_eq!(node.len().expect("has one"), 4 << 20);
+}
