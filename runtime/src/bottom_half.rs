@@ -22,7 +22,7 @@ const DELETED: u32 = 4;
 /// The part of a bottom half that every thread may touch.
 pub(crate) struct BhShared {
     state: AtomicU32,
-    pub(crate) slot: usize,
+    pub(crate) slot: u32,
     /// Tells this bottom half from others that had the slot before.
     pub(crate) serial: u64,
     pub(crate) name: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct BhShared {
 }
 
 impl BhShared {
-    pub(crate) fn new(name: &'static str, slot: usize, serial: u64, home: Arc<Shared>) -> Self {
+    pub(crate) fn new(name: &'static str, slot: u32, serial: u64, home: Arc<Shared>) -> Self {
         BhShared {
             state: AtomicU32::new(0),
             slot,
@@ -61,10 +61,10 @@ pub(crate) struct BhSlot {
 
 impl Inner {
     /// Runs a bottom half that the ready queue named, unless it was cancelled or deleted.
-    pub(crate) fn run_bottom_half(&self, slot: usize, serial: u64) -> bool {
+    pub(crate) fn run_bottom_half(&self, slot: u32, serial: u64) -> bool {
         let (name, mut running) = {
             let mut bottom_halves = self.bottom_halves.borrow_mut();
-            let Some(bh) = bottom_halves.get_mut(slot) else {
+            let Some(bh) = bottom_halves.get_mut(slot as usize) else {
                 return false;
             };
             if bh.shared.serial != serial {
@@ -96,7 +96,7 @@ impl Inner {
 /// A callback on the stack. It goes back into its bottom half, also if it panics.
 struct RunningBh<'a> {
     inner: &'a Inner,
-    slot: usize,
+    slot: u32,
     serial: u64,
     callback: Option<Box<dyn FnMut()>>,
 }
@@ -111,7 +111,7 @@ impl Drop for RunningBh<'_> {
     fn drop(&mut self) {
         let mut bottom_halves = self.inner.bottom_halves.borrow_mut();
         // If it deleted itself, its callback is dropped after this, when no borrow is held.
-        if let Some(bh) = bottom_halves.get_mut(self.slot)
+        if let Some(bh) = bottom_halves.get_mut(self.slot as usize)
             && bh.shared.serial == self.serial
         {
             bh.callback = self.callback.take();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::{Clock, RealClock, VirtualClock};
 use crate::context::AioContext;
+use crate::coroutines::NOBODY;
 use crate::decide::Decide;
 use crate::handle::Shared;
 use crate::inner::Inner;
@@ -73,7 +74,7 @@ impl AioContextBuilder {
             shared: Arc::new(shared),
             ready: RefCell::default(),
             coroutines: RefCell::default(),
-            running: Cell::new(None),
+            running: Cell::new(NOBODY),
             entered: Cell::new(false),
             bottom_halves: RefCell::default(),
             events: RefCell::default(),

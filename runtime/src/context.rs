@@ -21,7 +21,7 @@ use crate::decide::Site;
 use crate::event::{EventNotifier, EventShared, EventSlot};
 use crate::handle::AioHandle;
 use crate::inner::Inner;
-use crate::ready::Ready;
+use crate::ready::Named;
 use crate::sync::Arc;
 use crate::trace::{Event, LayerEvent};
 
@@ -136,7 +136,7 @@ impl AioContext {
         let entry = bottom_halves.vacant_entry();
         let shared = Arc::new(BhShared::new(
             name,
-            entry.key(),
+            entry.key() as u32,
             self.inner.new_serial(),
             self.inner.shared.clone(),
         ));
@@ -152,8 +152,8 @@ impl AioContext {
     ///
     /// QEMU: `aio_bh_schedule_oneshot` (util/async.c).
     pub fn schedule_oneshot(&self, name: &'static str, callback: impl FnOnce() + 'static) {
-        let callback = Box::new(move |_: &AioContext| callback());
-        self.inner.push(Ready::Once(name, callback));
+        let once = Named(name, move |_: &AioContext| callback());
+        self.inner.ready.borrow_mut().push_once(Box::new(once));
     }
 
     /// Makes an event source that runs `handler` when it is announced. An `external` one speaks
@@ -171,7 +171,7 @@ impl AioContext {
         let shared = Arc::new(EventShared::new(
             name,
             external,
-            entry.key(),
+            entry.key() as u32,
             self.inner.new_serial(),
             self.inner.shared.clone(),
         ));

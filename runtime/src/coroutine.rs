@@ -26,7 +26,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Poll, Wake};
 
-use crate::coroutines::{Phase, Slot};
+use crate::coroutines::{NOBODY, Phase, Slot};
 use crate::current;
 use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
@@ -144,9 +144,10 @@ impl Coroutine {
     pub fn current() -> Option<Coroutine> {
         current::with_current(|inner| {
             let inner = inner?;
-            let (index, id) = inner.running.get()?;
+            let id = inner.current_id()?;
             let coroutines = inner.coroutines.borrow();
-            let shared = coroutines.get(index, id.serial)?.shared.clone();
+            let slot = coroutines.get(inner.running.get(), id.serial)?;
+            let shared = slot.shared.clone();
             Some(Coroutine { shared, id })
         })
     }
@@ -192,7 +193,7 @@ impl Coroutine {
     ///
     /// If the coroutine's home is not the current context.
     pub fn entered(&self) -> bool {
-        self.with_slot(|slot| slot.is_some_and(|slot| matches!(slot.phase, Phase::Running { .. })))
+        self.with_slot(|slot| matches!(slot, Some(slot) if slot.phase.get() != Phase::Parked))
     }
 
     /// True once it has run to its end.
@@ -214,7 +215,11 @@ impl Coroutine {
         current::with_current(|inner| match inner {
             Some(inner) if Arc::ptr_eq(&inner.shared, &self.shared.home) => {
                 let coroutines = inner.coroutines.borrow();
-                look(coroutines.get(self.shared.slot, self.id.serial))
+                look(
+                    coroutines
+                        .get(self.shared.slot, self.id.serial)
+                        .map(|slot| &**slot),
+                )
             }
             _ => panic!(
                 "{} was looked at outside of its home, context {}",
@@ -242,7 +247,7 @@ impl fmt::Debug for Coroutine {
 ///
 /// QEMU: `qemu_in_coroutine` (util/coroutine-ucontext.c).
 pub fn in_coroutine() -> bool {
-    current::with_current(|inner| inner.is_some_and(|inner| inner.running.get().is_some()))
+    current::with_current(|inner| inner.is_some_and(|inner| inner.running.get() != NOBODY))
 }
 
 /// Gives the processor back until somebody enters or wakes the coroutine by name.
@@ -261,7 +266,7 @@ pub async fn yield_now() {
         current::with_current(|inner| {
             let inner = inner.expect("yield_now runs inside of a coroutine");
             assert!(
-                inner.running.get().is_some(),
+                inner.running.get() != NOBODY,
                 "yield_now runs inside of a coroutine"
             );
             // What entered this run is spent by the first look of whichever yield sees it.

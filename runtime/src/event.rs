@@ -25,7 +25,7 @@ const REMOVED: u32 = 4;
 /// The part of a source that every thread may touch.
 pub(crate) struct EventShared {
     state: AtomicU32,
-    pub(crate) slot: usize,
+    pub(crate) slot: u32,
     /// Tells this source from others that had the slot before.
     pub(crate) serial: u64,
     pub(crate) name: &'static str,
@@ -37,7 +37,7 @@ impl EventShared {
     pub(crate) fn new(
         name: &'static str,
         external: bool,
-        slot: usize,
+        slot: u32,
         serial: u64,
         home: Arc<Shared>,
     ) -> Self {
@@ -78,10 +78,10 @@ pub(crate) struct EventSlot {
 
 impl Inner {
     /// Serves a source that the ready queue named, unless it is masked, was cleared or is gone.
-    pub(crate) fn run_event(&self, slot: usize, serial: u64) -> bool {
+    pub(crate) fn run_event(&self, slot: u32, serial: u64) -> bool {
         let (name, mut serving) = {
             let mut events = self.events.borrow_mut();
-            let Some(event) = events.get_mut(slot) else {
+            let Some(event) = events.get_mut(slot as usize) else {
                 return false;
             };
             if event.shared.serial != serial {
@@ -110,7 +110,7 @@ impl Inner {
 /// A handler on the stack. It goes back into its source, also if it panics.
 struct Serving<'a> {
     inner: &'a Inner,
-    slot: usize,
+    slot: u32,
     serial: u64,
     handler: Option<Box<dyn FnMut()>>,
 }
@@ -125,7 +125,7 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         let mut events = self.inner.events.borrow_mut();
         // If it removed its source, the handler is dropped after this, when no borrow is held.
-        if let Some(event) = events.get_mut(self.slot)
+        if let Some(event) = events.get_mut(self.slot as usize)
             && event.shared.serial == self.serial
         {
             event.handler = self.handler.take();

@@ -21,6 +21,7 @@ use crate::current;
 use crate::event::EventShared;
 use crate::inner::Inner;
 use crate::reactor::Unpark;
+use crate::ready::{Named, Once};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sync::{Arc, Mutex};
 
@@ -28,16 +29,16 @@ use crate::sync::{Arc, Mutex};
 pub(crate) enum Remote {
     Coroutine(Arc<CoShared>),
     BottomHalf(Arc<BhShared>),
-    Once(&'static str, Box<dyn FnOnce(&AioContext) + Send>),
+    Once(Box<dyn Once + Send>),
     Event(Arc<EventShared>),
     /// A bottom half was deleted; its callback is dropped at home.
     DropBottomHalf {
-        slot: usize,
+        slot: u32,
         serial: u64,
     },
     /// An event source was removed; its handler is dropped at home.
     DropEvent {
-        slot: usize,
+        slot: u32,
         serial: u64,
     },
     /// External event sources may be served again.
@@ -101,13 +102,16 @@ impl Shared {
         }
     }
 
+    /// True if something has been posted. Only a hint: see `nonempty`.
+    pub(crate) fn has_work(&self) -> bool {
+        self.nonempty.load(Ordering::Relaxed)
+    }
+
     /// Moves what was posted into `into`, in the order of posting.
     pub(crate) fn take_work(&self, into: &mut Vec<Remote>) {
-        if self.nonempty.load(Ordering::Relaxed) {
-            let mut inbox = self.inbox.lock();
-            self.nonempty.store(false, Ordering::Relaxed);
-            std::mem::swap(&mut inbox.work, into);
-        }
+        let mut inbox = self.inbox.lock();
+        self.nonempty.store(false, Ordering::Relaxed);
+        std::mem::swap(&mut inbox.work, into);
     }
 
     /// Announces that the context will wait, unless there is work: then false.
@@ -157,7 +161,8 @@ impl AioHandle {
         name: &'static str,
         callback: impl FnOnce(&AioContext) + Send + 'static,
     ) {
-        self.shared.post(Remote::Once(name, Box::new(callback)));
+        self.shared
+            .post(Remote::Once(Box::new(Named(name, callback))));
     }
 
     /// Starts a coroutine in the context. `make` runs there, so the future need not be `Send`.

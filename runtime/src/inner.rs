@@ -19,15 +19,15 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::timer::TimerEntry;
 use crate::timer_heap::TimerHeap;
-use crate::trace::{CoroutineId, Event, Trace};
+use crate::trace::{Event, Trace};
 
 /// The state of a context. It never leaves its thread.
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) ready: RefCell<ReadyQueue>,
     pub(crate) coroutines: RefCell<Coroutines>,
-    /// The coroutine that runs, with its slot.
-    pub(crate) running: Cell<Option<(u32, CoroutineId)>>,
+    /// The slot of the coroutine that runs, or `NOBODY`.
+    pub(crate) running: Cell<u32>,
     /// Whether the present run of it was asked for by name; spent by `yield_now`.
     pub(crate) entered: Cell<bool>,
     pub(crate) bottom_halves: RefCell<Slab<BhSlot>>,
@@ -73,37 +73,33 @@ impl Inner {
         serial
     }
 
-    pub(crate) fn push(&self, ready: Ready) {
-        self.ready.borrow_mut().push(ready);
-    }
-
     pub(crate) fn push_bottom_half(&self, shared: &BhShared) {
         let BhShared { slot, serial, .. } = *shared;
-        self.push(Ready::BottomHalf { slot, serial });
+        self.ready.borrow_mut().push_bottom_half(slot, serial);
     }
 
     pub(crate) fn push_event(&self, shared: &EventShared) {
         let EventShared { slot, serial, .. } = *shared;
-        self.push(Ready::Event { slot, serial });
+        self.ready.borrow_mut().push_event(slot, serial);
     }
 
     /// Takes a bottom half out. Its callback may own anything: the caller drops it when no borrow
     /// is held.
-    pub(crate) fn take_bottom_half(&self, slot: usize, serial: u64) -> Option<BhSlot> {
+    pub(crate) fn take_bottom_half(&self, slot: u32, serial: u64) -> Option<BhSlot> {
         let mut bottom_halves = self.bottom_halves.borrow_mut();
         let exists = bottom_halves
-            .get(slot)
+            .get(slot as usize)
             .is_some_and(|bh| bh.shared.serial == serial);
-        exists.then(|| bottom_halves.remove(slot))
+        exists.then(|| bottom_halves.remove(slot as usize))
     }
 
     /// Takes an event source out, to be dropped as above.
-    pub(crate) fn take_event(&self, slot: usize, serial: u64) -> Option<EventSlot> {
+    pub(crate) fn take_event(&self, slot: u32, serial: u64) -> Option<EventSlot> {
         let mut events = self.events.borrow_mut();
         let exists = events
-            .get(slot)
+            .get(slot as usize)
             .is_some_and(|event| event.shared.serial == serial);
-        exists.then(|| events.remove(slot))
+        exists.then(|| events.remove(slot as usize))
     }
 
     /// The last mask is gone: external sources that announced something are served.
@@ -119,25 +115,25 @@ impl Inner {
     /// Moves what other threads left, and what time has brought, into the ready queue. True if
     /// another thread left anything, be it only a kick: then a pass must not wait.
     pub(crate) fn gather(&self) -> bool {
-        let mut inbox = self.inbox.take();
-        self.shared.take_work(&mut inbox);
-        let heard = !inbox.is_empty();
+        let heard = self.shared.has_work();
         if heard {
-            self.sort(&mut inbox);
+            self.open_inbox();
         }
-        self.inbox.replace(inbox);
         self.expire_timers();
         heard
     }
 
-    fn sort(&self, inbox: &mut Vec<Remote>) {
+    #[cold]
+    fn open_inbox(&self) {
         // What belongs to users is dropped at the end, when nothing can be lost by a panic.
         let (mut bottom_halves, mut events) = (Vec::new(), Vec::new());
+        let mut inbox = self.inbox.take();
+        self.shared.take_work(&mut inbox);
         for work in inbox.drain(..) {
             match work {
                 Remote::Coroutine(shared) => self.receive(&shared),
                 Remote::BottomHalf(shared) => self.push_bottom_half(&shared),
-                Remote::Once(name, callback) => self.push(Ready::Once(name, callback)),
+                Remote::Once(once) => self.ready.borrow_mut().push_once(once),
                 Remote::Event(shared) => self.push_event(&shared),
                 Remote::DropBottomHalf { slot, serial } => {
                     bottom_halves.extend(self.take_bottom_half(slot, serial));
@@ -147,6 +143,7 @@ impl Inner {
                 Remote::Kick => {}
             }
         }
+        self.inbox.replace(inbox);
     }
 
     fn expire_timers(&self) {
@@ -167,7 +164,7 @@ impl Inner {
                 }
                 Some(TimerEntry::Callback { expired, .. }) => {
                     *expired = true;
-                    self.push(Ready::Timer(key));
+                    self.ready.borrow_mut().push_timer(key);
                 }
                 None => unreachable!("it was armed"),
             }
@@ -197,9 +194,10 @@ impl Inner {
                 Ready::BottomHalf { slot, serial } => self.run_bottom_half(slot, serial),
                 Ready::Event { slot, serial } => self.run_event(slot, serial),
                 Ready::Timer(key) => self.run_timer(key),
-                Ready::Once(name, callback) => {
+                Ready::Once(once) => {
+                    let name = once.name();
                     self.trace(|| Event::BottomHalf { name });
-                    callback(ctx);
+                    once.run(ctx);
                     true
                 }
             };

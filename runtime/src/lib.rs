@@ -38,6 +38,7 @@ mod coroutine;
 mod coroutines;
 mod current;
 mod event;
+mod frame;
 mod handle;
 mod inner;
 mod pool;

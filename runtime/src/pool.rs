@@ -34,7 +34,7 @@ pub struct BlockingTask<T> {
     state: Arc<Mutex<State<T>>>,
 }
 
-/// The job was cancelled before it began. QEMU: `-ECANCELED`.
+/// The job was cancelled before it began. QEMU ends such a request with `-ECANCELED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 

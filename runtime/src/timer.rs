@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 
 use crate::context::AioContext;
 use crate::inner::Inner;
-use crate::ready::Ready;
 use crate::timer_heap::{TimerHeap, TimerKey};
 use crate::trace::Event;
 
@@ -85,7 +84,7 @@ impl Drop for RunningTimer<'_> {
         {
             *callback = self.callback.take();
             if *expired {
-                self.inner.push(Ready::Timer(self.key));
+                self.inner.ready.borrow_mut().push_timer(self.key);
             }
         }
     }

@@ -45,8 +45,8 @@ pub(crate) struct TimerHeap<T> {
 /// Names an entry of a [`TimerHeap`]; once that is removed, nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimerKey {
-    slot: u32,
-    generation: u32,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
 }
 
 impl<T> TimerHeap<T> {
