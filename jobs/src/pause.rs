@@ -78,8 +78,9 @@ impl Job {
             return true;
         }
         // A job that is not busy stands still, or has a pause point before it does anything else. Of
-        // one that is completed nothing is left that could do anything.
-        if !self.is_busy() || self.is_completed() {
+        // one whose coroutine has ended nothing is left but what runs in the main context, which
+        // has begun: if it drains the job's nodes it must not wait for itself.
+        if !self.is_busy() || self.deferred_to_main_loop() || self.is_completed() {
             return false;
         }
         self.driver.drained_poll(&self.rc())

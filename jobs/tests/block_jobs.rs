@@ -224,6 +224,25 @@ fn a_job_that_drains_its_own_node_in_its_last_step_does_not_wait_for_itself() {
 }
 
 #[test]
+fn what_a_job_defers_at_its_end_may_drain_its_nodes() {
+    let disks = Disks::new();
+    let disk = disks.disk("a");
+    let drained = disk.clone();
+    let job = disks.job(
+        &disk,
+        scripted(move |job| {
+            let drained = drained.clone();
+            Box::pin(async move {
+                job.defer_to_main_loop(move |_| drained.drain("deferred"));
+                Ok(())
+            })
+        }),
+    );
+    job.start();
+    disks.world.poll_until_status(&job, JobStatus::Pending);
+}
+
+#[test]
 fn a_job_that_ends_as_its_drained_section_does_gives_up_its_nodes_later() {
     let disks = Disks::new();
     let disk = disks.disk("a");

@@ -153,6 +153,23 @@ fn pending_pair(world: &World) -> [(Rc<Job>, Rc<TestJob>); 2] {
 }
 
 #[test]
+fn one_that_fails_abandons_the_work_of_a_ready_one_however_long_that_sleeps() {
+    let world = World::virtual_time();
+    let txn = JobTxn::new();
+    let driver = TestJob::new();
+    let ready = start_in(&world, &txn, "ready", driver.clone());
+    driver.nap_ns.set(1 << 40);
+    driver.converge(&world, &ready);
+    world.poll_until(|| !ready.is_busy());
+    let now_ns = world.ctx.now_ns();
+    // Softly cancelled it would end in good order.
+    let failed = start_in(&world, &txn, "failed", rounds(0, true, Err(EIO)));
+    world.poll_until_status(&failed, JobStatus::Null);
+    assert_eq!(ready.result(), Some(CANCELLED));
+    assert_eq!(world.ctx.now_ns(), now_ns);
+}
+
+#[test]
 fn one_whose_last_step_fails_aborts_the_other_that_was_prepared() {
     let world = World::virtual_time();
     let [(first, prepared), (second, driver)] = pending_pair(&world);
