@@ -49,6 +49,8 @@ struct Queued {
 }
 
 /// A user's access to a node.
+///
+/// QEMU: `BlockBackend` (block/block-backend.c).
 pub struct BlockBackend {
     name: String,
     context: AioContext,

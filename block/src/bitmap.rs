@@ -10,6 +10,8 @@ use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 
 /// A dirty bitmap that a node keeps up to date for its owner, until it is released.
+///
+/// QEMU: `BdrvDirtyBitmap` (block/dirty-bitmap.c).
 #[derive(Debug)]
 pub struct NodeBitmap {
     name: Option<String>,

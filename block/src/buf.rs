@@ -1,6 +1,6 @@
 //! Memory for requests: aligned buffers, and a pool that many jobs share.
 //!
-//! QEMU: `qemu_memalign`, `qemu_blockalign` (util/memalign.c, block/io.c). The pool has no
+//! QEMU: `qemu_memalign` (util/memalign.c), `qemu_blockalign` (block/io.c). The pool has no
 //! counterpart there: each mirror job of QEMU allocates its own buffers and keeps them until its end.
 
 use std::cell::RefCell;

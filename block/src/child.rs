@@ -85,6 +85,8 @@ pub trait ChildParent {
 
 /// One edge. It is made by [`Graph::attach_child`](crate::graph::Graph::attach_child) and its
 /// relatives and owned by the parent, while the node below knows it weakly.
+///
+/// QEMU: `BdrvChild` (include/block/block_int-common.h).
 pub struct Child {
     name: &'static str,
     role: ChildRole,

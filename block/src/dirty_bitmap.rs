@@ -73,7 +73,8 @@ impl DirtyBitmap {
         self.len_bytes
     }
 
-    /// The number of bytes that one bit stands for. QEMU: `bdrv_dirty_bitmap_granularity`.
+    /// The number of bytes that one bit stands for. QEMU:
+    /// `bdrv_dirty_bitmap_granularity`, block/dirty-bitmap.c.
     pub fn granularity(&self) -> u64 {
         1 << self.granularity_bits
     }
@@ -96,7 +97,8 @@ impl DirtyBitmap {
         }
     }
 
-    /// Says whether the granule of the byte at `offset` is dirty. QEMU: `bdrv_dirty_bitmap_get`.
+    /// Says whether the granule of the byte at `offset` is dirty. QEMU:
+    /// `bdrv_dirty_bitmap_get`, block/dirty-bitmap.c.
     ///
     /// # Panics
     ///

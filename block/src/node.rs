@@ -49,6 +49,8 @@ pub(crate) struct IoState {
 }
 
 /// A node of the graph.
+///
+/// QEMU: `BlockDriverState` (include/block/block_int-common.h).
 pub struct Node {
     name: String,
     driver: Box<dyn Driver>,

@@ -2,7 +2,7 @@
 //!
 //! Older than permissions, and coarser; the checks before a job starts still ask them first.
 //!
-//! QEMU: `bdrv_op_block`, `BlockOpType` (block.c, include/block/block-common.h).
+//! QEMU: `bdrv_op_block` (block.c), `BlockOpType` (include/block/block-common.h).
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};

@@ -26,6 +26,8 @@ impl Job {
     }
 
     /// Takes note of a cancel, and enters nobody.
+    ///
+    /// QEMU: `job_cancel_async_locked` (job.c).
     pub(crate) fn cancel_async(&self, force: bool) {
         let job = self.rc();
         let force = self.driver.cancel(&job, force);

@@ -62,7 +62,7 @@ pub trait JobDriver: 'static {
     /// [`abort`](Self::abort). It must look at [`Job::is_cancelled`] after each wait and soon end if
     /// it is set; the result is then made a cancellation.
     ///
-    /// QEMU: `run`, called by `job_co_entry` (`job.c`).
+    /// QEMU: `run` of `JobDriver` (`include/qemu/job.h`).
     fn run<'a>(&'a self, job: &'a Rc<Job>) -> JobFuture<'a, JobResult>;
 
     /// Before the job stands still at a pause point: wait here for what is in flight.
@@ -86,7 +86,7 @@ pub trait JobDriver: 'static {
     /// is why the default says yes; a driver that knows that nothing is in flight and nothing can be
     /// started may say no.
     ///
-    /// QEMU: `drained_poll`, called by `child_job_drained_poll` (`blockjob.c`).
+    /// QEMU: `drained_poll` of `BlockJobDriver` (`include/block/blockjob_int.h`).
     fn drained_poll(&self, job: &Rc<Job>) -> bool {
         let _ = job;
         true

@@ -46,6 +46,8 @@ impl Job {
     }
 
     /// The coroutine.
+    ///
+    /// QEMU: `job_co_entry` (job.c).
     async fn co_entry(self: Rc<Self>) {
         self.pause_point().await;
         let result = self.driver.clone().run(&self).await;

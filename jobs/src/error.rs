@@ -123,7 +123,7 @@ impl JobError {
         }
     }
 
-    /// The class that QMP gives this error. The counterpart of `ErrorClass` in `qapi/error.json`.
+    /// The class that QMP gives this error. The counterpart of `QapiErrorClass` in `qapi/error.json`.
     #[must_use]
     pub const fn qmp_class(&self) -> &'static str {
         match self {
@@ -133,8 +133,8 @@ impl JobError {
     }
 }
 
-/// The system's words for `errno` (positive), as in the `error` member of `BLOCK_JOB_COMPLETED`. The
-/// counterpart of `strerror`.
+/// The system's words for `errno` (positive), as in the `error` member of `BLOCK_JOB_COMPLETED`. In
+/// C it is `strerror` that has them.
 #[must_use]
 pub fn errno_text(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();

@@ -15,6 +15,8 @@ use crate::state::JobStatus;
 
 impl Job {
     /// The coroutine has ended, and this is the main context.
+    ///
+    /// QEMU: `job_exit` (job.c).
     pub(crate) fn exit(&self) {
         // Not quite true, for the driver has yet to finish. But what it does there drains nodes, and
         // a busy job would make it wait for itself.
@@ -24,6 +26,8 @@ impl Job {
     }
 
     /// The job's own work is over, well or badly.
+    ///
+    /// QEMU: `job_completed_locked` (job.c).
     pub(crate) fn completed(&self) {
         assert!(!self.is_completed(), "{self:?} is completed twice");
         self.update_rc();
@@ -36,6 +40,8 @@ impl Job {
 
     /// Makes a cancellation of the outcome if there was one and nothing else went wrong, and lets the
     /// job abort if it failed.
+    ///
+    /// QEMU: `job_update_rc_locked` (job.c).
     pub(crate) fn update_rc(&self) {
         if self.outcome.borrow().is_ok() && self.is_cancelled() {
             self.set_outcome(Err(JobError::Cancelled));
@@ -46,6 +52,8 @@ impl Job {
     }
 
     /// The last step that can fail.
+    ///
+    /// QEMU: `job_prepare_locked` (job.c).
     pub(crate) fn prepare(&self) -> JobResult {
         if self.outcome.borrow().is_ok() {
             let result = self.driver.prepare(&self.rc());
@@ -54,7 +62,7 @@ impl Job {
         }
         self.ret()
     }
-
+    /// QEMU: `job_transition_to_pending_locked` (job.c).
     pub(crate) fn transition_to_pending(&self) {
         self.transition(JobStatus::Pending);
         if !self.auto_finalize() {
@@ -64,6 +72,8 @@ impl Job {
     }
 
     /// The fate of the transaction is decided: the job takes its part in it, and is concluded.
+    ///
+    /// QEMU: `job_finalize_single_locked` (job.c).
     pub(crate) fn finalize_single(&self) {
         let job = self.rc();
         assert!(self.is_completed(), "{self:?} is finalized too early");
@@ -99,7 +109,7 @@ impl Job {
             }
         });
     }
-
+    /// QEMU: `job_conclude_locked` (job.c).
     fn conclude(&self) {
         self.transition(JobStatus::Concluded);
         if self.auto_dismiss() || !self.is_started() {
@@ -108,6 +118,8 @@ impl Job {
     }
 
     /// The job leaves the list.
+    ///
+    /// QEMU: `job_do_dismiss_locked` (job.c).
     pub(crate) fn do_dismiss(&self) {
         let _job = self.rc();
         self.run.busy.set(false);

@@ -37,6 +37,8 @@ impl Job {
     }
 
     /// Forgets the error that stopped the job.
+    ///
+    /// QEMU: `block_job_iostatus_reset` (blockjob.c).
     pub(crate) fn io_status_reset(&self) {
         let mut status = self.io_status.get();
         status.reset();

@@ -187,7 +187,8 @@ impl Job {
     }
 
     /// Has `callback` run once, in the main context, when the outcome is final: after the driver's
-    /// `clean`, before the last event. The counterpart of `cb` of `Job`.
+    /// `clean`, before the last event. The counterpart of `cb` of `Job`
+    /// (`include/qemu/job.h`).
     pub fn on_finished(&self, callback: impl FnOnce(&Rc<Job>, &JobResult) + 'static) {
         self.on_finished.borrow_mut().push(Box::new(callback));
     }
@@ -195,7 +196,7 @@ impl Job {
     /// Has `hook` run whenever a drained section or another waiter should look at the job again: it
     /// yields, stands still, ends, changes its state. It is called in the middle of things, also inside
     /// of the job's coroutine: it may wake somebody, and nothing else. The counterpart of
-    /// `on_idle` of `Job`, which calls `aio_wait_kick`.
+    /// `on_idle` of `Job` (`include/qemu/job.h`), which kicks those who wait.
     pub fn on_idle(&self, hook: Rc<dyn Fn()>) {
         self.idle_hooks.borrow_mut().push(hook);
     }

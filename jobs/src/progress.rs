@@ -36,17 +36,20 @@ impl ProgressMeter {
         self.total.saturating_sub(self.current)
     }
 
-    /// Adds `done` to the work done; the total stays. The counterpart of `progress_work_done`.
+    /// Adds `done` to the work done; the total stays. The counterpart of `progress_work_done`
+    /// (`util/progress_meter.c`).
     pub const fn work_done(&mut self, done: u64) {
         self.current = self.current.saturating_add(done);
     }
 
-    /// Sets the total so that `remaining` is left. The counterpart of `progress_set_remaining`.
+    /// Sets the total so that `remaining` is left. The counterpart of `progress_set_remaining`
+    /// (`util/progress_meter.c`).
     pub const fn set_remaining(&mut self, remaining: u64) {
         self.total = self.current.saturating_add(remaining);
     }
 
-    /// Adds `delta` to the total. The counterpart of `progress_increase_remaining`.
+    /// Adds `delta` to the total. The counterpart of `progress_increase_remaining`
+    /// (`util/progress_meter.c`).
     pub const fn increase_remaining(&mut self, delta: u64) {
         self.total = self.total.saturating_add(delta);
     }

@@ -126,12 +126,14 @@ impl Job {
         self.change_progress(|meter| meter.work_done(done));
     }
 
-    /// Sets the total so that `remaining` is left. The counterpart of `job_progress_set_remaining`.
+    /// Sets the total so that `remaining` is left. The counterpart of `job_progress_set_remaining`
+    /// (`job.c`).
     pub fn progress_set_remaining(&self, remaining: u64) {
         self.change_progress(|meter| meter.set_remaining(remaining));
     }
 
-    /// Adds `delta` to the total. The counterpart of `job_progress_increase_remaining`.
+    /// Adds `delta` to the total. The counterpart of `job_progress_increase_remaining`
+    /// (`job.c`).
     pub fn progress_increase_remaining(&self, delta: u64) {
         self.change_progress(|meter| meter.increase_remaining(delta));
     }

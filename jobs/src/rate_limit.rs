@@ -65,7 +65,7 @@ impl RateLimit {
     }
 
     /// Sets the speed to `speed_bytes_per_s` from time `now_ns` on; 0 is unlimited. The counterpart of
-    /// `ratelimit_set_speed`.
+    /// `ratelimit_set_speed` (`include/qemu/ratelimit.h`).
     ///
     /// No caller that waits has to wait longer for it: a higher speed pays the rest of the debt
     /// sooner, while a lower one leaves the time as it was promised. A caller that waits should be
@@ -85,7 +85,7 @@ impl RateLimit {
 
     /// Records that `n_bytes` were sent at time `now_ns`, and returns how long to wait before
     /// anything more is sent, in nanoseconds: 0 while the quota lasts. The counterpart of
-    /// `ratelimit_calculate_delay`.
+    /// `ratelimit_calculate_delay` (`include/qemu/ratelimit.h`).
     ///
     /// Sending in spite of a delay is recorded like everything else and lengthens it. With `n_bytes`
     /// 0 it is [`delay_left_ns`](Self::delay_left_ns).

@@ -13,6 +13,8 @@ use crate::trace::JobTraceKind;
 
 impl Job {
     /// Gives the processor back until somebody enters the job, or the time is `deadline_ns`.
+    ///
+    /// QEMU: `job_do_yield_locked` (job.c).
     pub(crate) async fn do_yield(&self, deadline_ns: Option<u64>) {
         let running = Coroutine::current();
         assert!(

@@ -52,6 +52,8 @@ impl JobTxn {
     }
 
     /// Takes `job` in, which is in none.
+    ///
+    /// QEMU: `job_txn_add_job_locked` (job.c).
     pub(crate) fn add(self: &Rc<Self>, job: &Rc<Job>) {
         self.jobs.borrow_mut().push(Rc::downgrade(job));
         let before = job.txn.replace(Some(self.clone()));
@@ -78,7 +80,7 @@ impl Job {
         self.txn()
             .expect("only a concluded job has left its transaction")
     }
-
+    /// QEMU: `job_txn_del_job_locked` (job.c).
     pub(crate) fn leave_txn(&self) {
         if let Some(txn) = self.txn.take() {
             let ours = |job: &Weak<Job>| std::ptr::eq(job.as_ptr(), self);
@@ -101,6 +103,8 @@ impl Job {
     }
 
     /// The job has failed: so have the others. Polls until they have ended.
+    ///
+    /// QEMU: `job_completed_txn_abort_locked` (job.c).
     pub(crate) fn completed_txn_abort(&self) {
         let txn = self.joined_txn();
         // Another job of the transaction was first. It is waiting for this one, further down the
@@ -125,6 +129,8 @@ impl Job {
     }
 
     /// The job has succeeded: if it was the last one, so has the transaction.
+    ///
+    /// QEMU: `job_completed_txn_success_locked` (job.c).
     pub(crate) fn completed_txn_success(&self) {
         self.transition(JobStatus::Waiting);
         let jobs = self.joined_txn().jobs();
@@ -141,6 +147,8 @@ impl Job {
     }
 
     /// Prepares and then commits all jobs of the transaction, or aborts them.
+    ///
+    /// QEMU: `job_do_finalize_locked` (job.c).
     pub(crate) fn do_finalize(&self) {
         let txn = self.joined_txn();
         let before = txn.stage.replace(Stage::Preparing);

@@ -30,6 +30,8 @@ impl Job {
 
     /// `job-pause`: stand still until the user resumes the job.
     ///
+    /// QEMU: `job_user_pause_locked` (job.c).
+    ///
     /// # Errors
     ///
     /// [`JobError::VerbRefused`]; [`JobError::AlreadyPaused`].
@@ -44,6 +46,8 @@ impl Job {
     }
 
     /// `job-resume`: go on after a pause by the user or the error policy, and forget the error.
+    ///
+    /// QEMU: `job_user_resume_locked` (job.c).
     ///
     /// # Errors
     ///
@@ -68,6 +72,8 @@ impl Job {
     /// `job-cancel`, with `force`; without, what is left of `block-job-cancel` once
     /// [`block_job_cancel`](Self::block_job_cancel) has looked. See [`cancel`](Self::cancel).
     ///
+    /// QEMU: `job_user_cancel_locked` (job.c).
+    ///
     /// # Errors
     ///
     /// [`JobError::VerbRefused`].
@@ -84,6 +90,8 @@ impl Job {
     /// `block-job-cancel`: a job that the user paused could not end in good order, so it is only
     /// cancelled by force.
     ///
+    /// QEMU: `qmp_block_job_cancel` (blockdev.c).
+    ///
     /// # Errors
     ///
     /// [`JobError::PausedCannotCancel`], before the table of verbs; [`JobError::VerbRefused`].
@@ -99,6 +107,8 @@ impl Job {
     }
 
     /// `job-complete`: finish a job that is ready. It ends some time later.
+    ///
+    /// QEMU: `job_complete_locked` (job.c).
     ///
     /// # Errors
     ///
@@ -123,6 +133,8 @@ impl Job {
 
     /// `job-finalize`: let the finished transaction of the job take effect. Polls, if the drivers do.
     ///
+    /// QEMU: `job_finalize_locked` (job.c).
+    ///
     /// # Errors
     ///
     /// [`JobError::VerbRefused`]. That a job fails at this step is its result and no error here.
@@ -137,6 +149,8 @@ impl Job {
 
     /// `job-dismiss`: take a concluded job off the list.
     ///
+    /// QEMU: `job_dismiss_locked` (job.c).
+    ///
     /// # Errors
     ///
     /// [`JobError::VerbRefused`].
@@ -148,6 +162,8 @@ impl Job {
 
     /// `block-job-set-speed`: the limit from now on, in bytes per second; 0 is unlimited. A job that
     /// sleeps for the sake of a lower limit is woken, and looks again how long it has to.
+    ///
+    /// QEMU: `block_job_set_speed_locked` (blockjob.c).
     ///
     /// # Errors
     ///
@@ -166,6 +182,8 @@ impl Job {
     }
 
     /// `block-job-change`: change an option of the job's type.
+    ///
+    /// QEMU: `block_job_change_locked` (blockjob.c).
     ///
     /// # Errors
     ///

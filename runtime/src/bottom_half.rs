@@ -125,6 +125,8 @@ impl Drop for RunningBh<'_> {
 /// A persistent bottom half. Clones name the same one, and any thread may hold them.
 ///
 /// It lives until [`delete`](Self::delete) or the end of its context.
+///
+/// QEMU: `QEMUBH` (util/async.c).
 #[derive(Clone)]
 pub struct BottomHalf {
     pub(crate) shared: Arc<BhShared>,

@@ -15,6 +15,8 @@ struct State {
 }
 
 /// A fair lock: who came first gets it first, and nobody overtakes.
+///
+/// QEMU: `CoMutex` (include/qemu/coroutine.h).
 pub struct CoMutex {
     state: Mutex<State>,
 }

@@ -11,6 +11,8 @@ use crate::wait_list::{Grant, Wait, WaitList};
 ///
 /// Waking only queues: a woken coroutine runs when its turn comes, and must look again at what it
 /// waited for.
+///
+/// QEMU: `CoQueue` (include/qemu/coroutine.h).
 #[derive(Default)]
 pub struct CoQueue {
     waiters: RefCell<WaitList<()>>,

@@ -56,6 +56,8 @@ impl State {
 }
 
 /// A fair readers-writer lock. It guards a section of code and holds no data.
+///
+/// QEMU: `CoRwlock` (include/qemu/coroutine.h).
 pub struct CoRwlock {
     state: Mutex<State>,
 }

@@ -50,6 +50,8 @@ impl AioContext {
     /// Runs `job` on the pool.
     ///
     /// If `job` panics, the panic goes on in whoever awaits the result.
+    ///
+    /// QEMU: `thread_pool_submit_co` (util/thread-pool.c).
     pub fn spawn_blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,

@@ -20,8 +20,8 @@ pub trait Unpark: Send + Sync {
 
 /// What a context waits in.
 ///
-/// QEMU: `ppoll` and its relatives behind `aio_poll` (util/fdmon-*.c), and the thread pool
-/// (util/thread-pool.c).
+/// QEMU: `FDMonOps` (include/block/aio.h) with its implementations in util/fdmon-poll.c,
+/// util/fdmon-epoll.c and util/fdmon-io_uring.c; `thread_pool_submit_aio` (util/thread-pool.c).
 pub trait Reactor {
     /// What ends a wait of this reactor.
     fn unpark_handle(&self) -> Arc<dyn Unpark>;

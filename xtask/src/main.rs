@@ -1,7 +1,8 @@
 //! The tasks of the workspace, run as `cargo xtask <task>`.
 //!
 //! `test` passes every test there is and prints the counts, `ci` is what a submission must pass,
-//! and `bench-peer` measures the program beside the tools that people use for the same work.
+//! `bench-peer` measures the program beside the tools that people use for the same work, and
+//! `qemu-map` writes the page that leads from QEMU's functions to ours.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,7 @@ mod ci;
 mod clock;
 mod counts;
 mod peer;
+mod qemu_map;
 mod size;
 mod suites;
 mod tree;
@@ -33,6 +35,12 @@ enum Task {
     Ci,
     /// Measure `blockjob mirror` beside dd, cp, qemu-img and qemu-storage-daemon.
     BenchPeer(peer::Options),
+    /// Write docs/qemu-map.md, from QEMU's functions to ours, out of the documentation comments.
+    QemuMap {
+        /// Write nothing, and fail if the page is out of date.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +51,7 @@ fn main() -> ExitCode {
         }),
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
+        Task::QemuMap { check } => qemu_map::run(check),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

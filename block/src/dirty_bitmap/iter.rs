@@ -27,7 +27,8 @@ impl DirtyIter {
         Self { pos: offset }
     }
 
-    /// Goes to the granule that contains the byte at `offset`. QEMU: `bdrv_set_dirty_iter`.
+    /// Goes to the granule that contains the byte at `offset`. QEMU:
+    /// `bdrv_set_dirty_iter`, block/dirty-bitmap.c.
     pub fn seek(&mut self, offset: u64) {
         self.pos = offset;
     }

@@ -70,7 +70,8 @@ impl DirtyBitmap {
         }
     }
 
-    /// Makes the part of `bytes` at `start` clean. QEMU: `bdrv_dirty_bitmap_deserialize_zeroes`.
+    /// Makes the part of `bytes` at `start` clean. QEMU:
+    /// `bdrv_dirty_bitmap_deserialize_zeroes`, block/dirty-bitmap.c.
     ///
     /// # Panics
     ///
@@ -80,7 +81,8 @@ impl DirtyBitmap {
         self.clear(start, bytes);
     }
 
-    /// Makes the part of `bytes` at `start` dirty. QEMU: `bdrv_dirty_bitmap_deserialize_ones`.
+    /// Makes the part of `bytes` at `start` dirty. QEMU:
+    /// `bdrv_dirty_bitmap_deserialize_ones`, block/dirty-bitmap.c.
     ///
     /// # Panics
     ///

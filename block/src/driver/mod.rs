@@ -65,10 +65,11 @@ impl Default for Limits {
 /// How zeroes are to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ZeroFlags {
-    /// The range may be deallocated if it then reads as zeroes (`BDRV_REQ_MAY_UNMAP`).
+    /// The range may be deallocated if it then reads as zeroes (QEMU:
+    /// `BDRV_REQ_MAY_UNMAP` in `include/block/block-common.h`).
     pub may_unmap: bool,
     /// Fail with [`ErrorKind::NotSupported`] rather than write literal zeroes
-    /// (`BDRV_REQ_NO_FALLBACK`).
+    /// (QEMU: `BDRV_REQ_NO_FALLBACK` in `include/block/block-common.h`).
     pub no_fallback: bool,
 }
 
@@ -125,6 +126,8 @@ impl BlockStatus {
 ///
 /// All methods are called in the home context of `node`. Methods with a default body pass to the
 /// child that [`Node::filtered`] names, if the driver is a filter, and else do what is said there.
+///
+/// QEMU: `BlockDriver` (include/block/block_int-common.h).
 pub trait Driver: 'static {
     /// The name, as in `driver=...`.
     fn format_name(&self) -> &'static str;
@@ -170,18 +173,22 @@ pub trait Driver: 'static {
     /// Prepares to be used with `perms`, or says why not; then either
     /// [`set_perms`](Self::set_perms) or [`abort_perms`](Self::abort_perms) follows.
     ///
-    /// QEMU: `bdrv_check_perm`.
+    /// QEMU: `bdrv_check_perm` of `BlockDriver` (include/block/block_int-common.h).
     fn check_perms(&self, node: &Node, perms: PermPair) -> BlockResult<()> {
         let _ = (node, perms);
         Ok(())
     }
 
-    /// The permissions that were checked last hold from now on. QEMU: `bdrv_set_perm`.
+    /// The permissions that were checked last hold from now on.
+    ///
+    /// QEMU: `bdrv_set_perm` of `BlockDriver` (include/block/block_int-common.h).
     fn set_perms(&self, node: &Node, perms: PermPair) {
         let _ = (node, perms);
     }
 
-    /// The permissions that were checked last do not come to hold. QEMU: `bdrv_abort_perm_update`.
+    /// The permissions that were checked last do not come to hold.
+    ///
+    /// QEMU: `bdrv_abort_perm_update` of `BlockDriver` (include/block/block_int-common.h).
     fn abort_perms(&self, node: &Node) {
         let _ = node;
     }

@@ -13,7 +13,8 @@ use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 use crate::perm::{Perm, PermPair, filter_perms};
 
-/// Fixed windows end at a multiple of this, in bytes (QEMU: `BDRV_SECTOR_SIZE`).
+/// Fixed windows end at a multiple of this, in bytes (QEMU: `BDRV_SECTOR_SIZE` in
+/// `include/block/block-common.h`).
 const SECTOR_BYTES: u64 = 512;
 
 /// The options of a `raw` node. Without any it is a plain pass-through.

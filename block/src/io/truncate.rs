@@ -41,8 +41,8 @@ impl Node {
         }
     }
 
-    /// QEMU: `bdrv_parent_cb_resize`, `bdrv_dirty_bitmap_truncate` (block/io.c,
-    /// block/dirty-bitmap.c).
+    /// QEMU: `bdrv_parent_cb_resize` (block/io.c), `bdrv_dirty_bitmap_truncate`
+    /// (block/dirty-bitmap.c).
     fn resized_to(&self, len: u64) {
         self.io.known_len.set(len);
         self.truncate_bitmaps(len);

@@ -54,7 +54,7 @@ impl MirrorJob {
         });
         coroutine.enter();
     }
-
+    /// QEMU: `mirror_co_read`, `mirror_read_complete` (block/mirror.c).
     async fn copy(&self, part: &Part) -> Result<(), Failure> {
         let (offset, bytes) = (part.offset, part.bytes);
         let buf = self.pool.get(bytes as usize);
@@ -73,7 +73,7 @@ impl MirrorJob {
         self.update_stats(|stats| stats.copied_bytes += bytes);
         Ok(())
     }
-
+    /// QEMU: `mirror_co_zero` (block/mirror.c).
     async fn zero(&self, part: &Part) -> Result<(), Failure> {
         let (mut offset, end) = (part.offset, part.offset + part.bytes);
         while offset < end {
@@ -111,6 +111,8 @@ impl MirrorJob {
     }
 
     /// A part has ended, well or not.
+    ///
+    /// QEMU: `mirror_write_complete`, `mirror_iteration_done` (block/mirror.c).
     fn part_done(&self, part: Part, result: Result<(), Failure>) {
         if let Err(failure) = result {
             // First the dirty bit, then the policy, which may have the job look at it.

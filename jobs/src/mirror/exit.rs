@@ -3,7 +3,7 @@
 //! The source has been drained since M14 or M16, so whatever the guest sends waits in its backend,
 //! and goes to the node that the backend uses when the section ends.
 //!
-//! QEMU: `mirror_exit_common` (block/mirror.c); in 2.6, `mirror_exit`.
+//! QEMU: `mirror_exit_common` and, in 2.6, `mirror_exit` (block/mirror.c).
 
 use std::rc::Rc;
 
@@ -18,6 +18,8 @@ use crate::job::Job;
 
 impl MirrorJob {
     /// Ends the job's use of its nodes, with a pivot if that is how it ends. Runs once.
+    ///
+    /// QEMU: `mirror_exit_common` and, in 2.6, `mirror_exit` (block/mirror.c).
     pub(super) fn mirror_exit(&self, job: &Rc<Job>, abort: bool) -> JobResult {
         if self.exited.replace(true) {
             return Ok(());

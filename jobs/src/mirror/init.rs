@@ -30,6 +30,8 @@ impl MirrorJob {
     }
 
     /// M3 and M4: bitmaps and buffers.
+    ///
+    /// QEMU: `mirror_run`, `mirror_free_init` (block/mirror.c).
     pub(super) fn prepare_bitmaps(&self) -> Result<(), JobError> {
         self.step(Step::M3);
         let granularity = self.options.granularity;

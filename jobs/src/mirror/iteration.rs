@@ -58,6 +58,8 @@ impl Drop for Claim {
 
 impl MirrorJob {
     /// M10 and M11. Only called when something is dirty.
+    ///
+    /// QEMU: `mirror_iteration` (block/mirror.c).
     pub(super) async fn iteration(self: &Rc<Self>, job: &Rc<Job>) {
         self.step(Step::M10);
         let Some(offset) = self.next_free_dirty() else {

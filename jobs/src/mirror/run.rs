@@ -26,6 +26,8 @@ enum Turn {
 
 impl MirrorJob {
     /// The coroutine of the job.
+    ///
+    /// QEMU: `mirror_run` (block/mirror.c).
     pub(super) async fn mirror_run(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
         let result = self.run_until_done(job).await;
         self.exit(result).await

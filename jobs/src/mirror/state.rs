@@ -20,6 +20,8 @@ use crate::error::JobError;
 use crate::job::Job;
 
 /// A mirror: the driver of its job, and all that it knows.
+///
+/// QEMU: `MirrorBlockJob` (block/mirror.c).
 pub struct MirrorJob {
     pub(super) name: String,
     pub(super) context: AioContext,

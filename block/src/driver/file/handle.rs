@@ -84,7 +84,7 @@ impl FileHandle {
     }
 
     /// Whether it is a regular file. One that was freshly created reads as zeroes (QEMU:
-    /// `bdrv_has_zero_init_1()` for the `file` driver); a block device never promises that.
+    /// `bdrv_has_zero_init_1()` in `block.c`); a block device never promises that.
     pub fn is_regular(&self) -> bool {
         self.kind == FileKind::Regular
     }

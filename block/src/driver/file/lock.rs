@@ -184,12 +184,12 @@ impl FileHandle {
         self.held_locks().prepare(self.as_fd(), new, self.path())
     }
 
-    /// Makes the prepared permissions hold (QEMU: `RAW_PL_COMMIT`). It cannot fail.
+    /// Makes the prepared permissions hold (QEMU: `RAW_PL_COMMIT` in `block/file-posix.c`). It cannot fail.
     pub fn commit_permissions(&self) {
         self.held_locks().commit(self.as_fd());
     }
 
-    /// Forgets the prepared permissions (QEMU: `RAW_PL_ABORT`). It cannot fail.
+    /// Forgets the prepared permissions (QEMU: `RAW_PL_ABORT` in `block/file-posix.c`). It cannot fail.
     pub fn abort_permissions(&self) {
         self.held_locks().abort(self.as_fd());
     }

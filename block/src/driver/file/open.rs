@@ -13,8 +13,8 @@ use super::probe;
 use super::zeroes::ZeroSupport;
 use crate::error::{BlockError, ErrorKind};
 
-/// Whether other processes are kept off an image by locks on its bytes (QEMU: the option
-/// `locking` of the `file` driver).
+/// Whether other processes are kept off an image by locks on its bytes (QEMU:
+/// `locking` of `BlockdevOptionsFile` in `qapi/block-core.json`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Locking {
     /// Lock, and refuse to open where the filesystem has no locks.
@@ -46,21 +46,24 @@ impl OpenOptions {
         }
     }
 
-    /// Whether writes are refused (QEMU: `read-only`).
+    /// Whether writes are refused (QEMU: `read-only` of `BlockdevOptions` in
+    /// `qapi/block-core.json`).
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Whether the page cache is bypassed with `O_DIRECT` (QEMU: `cache.direct`).
+    /// Whether the page cache is bypassed with `O_DIRECT` (QEMU: `direct` of
+    /// `BlockdevCacheOptions` in `qapi/block-core.json`).
     #[must_use]
     pub fn direct(mut self, direct: bool) -> Self {
         self.direct = direct;
         self
     }
 
-    /// Whether image locks are taken (QEMU: `locking`).
+    /// Whether image locks are taken (QEMU: `locking` of `BlockdevOptionsFile` in
+    /// `qapi/block-core.json`).
     #[must_use]
     pub fn locking(mut self, locking: Locking) -> Self {
         self.locking = locking;

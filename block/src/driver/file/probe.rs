@@ -15,9 +15,11 @@ const MAX_ALIGN: u32 = 4096;
 /// How requests must be aligned; powers of two, 1 where nothing is demanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alignment {
-    /// What offset and length must be multiples of (QEMU: `bl.request_alignment`).
+    /// What offset and length must be multiples of (QEMU: `request_alignment` of
+    /// `BlockLimits` in `include/block/block_int-common.h`).
     pub request_bytes: u32,
-    /// What addresses and lengths of buffers must be multiples of (QEMU: `bl.min_mem_alignment`).
+    /// What addresses and lengths of buffers must be multiples of (QEMU:
+    /// `min_mem_alignment` of `BlockLimits` in `include/block/block_int-common.h`).
     pub memory_bytes: u32,
 }
 

@@ -22,7 +22,7 @@ pub struct Extent {
     /// What the range is.
     pub status: BlockStatus,
     /// How many bytes from the offset asked for share the status, at most as many as asked
-    /// (QEMU: `pnum`). What follows may have the same status.
+    /// (QEMU calls it `pnum`). What follows may have the same status.
     pub bytes: u64,
 }
 

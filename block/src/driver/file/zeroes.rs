@@ -14,9 +14,11 @@ const ALLOCATE: FallocateFlags = FallocateFlags::empty();
 /// How zeroes may be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ZeroFlags {
-    /// The range may lose its storage (QEMU: `BDRV_REQ_MAY_UNMAP`).
+    /// The range may lose its storage (QEMU: `BDRV_REQ_MAY_UNMAP` in
+    /// `include/block/block-common.h`).
     pub may_unmap: bool,
-    /// Fail rather than be as slow as writing data (QEMU: `BDRV_REQ_NO_FALLBACK`).
+    /// Fail rather than be as slow as writing data (QEMU: `BDRV_REQ_NO_FALLBACK` in
+    /// `include/block/block-common.h`).
     pub no_fallback: bool,
 }
 
@@ -40,7 +42,7 @@ impl ZeroRange {
 }
 
 /// What the storage was not yet found unable to do (QEMU: `has_discard`, `has_write_zeroes`,
-/// `has_fallocate` of `BDRVRawState`). Each is only ever cleared, by whichever thread learns it
+/// `has_fallocate` in `block/file-posix.c`). Each is only ever cleared, by whichever thread learns it
 /// first; a thread that has not seen it tries once more in vain, so relaxed ordering is enough.
 #[derive(Debug)]
 pub struct ZeroSupport {
