@@ -91,6 +91,7 @@ impl AioContext {
 
     /// One of `0..n`, by whoever makes the choices of this life; 0 when `n` is less than 2, and
     /// always in production.
+    #[inline]
     pub fn decide(&self, site: &'static Site, n: usize) -> usize {
         self.inner.decide(site, n)
     }

@@ -20,11 +20,11 @@
 //!    not.
 //! 4. After `ENDED` nothing is posted.
 //!
-//! QEMU: util/qemu-coroutine.c, util/async.c (`aio_co_wake`).
+//! QEMU: util/qemu-coroutine.c, `aio_co_wake` (util/async.c).
 
 use std::fmt;
-use std::future::poll_fn;
-use std::task::{Poll, Wake};
+use std::pin::Pin;
+use std::task::{Context, Poll, Wake};
 
 use crate::coroutines::{NOBODY, Phase, Slot};
 use crate::current;
@@ -260,24 +260,32 @@ pub fn in_coroutine() -> bool {
 /// # Panics
 ///
 /// When it is polled outside of a coroutine.
-pub async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|_| {
-        current::with_current(|inner| {
-            let inner = inner.expect("yield_now runs inside of a coroutine");
-            assert!(
-                inner.running.get() != NOBODY,
-                "yield_now runs inside of a coroutine"
-            );
-            // What entered this run is spent by the first look of whichever yield sees it.
-            let entered = inner.entered.replace(false);
-            if yielded && entered {
-                Poll::Ready(())
-            } else {
-                yielded = true;
-                Poll::Pending
-            }
-        })
-    })
-    .await;
+pub fn yield_now() -> YieldNow {
+    YieldNow { yielded: false }
+}
+
+/// Ends when its coroutine is entered again; see [`yield_now`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        // What entered this run is spent by the first look of whichever yield sees it.
+        let entered = current::with_current(|inner| match inner {
+            Some(inner) if inner.running.get() != NOBODY => inner.entered.replace(false),
+            _ => panic!("yield_now runs inside of a coroutine"),
+        });
+        if self.yielded && entered {
+            Poll::Ready(())
+        } else {
+            self.yielded = true;
+            Poll::Pending
+        }
+    }
 }

@@ -55,16 +55,19 @@ impl Inner {
         }
     }
 
+    #[inline]
     pub(crate) fn decide(&self, site: &'static Site, n: usize) -> usize {
         match &self.decide {
-            Some(decide) if n > 1 => {
-                let chosen = decide.decide(site, n);
-                assert!(chosen < n, "{} chose {chosen} of {n}", site.name);
-                self.trace(|| Event::Decision { site, n, chosen });
-                chosen
-            }
+            Some(decide) if n > 1 => self.ask(&**decide, site, n),
             _ => 0,
         }
+    }
+
+    fn ask(&self, decide: &dyn Decide, site: &'static Site, n: usize) -> usize {
+        let chosen = decide.decide(site, n);
+        assert!(chosen < n, "{} chose {chosen} of {n}", site.name);
+        self.trace(|| Event::Decision { site, n, chosen });
+        chosen
     }
 
     pub(crate) fn new_serial(&self) -> u64 {
@@ -189,20 +192,29 @@ impl Inner {
         let limit = self.ready.borrow().limit();
         let mut progress = false;
         while let Some(ready) = self.next_ready(limit) {
-            progress |= match ready {
-                Ready::Coroutine { slot, serial } => self.run_queued(slot, serial),
-                Ready::BottomHalf { slot, serial } => self.run_bottom_half(slot, serial),
-                Ready::Event { slot, serial } => self.run_event(slot, serial),
-                Ready::Timer(key) => self.run_timer(key),
-                Ready::Once(once) => {
-                    let name = once.name();
-                    self.trace(|| Event::BottomHalf { name });
-                    once.run(ctx);
-                    true
-                }
-            };
+            // Coroutines first: they are most of what runs.
+            if let Ready::Coroutine { slot, serial } = ready {
+                progress |= self.run_queued(slot, serial);
+            } else {
+                progress |= self.run_callback(ctx, ready);
+            }
         }
         progress
+    }
+
+    fn run_callback(&self, ctx: &AioContext, ready: Ready) -> bool {
+        match ready {
+            Ready::Coroutine { slot, serial } => self.run_queued(slot, serial),
+            Ready::BottomHalf { slot, serial } => self.run_bottom_half(slot, serial),
+            Ready::Event { slot, serial } => self.run_event(slot, serial),
+            Ready::Timer(key) => self.run_timer(key),
+            Ready::Once(once) => {
+                let name = once.name();
+                self.trace(|| Event::BottomHalf { name });
+                once.run(ctx);
+                true
+            }
+        }
     }
 
     pub(crate) fn external_disabled(&self) -> bool {

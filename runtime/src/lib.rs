@@ -53,7 +53,7 @@ pub use co_mutex::{CoMutex, CoMutexGuard};
 pub use co_queue::CoQueue;
 pub use co_rwlock::{CoRwlock, ReadGuard, WriteGuard};
 pub use context::AioContext;
-pub use coroutine::{Coroutine, in_coroutine, yield_now};
+pub use coroutine::{Coroutine, YieldNow, in_coroutine, yield_now};
 pub use current::CurrentGuard;
 pub use event::EventNotifier;
 pub use handle::AioHandle;

@@ -143,8 +143,12 @@ impl ReadyQueue {
         self.left += 1;
         let slot = entry.kind_and_slot as u32;
         let serial = entry.serial;
-        match (entry.kind_and_slot >> 32) as u32 {
-            COROUTINE => Ready::Coroutine { slot, serial },
+        let kind = (entry.kind_and_slot >> 32) as u32;
+        // Not by a jump table: most are coroutines.
+        if kind == COROUTINE {
+            return Ready::Coroutine { slot, serial };
+        }
+        match kind {
             BOTTOM_HALF => Ready::BottomHalf { slot, serial },
             EVENT => Ready::Event { slot, serial },
             TIMER => Ready::Timer(TimerKey {

@@ -40,9 +40,25 @@ fn arm_and_disarm(pending: usize) -> impl FnMut(u64) {
     let (ctx, timers, mut deadlines) = context_with(pending);
     let timer = ctx.timer("bench", || ());
     move |ops| {
-        black_box(&timers);
+        black_box((&ctx, &timers)); // they live as long as this
         for _ in 0..ops {
             timer.arm(deadlines.next_ns());
+            timer.disarm();
+        }
+    }
+}
+
+/// The worst case for a heap: each timer is earlier than all others, so it climbs to the top, and
+/// what fills its place sinks to the bottom.
+fn arm_first_and_disarm(pending: usize) -> impl FnMut(u64) {
+    let (ctx, timers, _) = context_with(pending);
+    let timer = ctx.timer("bench", || ());
+    let mut deadline_ns = u64::MAX / 2;
+    move |ops| {
+        black_box((&ctx, &timers)); // they live as long as this
+        for _ in 0..ops {
+            deadline_ns -= 1;
+            timer.arm(deadline_ns);
             timer.disarm();
         }
     }
@@ -52,7 +68,7 @@ fn arm_and_disarm(pending: usize) -> impl FnMut(u64) {
 fn sleep_and_drop(pending: usize) -> impl FnMut(u64) {
     let (ctx, timers, mut deadlines) = context_with(pending);
     move |ops| {
-        black_box(&timers);
+        black_box((&ctx, &timers)); // they live as long as this
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..ops {
             let mut sleep = std::pin::pin!(ctx.sleep_until(deadlines.next_ns()));
@@ -85,7 +101,6 @@ fn sorted_list(pending: usize) -> impl FnMut(u64) {
     sorted.sort_unstable();
     list.extend(sorted);
     move |ops| {
-        // It is so slow that a part of the operations is enough; the rest is made up by the scale.
         for _ in 0..ops {
             let deadline_ns = deadlines.next_ns();
             let place = list
@@ -100,6 +115,11 @@ fn sorted_list(pending: usize) -> impl FnMut(u64) {
 pub(crate) fn add_and_delete(pending: usize) -> Table {
     let table = Table::new(format!("Timer: add and delete, {pending} pending"))
         .ours("Timer::arm, disarm", 120.0, arm_and_disarm(pending))
+        .ours(
+            "Timer::arm before all others, disarm",
+            120.0,
+            arm_first_and_disarm(pending),
+        )
         .ours(
             "AioContext::sleep_until, polled once, dropped",
             120.0,
