@@ -62,6 +62,7 @@ impl Job {
         }
         self.ret()
     }
+
     /// QEMU: `job_transition_to_pending_locked` (job.c).
     pub(crate) fn transition_to_pending(&self) {
         self.transition(JobStatus::Pending);
@@ -109,6 +110,7 @@ impl Job {
             }
         });
     }
+
     /// QEMU: `job_conclude_locked` (job.c).
     fn conclude(&self) {
         self.transition(JobStatus::Concluded);

@@ -80,6 +80,7 @@ impl Job {
         self.txn()
             .expect("only a concluded job has left its transaction")
     }
+
     /// QEMU: `job_txn_del_job_locked` (job.c).
     pub(crate) fn leave_txn(&self) {
         if let Some(txn) = self.txn.take() {

@@ -54,6 +54,7 @@ impl MirrorJob {
         });
         coroutine.enter();
     }
+
     /// QEMU: `mirror_co_read`, `mirror_read_complete` (block/mirror.c).
     async fn copy(&self, part: &Part) -> Result<(), Failure> {
         let (offset, bytes) = (part.offset, part.bytes);
@@ -73,6 +74,7 @@ impl MirrorJob {
         self.update_stats(|stats| stats.copied_bytes += bytes);
         Ok(())
     }
+
     /// QEMU: `mirror_co_zero` (block/mirror.c).
     async fn zero(&self, part: &Part) -> Result<(), Failure> {
         let (mut offset, end) = (part.offset, part.offset + part.bytes);
