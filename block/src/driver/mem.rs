@@ -28,6 +28,7 @@ pub struct MemOptions {
     has_zero_init: Option<bool>,
     limits: Limits,
     latency_ns: u64,
+    growable: bool,
 }
 
 impl MemOptions {
@@ -39,6 +40,7 @@ impl MemOptions {
             has_zero_init: None,
             limits: Limits::default(),
             latency_ns: 0,
+            growable: false,
         }
     }
 
@@ -80,6 +82,13 @@ impl MemOptions {
         self
     }
 
+    /// Whether writes behind the end make it longer, as those to a regular file do, or fail.
+    #[must_use]
+    pub fn growable(mut self, growable: bool) -> Self {
+        self.growable = growable;
+        self
+    }
+
     /// The driver.
     ///
     /// # Panics
@@ -95,6 +104,7 @@ impl MemOptions {
             has_zero_init: self.has_zero_init.unwrap_or(self.fill == Fill::Zeroes),
             limits: self.limits,
             latency_ns: self.latency_ns,
+            growable: self.growable,
         }
     }
 }
@@ -105,6 +115,7 @@ pub struct MemDriver {
     has_zero_init: bool,
     limits: Limits,
     latency_ns: u64,
+    growable: bool,
 }
 
 impl MemDriver {
@@ -119,7 +130,17 @@ impl MemDriver {
         }
     }
 
-    /// The node has checked the range, but the disk may have been cut since.
+    /// Makes room for a write, or says that there is none.
+    fn reach(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        if self.growable
+            && let Some(end) = offset.checked_add(bytes)
+            && end > self.disk.len()
+        {
+            self.disk.set_len(end);
+        }
+        self.check(offset, bytes)
+    }
+
     fn check(&self, offset: u64, bytes: u64) -> BlockResult<()> {
         if self.disk.contains(offset, bytes) {
             return Ok(());
@@ -176,7 +197,7 @@ impl Driver for MemDriver {
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
             self.latency(node).await;
-            self.check(offset, data.len() as u64)?;
+            self.reach(offset, data.len() as u64)?;
             self.disk.write_at(offset, &data);
             Ok(())
         })
@@ -191,7 +212,7 @@ impl Driver for MemDriver {
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
             self.latency(node).await;
-            self.check(offset, bytes)?;
+            self.reach(offset, bytes)?;
             self.disk.zero_at(offset, bytes, flags.may_unmap);
             Ok(())
         })

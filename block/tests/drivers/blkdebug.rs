@@ -278,6 +278,32 @@ fn limits_that_contradict_each_other_are_refused_in_qemus_words() {
 }
 
 #[test]
+fn its_limits_are_those_it_was_told_or_else_those_of_the_image() {
+    let world = World::simulated();
+    let options = BlkdebugOptions::new()
+        .max_transfer(1024)
+        .max_write_zero(2048)
+        .max_discard(4096);
+    let image = world.node(MemOptions::new(65536).request_alignment(512).build(), &[]);
+    let driver = options.build(&image).expect("fits");
+    let control = driver.control();
+    let node = world.node(driver, &[("image", ChildRole::Filtered, image)]);
+    let limits = node.limits();
+    assert_eq!(limits.request_alignment, 512);
+    assert_eq!(limits.max_transfer, 1024);
+    assert_eq!(limits.max_write_zeroes, 2048);
+    assert_eq!(limits.max_discard, 4096);
+    // The second of three parts fails.
+    let rule = InjectError::new(Event::WRITE_AIO).io_type(IoType::Write);
+    control.inject_error(rule.range(1024..1025));
+    let backend = world.backend(&node);
+    let writing = backend.clone();
+    let result = world.run(async move { writing.write(0, Bytes::from_static(&[1; 3072])).await });
+    assert_eq!(errno(result), libc::EIO);
+    assert_eq!(world.read(&backend, 1023, 2), [1, 0]);
+}
+
+#[test]
 fn it_uses_and_denies_the_permissions_it_was_told_to() {
     let world = World::simulated();
     let options = BlkdebugOptions::new()

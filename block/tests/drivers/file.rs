@@ -1,5 +1,6 @@
 //! What `file` alone promises, on real files.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -85,6 +86,26 @@ fn many_dropped_writes_all_reach_the_file_before_a_drained_section_begins() {
 }
 
 #[test]
+fn a_context_can_be_closed_while_the_system_works_on_a_request() {
+    let world = World::simulated();
+    let image = image(4096);
+    let node = open(&world, &image.path);
+    let writing = node.clone();
+    let writer = world.context.coroutine("writer", async move {
+        let result = writing.co_write(0, Bytes::from_static(b"x")).await;
+        result.expect("nobody sees it");
+    });
+    {
+        let _current = world.context.make_current();
+        writer.enter();
+    }
+    assert_eq!(node.in_flight(), 1);
+    drop(world);
+    assert_eq!(node.in_flight(), 0, "nobody is left who could wait");
+    assert_eq!(Rc::strong_count(&node), 1, "nothing keeps the image open");
+}
+
+#[test]
 fn a_written_buffer_is_free_again_when_the_write_is_done() {
     let world = World::real();
     let image = image(65536);
@@ -129,6 +150,45 @@ fn zeroes_that_may_unmap_make_a_hole_that_block_status_sees() {
 }
 
 #[test]
+fn only_zeroes_that_may_unmap_give_storage_back() {
+    let world = World::real();
+    let image = image(1 << 20);
+    let backend = world.backend(&open(&world, &image.path));
+    world.run({
+        let backend = backend.clone();
+        async move { backend.flush().await.expect("flushes") }
+    });
+    let zero_half = |may_unmap| {
+        let backend = backend.clone();
+        world.run(async move {
+            let flags = ZeroFlags {
+                may_unmap,
+                no_fallback: false,
+            };
+            let result = backend.write_zeroes(0, 1 << 19, flags).await;
+            result.expect("zeroes");
+            backend.flush().await.expect("flushes");
+        });
+    };
+    let storage = || std::fs::metadata(&image.path).expect("exists").blocks() * 512;
+    zero_half(false);
+    assert!(storage() >= 1 << 20);
+    let discarding = backend.clone();
+    world.run(async move {
+        discarding
+            .discard(1 << 19, 1 << 19)
+            .await
+            .expect("discards")
+    });
+    if storage() >= 1 << 20 {
+        println!("skipped: the filesystem of temporary files cannot punch holes");
+        return;
+    }
+    zero_half(true);
+    assert!(storage() < 1 << 18, "{} bytes", storage());
+}
+
+#[test]
 fn its_length_is_known_and_follows_what_it_does_itself() {
     let world = World::real();
     let image = image(1000);
@@ -160,15 +220,16 @@ fn two_users_that_do_not_get_on_are_told_apart_by_image_locks() {
     let insert = |world: &World| {
         let node = open(world, &image.path);
         let backend = BlockBackend::new(&world.graph, "", exclusive).expect("unnamed");
-        backend.insert(&node).map(|()| backend)
+        backend.insert(&node).map(|()| (node, backend))
     };
-    let holder = insert(&first).expect("nobody else is there");
+    let (node, holder) = insert(&first).expect("nobody else is there");
     let error = insert(&second).expect_err("somebody is there");
     assert_eq!(error.kind(), ErrorKind::InUse);
     assert_eq!(error.to_string(), "Failed to get \"write\" lock");
     first.write(&holder, 0, b"still works");
     drop(holder);
     insert(&second).expect("he has gone");
+    drop(node);
 }
 
 #[test]

@@ -143,11 +143,18 @@ fn what_it_says_of_a_new_disk_can_be_chosen() {
 }
 
 #[test]
-fn a_write_behind_the_end_is_refused() {
+fn a_write_behind_the_end_is_refused_unless_the_disk_may_grow() {
     let world = World::simulated();
-    let disk = disk(&world, MemOptions::new(512));
-    let node = disk.node.clone();
-    let result = world.run(async move { node.co_write(510, Bytes::from_static(b"abc")).await });
+    let write = |options: MemOptions| {
+        let disk = disk(&world, options);
+        let node = disk.node.clone();
+        let result = world.run(async move { node.co_write(510, Bytes::from_static(b"abc")).await });
+        (result, disk.node.len().expect("has one"))
+    };
+    let (result, len) = write(MemOptions::new(512));
     assert_eq!(result.expect_err("refused").kind(), ErrorKind::OutOfRange);
-    assert_eq!(disk.node.len().expect("has one"), 512);
+    assert_eq!(len, 512);
+    let (result, len) = write(MemOptions::new(512).growable(true));
+    result.expect("it grows");
+    assert_eq!(len, 513);
 }

@@ -136,6 +136,21 @@ fn growth_does_not_uncover_the_backing_node() {
 }
 
 #[test]
+fn what_the_backing_node_once_had_behind_the_end_is_not_copied_up() {
+    let world = World::simulated();
+    let (node, backend, below) = stack(&world, 100, CLUSTER);
+    world.write(&backend, 0, b"x");
+    let (growing, disk) = (backend.clone(), node.backing().expect("has one").node());
+    world.run(async move {
+        disk.co_truncate(50).await.expect("shrinks");
+        growing.truncate(CLUSTER).await.expect("grows");
+    });
+    let seen = world.read(&backend, 0, CLUSTER as usize);
+    assert_eq!(seen[1..100], below[1..100]);
+    assert!(seen[100..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
 fn a_write_fails_and_changes_nothing_when_the_rest_cannot_be_copied_up() {
     let world = World::simulated();
     let disk = world.node(MemOptions::new(CLUSTER).fill(Fill::Noise(1)).build(), &[]);

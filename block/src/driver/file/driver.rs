@@ -10,6 +10,7 @@ use blockjob_runtime::sync::atomic::{AtomicU64, Ordering};
 use blockjob_runtime::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 
+use super::lanes::{Lanes, Way};
 use super::{BlockStatus as FileStatus, FileHandle, ImagePermissions, OpenOptions};
 use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
@@ -56,6 +57,7 @@ impl Image {
 /// QEMU: `bdrv_file`, `bdrv_host_device` (block/file-posix.c).
 pub struct FileDriver {
     image: Arc<Image>,
+    lanes: Lanes,
 }
 
 impl FileDriver {
@@ -76,6 +78,7 @@ impl FileDriver {
     pub fn new(handle: FileHandle) -> BlockResult<FileDriver> {
         let length_bytes = AtomicU64::new(handle.size()?);
         Ok(FileDriver {
+            lanes: Lanes::new(handle.is_direct()),
             image: Arc::new(Image {
                 handle,
                 length_bytes,
@@ -104,12 +107,14 @@ impl FileDriver {
     async fn on_pool<T: Send + 'static>(
         &self,
         node: &Node,
+        way: Way,
         job: impl FnOnce(&Image) -> T + Send + 'static,
     ) -> Option<T> {
         let image = self.image.clone();
+        let task = self.lanes.spawn(node.context(), way, move || job(&image));
         let mut pending = Pending {
             node,
-            task: Some(node.context().spawn_blocking(move || job(&image))),
+            task: Some(task),
         };
         poll_fn(|cx| {
             let task = pending.task.as_mut().expect("polled until it ends");
@@ -123,9 +128,10 @@ impl FileDriver {
     async fn job(
         &self,
         node: &Node,
+        way: Way,
         job: impl FnOnce(&Image) -> BlockResult<()> + Send + 'static,
     ) -> BlockResult<()> {
-        self.on_pool(node, job)
+        self.on_pool(node, way, job)
             .await
             .unwrap_or_else(|| Err(pool_is_gone()))
     }
@@ -221,7 +227,7 @@ impl Driver for FileDriver {
                 let result = image.handle.pread(offset, &mut buf);
                 (buf, result)
             };
-            match self.on_pool(node, job).await {
+            match self.on_pool(node, Way::Read, job).await {
                 Some(result) => result,
                 None => (BytesMut::zeroed(len), Err(pool_is_gone())),
             }
@@ -234,7 +240,7 @@ impl Driver for FileDriver {
         offset: u64,
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, move |image| {
+        Box::pin(self.job(node, Way::Write, move |image| {
             let end_bytes = offset.saturating_add(data.len() as u64);
             let result = image.handle.pwrite(offset, &data);
             image.written_up_to(end_bytes);
@@ -255,7 +261,7 @@ impl Driver for FileDriver {
             may_unmap: flags.may_unmap,
             no_fallback: flags.no_fallback,
         };
-        Box::pin(self.job(node, move |image| {
+        Box::pin(self.job(node, Way::Write, move |image| {
             let result = image.handle.write_zeroes(offset, bytes, flags);
             image.written_up_to(offset.saturating_add(bytes));
             result
@@ -268,7 +274,9 @@ impl Driver for FileDriver {
         offset: u64,
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, move |image| image.handle.discard(offset, bytes)))
+        Box::pin(self.job(node, Way::Write, move |image| {
+            image.handle.discard(offset, bytes)
+        }))
     }
 
     fn flush<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
@@ -277,22 +285,21 @@ impl Driver for FileDriver {
                 // Nothing of ours can be on its way.
                 return Ok(());
             }
-            self.job(node, |image| image.handle.flush()).await
+            self.job(node, Way::Flush, |image| image.handle.flush())
+                .await
         })
     }
 
     fn block_status<'a>(
         &'a self,
-        node: &'a Node,
+        _node: &'a Node,
         offset: u64,
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<BlockStatus>> {
         Box::pin(async move {
-            let job = move |image: &Image| image.handle.block_status(offset, bytes);
-            let extent = self
-                .on_pool(node, job)
-                .await
-                .unwrap_or_else(|| Err(pool_is_gone()))?;
+            // Here and now, as QEMU does: the file system answers from memory, and faster than a
+            // thread could be asked to.
+            let extent = self.image.handle.block_status(offset, bytes)?;
             Ok(match extent.status {
                 FileStatus::Data => BlockStatus::data(extent.bytes),
                 FileStatus::Zero => BlockStatus::zero(extent.bytes),
@@ -301,7 +308,7 @@ impl Driver for FileDriver {
     }
 
     fn truncate<'a>(&'a self, node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, move |image| {
+        Box::pin(self.job(node, Way::Write, move |image| {
             let result = image.handle.truncate(len);
             image.refresh_length()?;
             result

@@ -10,6 +10,7 @@ mod driver;
 mod flush;
 mod handle;
 mod io;
+mod lanes;
 mod lock;
 mod lock_bytes;
 mod open;
