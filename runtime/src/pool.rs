@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::context::AioContext;
+use crate::reactor::BlockingJob;
 use crate::sync::{Arc, Mutex};
 
 /// What a job panicked with.
@@ -56,27 +57,36 @@ impl AioContext {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> BlockingTask<T> {
-        let state = Arc::new(Mutex::new(State::Queued(None)));
-        let task = BlockingTask {
-            state: state.clone(),
-        };
-        self.inner().reactor.spawn_blocking(Box::new(move || {
-            {
-                let mut state = state.lock();
-                match &mut *state {
-                    State::Queued(waker) => *state = State::Running(waker.take()),
-                    _ => return,
-                }
-            }
-            // Nothing of the job is used again after a panic but the panic itself.
-            let result = catch_unwind(AssertUnwindSafe(job));
-            let before = std::mem::replace(&mut *state.lock(), State::Done(result));
-            if let State::Running(Some(waker)) = before {
-                waker.wake();
-            }
-        }));
+        let (task, job) = task(job);
+        self.inner().reactor.spawn_blocking(job);
         task
     }
+}
+
+/// Takes a job apart into what runs it and what waits for it.
+pub(crate) fn task<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> (BlockingTask<T>, BlockingJob) {
+    let state = Arc::new(Mutex::new(State::Queued(None)));
+    let task = BlockingTask {
+        state: state.clone(),
+    };
+    let run = move || {
+        {
+            let mut state = state.lock();
+            match &mut *state {
+                State::Queued(waker) => *state = State::Running(waker.take()),
+                _ => return,
+            }
+        }
+        // Nothing of the job is used again after a panic but the panic itself.
+        let result = catch_unwind(AssertUnwindSafe(job));
+        let before = std::mem::replace(&mut *state.lock(), State::Done(result));
+        if let State::Running(Some(waker)) = before {
+            waker.wake();
+        }
+    };
+    (task, Box::new(run))
 }
 
 impl<T> BlockingTask<T> {
