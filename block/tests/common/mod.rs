@@ -1,6 +1,6 @@
 //! What the tests of the block layer's core share: a little world with one context and one graph, a
 //! driver that does what a test needs, and users of nodes that write down what they are told.
-#![allow(dead_code)] // Each test program uses some of it.
+#![allow(dead_code, unused_imports, unused_macros)] // Each test program uses some of it.
 
 #[path = "driver.rs"]
 mod driver;
@@ -10,7 +10,7 @@ mod parent;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use blockjob_block::child::ChildRole;
+use blockjob_block::child::{Child, ChildRole};
 use blockjob_block::{BlockBackend, BlockResult, Drained, Graph, Node, Perm, PermPair};
 use blockjob_runtime::{AioContext, Coroutine};
 use bytes::{Bytes, BytesMut};
@@ -41,6 +41,12 @@ macro_rules! in_both_lives {
         }
     )* };
 }
+
+/// A user who writes and lets nobody else.
+pub(crate) const EXCLUSIVE: PermPair = PermPair::new(
+    Perm::CONSISTENT_READ.or(Perm::WRITE),
+    Perm::ALL.without(Perm::WRITE),
+);
 
 /// The length of most disks here.
 pub(crate) const LEN: u64 = 64 << 10;
@@ -115,6 +121,19 @@ impl World {
         backend
     }
 
+    /// Everything that a change of the graph could leave behind, as text.
+    pub(crate) fn dump(&self) -> String {
+        let nodes = self.graph.nodes();
+        nodes.iter().map(|node| dump_node(node)).collect()
+    }
+
+    /// A backend that does and shares what `perms` says, without a name.
+    pub(crate) fn user(&self, node: &Rc<Node>, perms: PermPair) -> BlockResult<Rc<BlockBackend>> {
+        let backend = BlockBackend::new(&self.graph, "", perms).expect("unnamed");
+        backend.insert(node)?;
+        Ok(backend)
+    }
+
     /// Runs a coroutine to its end.
     pub(crate) fn run<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> T {
         self.context.run("test", future)
@@ -163,6 +182,38 @@ impl World {
             Way::CoAll => self.run(async move { graph.co_drain_all_begin("test").await }),
         }
     }
+}
+
+fn dump_node(node: &Node) -> String {
+    let mut text = format!("{} {:?}\n", node.name(), node.limits());
+    text += &format!("  sections {}\n", node.quiesce_counter());
+    for child in node.children() {
+        text += &format!("  {}\n", dump_edge(&child));
+    }
+    let mut parents: Vec<_> = node.parents().iter().map(|edge| dump_edge(edge)).collect();
+    // Who comes first decides nothing but which of several conflicts is reported.
+    parents.sort();
+    for parent in parents {
+        text += &format!("  < {parent}\n");
+    }
+    text
+}
+
+fn dump_edge(edge: &Child) -> String {
+    let parent = edge
+        .parent()
+        .map_or_else(String::new, |parent| parent.describe());
+    let perms = edge.perms();
+    format!(
+        "{parent} --{} {:?}--> {} uses ({}) shares ({}) frozen {} stopped {}",
+        edge.name(),
+        edge.role(),
+        edge.node().name(),
+        perms.used,
+        perms.shared,
+        edge.is_frozen(),
+        edge.quiesced_parent(),
+    )
 }
 
 /// How to begin a drained section: of what, from the main loop or from a coroutine.

@@ -1,0 +1,53 @@
+//! Nothing keeps nodes and backends alive that nobody uses.
+
+use std::rc::Rc;
+
+use blockjob_block::child::ChildRole;
+
+use crate::common::{LEN, TestDriver, World, read};
+
+#[test]
+fn a_chain_goes_with_its_last_user_from_the_top_down() {
+    let world = World::new();
+    let (disk, _) = world.disk("disk");
+    let over = [("backing", ChildRole::Cow, &disk)];
+    let overlay = world.node("overlay", &TestDriver::new(LEN), &over);
+    let backend = world.backend("drive", &overlay);
+    drop((disk, overlay));
+    world.run(read(backend.clone(), 0, 512)).expect("reads");
+    assert_eq!(world.graph.nodes().len(), 2);
+    drop(backend);
+    assert!(world.graph.nodes().is_empty());
+    assert!(world.graph.find_backend("drive").is_none());
+    // Their names are free.
+    let (disk, _) = world.disk("disk");
+    let _drive = world.backend("drive", &disk);
+}
+
+#[test]
+fn a_graph_goes_although_its_nodes_and_backends_stay() {
+    let World { context, graph } = World::new();
+    let world = World { context, graph };
+    let (disk, _) = world.disk("disk");
+    let backend = world.backend("drive", &disk);
+    let context = world.context.clone();
+    let graph = Rc::downgrade(&world.graph);
+    drop(world);
+    assert!(graph.upgrade().is_none());
+    context
+        .run("read", read(backend.clone(), 0, 512))
+        .expect("reads");
+    assert!(backend.graph().is_none());
+    drop((disk, backend));
+}
+
+#[test]
+fn a_node_that_is_dropped_takes_its_edge_out_of_a_node_that_stays() {
+    let world = World::new();
+    let (disk, _) = world.disk("disk");
+    let (filter, _) = world.filter("filter", &disk);
+    assert_eq!(disk.parents().len(), 1);
+    drop(filter);
+    assert!(disk.parents().is_empty());
+    assert_eq!(Rc::strong_count(&disk), 1, "nobody else holds it");
+}
