@@ -142,6 +142,8 @@ pub(crate) fn manual() -> JobOptions {
 
 pub(crate) const EIO: JobError = JobError::Io { errno: 5 };
 
+type Act = Box<dyn FnOnce(&Rc<Job>)>;
+
 /// Naps until it is told to become ready, to complete, or to cancel. Once it is ready it knows soft
 /// cancels, as a mirror does.
 #[derive(Default)]
@@ -159,7 +161,7 @@ pub(crate) struct TestJob {
     /// What the driver was asked to do in the main context, in order.
     pub(crate) asked: RefCell<Vec<&'static str>>,
     /// What happens in `prepare`.
-    pub(crate) in_prepare: RefCell<Option<Box<dyn FnOnce(&Rc<Job>)>>>,
+    pub(crate) in_prepare: RefCell<Option<Act>>,
 }
 
 impl TestJob {
