@@ -1,2 +1,22 @@
-//! To come.
-fn main() {}
+//! The program `blockjob`; `blockjob --help` says what it does.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+mod bench_many;
+mod cli;
+mod demo;
+mod drive;
+mod failure;
+mod image;
+mod mirror_command;
+mod outcome_json;
+mod progress;
+mod say;
+mod signals;
+mod size;
+mod target;
+
+fn main() -> ExitCode {
+    cli::main()
+}

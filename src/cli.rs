@@ -1,0 +1,259 @@
+//! The command line: what can be asked, and how a mistake in it is told, in one line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blockjob::jobs::error_policy::OnError;
+use blockjob::jobs::mirror::MirrorSync;
+use blockjob::jobs::mirror::options::{MAX_GRANULARITY, MIN_GRANULARITY};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+use crate::{bench_many, demo, mirror_command, say, size};
+
+/// Copies disks that are in use, with the block jobs of QEMU.
+#[derive(Debug, Parser)]
+#[command(name = "blockjob", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Mirror(MirrorArgs),
+    /// Measures the engine.
+    #[command(hide = true, subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    Many(BenchManyArgs),
+}
+
+/// Copies the raw disk image SRC to DST; without both, shows itself on a sample disk
+///
+/// SRC and DST are regular files or block devices. Whoever writes to SRC at the same time must do so
+/// through this program; while another process has SRC open for writing, or DST open at all, and
+/// says so with QEMU's image locks, the copy is refused.
+///
+/// Exit status: 0, DST is a copy of SRC and safe from a crash. 1, the copy failed. 2, the request
+/// was refused, and nothing has been created or changed. 128 and a signal's number, the copy was
+/// interrupted (Ctrl-C: 130). A DST that was created and is no copy is removed again.
+///
+/// SIZES are bytes, or a number with K, M, G or T for powers of 1024.
+#[derive(Debug, Args)]
+pub(crate) struct MirrorArgs {
+    /// The image to copy; it is not changed
+    #[arg(value_name = "SRC", requires = "target")]
+    pub(crate) source: Option<PathBuf>,
+    /// The image to make, or with --mode existing, to overwrite
+    #[arg(value_name = "DST")]
+    pub(crate) target: Option<PathBuf>,
+    /// Which parts to copy; top is all of an image that has no backing file, and none copies only
+    /// what is written from now on, onto a DST that is a copy already
+    #[arg(
+        long,
+        value_name = "PARTS",
+        default_value = "full",
+        requires = "source"
+    )]
+    pub(crate) sync: Sync,
+    /// Whether DST is created, and then must not be there yet, or is there with the size of SRC and
+    /// is overwritten
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "absolute-paths",
+        requires = "source"
+    )]
+    pub(crate) mode: Mode,
+    /// The format of both images
+    #[arg(long, default_value = "raw", requires = "source")]
+    pub(crate) format: Format,
+    /// The unit in which writes to SRC are tracked: a power of two from 512 to 64M
+    #[arg(long, value_name = "SIZE", value_parser = parse_granularity, allow_hyphen_values = true,
+          requires = "source")]
+    pub(crate) granularity: Option<u64>,
+    /// How much may be on its way at a time (default: 16M)
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true,
+          requires = "source")]
+    pub(crate) buf_size: Option<u64>,
+    /// How much to copy in a second, at most; 0 is no limit
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true,
+          requires = "source")]
+    pub(crate) speed: Option<u64>,
+    /// Write zeroes as data where SRC has holes
+    #[arg(long, requires = "source")]
+    pub(crate) no_unmap: bool,
+    /// What an error on SRC does; stop waits for SIGCONT, ignore tries again
+    #[arg(long, value_name = "POLICY", value_parser = on_error(), default_value = "report",
+          requires = "source")]
+    pub(crate) on_source_error: OnError,
+    /// What an error on DST does
+    #[arg(long, value_name = "POLICY", value_parser = on_error(), default_value = "report",
+          requires = "source")]
+    pub(crate) on_target_error: OnError,
+    /// Bypass the page cache on both sides
+    #[arg(long, requires = "source")]
+    pub(crate) cache_direct: bool,
+    /// Print what it came to as one JSON object on standard output
+    #[arg(long, requires = "source")]
+    pub(crate) json: bool,
+    /// What the guest of the sample disk draws its numbers from
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        conflicts_with = "source",
+        default_value_t = 1
+    )]
+    pub(crate) seed: u64,
+}
+
+/// What of the source is copied. QEMU: `MirrorSyncMode` (qapi/block-core.json).
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Sync {
+    Full,
+    Top,
+    None,
+}
+
+impl From<Sync> for MirrorSync {
+    fn from(sync: Sync) -> Self {
+        match sync {
+            Sync::Full => MirrorSync::Full,
+            Sync::Top => MirrorSync::Top,
+            Sync::None => MirrorSync::None,
+        }
+    }
+}
+
+/// Where the target comes from. QEMU: `NewImageMode` (qapi/block-core.json).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    AbsolutePaths,
+    Existing,
+}
+
+/// How the bytes of a disk lie in a file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    Raw,
+}
+
+/// Runs many small mirrors at once, and prints what that took as one JSON object.
+#[derive(Debug, Args)]
+pub(crate) struct BenchManyArgs {
+    /// How many
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) jobs: u32,
+    /// The size of each disk
+    #[arg(long, value_parser = size::parse, default_value = "1M")]
+    pub(crate) size: u64,
+    /// Disks in memory instead of files
+    #[arg(long)]
+    pub(crate) mem: bool,
+    /// Where the files go, in a folder of their own
+    #[arg(long, default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+fn on_error() -> impl TypedValueParser<Value = OnError> {
+    PossibleValuesParser::new(OnError::ALL.map(OnError::as_str))
+        .map(|name| OnError::from_name(&name).expect("the parser lets only these names pass"))
+}
+
+fn parse_granularity(text: &str) -> Result<u64, String> {
+    let bytes = size::parse(text)?;
+    if !bytes.is_power_of_two() || !(MIN_GRANULARITY..=MAX_GRANULARITY).contains(&bytes) {
+        return Err("it must be a power of two from 512 to 64M".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// The program: reads the command line, does what it says, and says how that went.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let result = match cli.command {
+        Command::Mirror(args) => match (&args.source, &args.target) {
+            (Some(source), Some(target)) => mirror_command::run(source, target, &args),
+            _ => demo::run(args.seed),
+        },
+        Command::Bench(Bench::Many(args)) => bench_many::run(&args),
+    };
+    result.unwrap_or_else(|failure| {
+        tell(&failure);
+        failure.exit_code()
+    })
+}
+
+fn tell(failure: &Failure) {
+    say::err(&format!("blockjob: {}", failure.line()));
+}
+
+/// Help and version as they are; a mistake in one line. `clap` spreads the latter over several
+/// paragraphs, of which the first says what is wrong.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            say::out(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say::err(text.trim_end());
+            ExitCode::from(crate::failure::BAD_INPUT)
+        }
+        _ => {
+            let failure = Failure::bad_input(first_paragraph(&text));
+            tell(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let paragraph = lines.join(" ");
+    match paragraph.strip_prefix("error: ") {
+        Some(rest) => rest.to_owned(),
+        None => paragraph,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        let wrong: [&[&str]; 7] = [
+            &["mirror", "a"],
+            &["mirror", "a", "b", "--granularity", "513"],
+            &["mirror", "a", "b", "--speed", "-5M"],
+            &["mirror", "a", "b", "--format", "qcow2"],
+            &["mirror", "a", "b", "c"],
+            &["mirror", "--json"],
+            &["mirrow"],
+        ];
+        for words in wrong {
+            let words = ["blockjob"].iter().chain(words);
+            let error = Cli::try_parse_from(words.clone()).expect_err("it is wrong");
+            let line = first_paragraph(&error.render().to_string());
+            assert!(!line.is_empty() && !line.contains('\n'), "{line}");
+        }
+    }
+}

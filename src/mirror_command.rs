@@ -1,0 +1,184 @@
+//! `blockjob mirror SRC DST`: the graph, the job, and what its end means for the user.
+
+use std::path::Path;
+use std::process::{self, ExitCode};
+use std::rc::Rc;
+
+use async_signal::Signal;
+use blockjob::block::buf::BufferPool;
+use blockjob::block::driver::file::FileDriver;
+use blockjob::block::{BlockBackend, Graph, Node, Perm, PermPair};
+use blockjob::jobs::event::JobEvent;
+use blockjob::jobs::list::JobList;
+use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
+use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, Outcome, mirror_start};
+use blockjob::runtime::AioContext;
+
+use crate::cli::{MirrorArgs, Mode, Sync};
+use crate::drive::Run;
+use crate::failure::{FAILED, Failure};
+use crate::image::{self, Access, Facts};
+use crate::outcome_json::{self, Told};
+use crate::progress::Progress;
+use crate::target::{Target, probe_locks};
+use crate::{say, signals, size};
+
+/// Buffers begin at multiples of this, in bytes: what any disk asks of direct I/O.
+pub(crate) const MEMORY_ALIGNMENT: usize = 4096;
+
+/// Copies `source` to `target`. What is wrong with the request is found before the target is
+/// created.
+pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<ExitCode, Failure> {
+    if matches!((args.sync, args.mode), (Sync::None, Mode::AbsolutePaths)) {
+        return Err(Failure::bad_input(
+            "--sync none needs --mode existing, with a target that is a copy already: \
+             a new raw image cannot refer to the source for what is not copied",
+        ));
+    }
+    let ctx = AioContext::new();
+    let _current = ctx.make_current();
+    let graph = Graph::new(&ctx);
+
+    let access = Access {
+        read_only: true,
+        direct: args.cache_direct,
+    };
+    let source_file = image::open(source, access)?;
+    let source_facts = Facts::of(&source_file)?;
+    let (source_node, _user) = source_in_use(&graph, source_file, args)?;
+    let (target, target_file) = Target::open(target, args.mode, &source_facts, args.cache_direct)?;
+    let target = Rc::new(target);
+    let target_node = image::add(&graph, "target", target_file, args.format)?;
+    probe_locks(&target_node)?;
+
+    let started_ns = ctx.now_ns();
+    let run = start(&ctx, &source_node, &target_node, args)?;
+    cancel_on_signals(&run, &target)?;
+    let progress = Progress::start(&run);
+    progress.line(&format!(
+        "copying {} from '{}' to '{}'",
+        size::show(source_facts.len_bytes),
+        source.display(),
+        target.path().display()
+    ));
+    let outcome = complete_when_ready(&run, &progress);
+    progress.finish();
+    let seconds = (ctx.now_ns() - started_ns) as f64 / 1e9;
+    let told = Told {
+        source,
+        seconds,
+        json: args.json,
+    };
+    conclude(&run, &outcome, &target, &told)
+}
+
+/// The source, and a user of it, as a guest would be one. With the user come the image locks: a
+/// process that writes to the source keeps us out, and is kept out by us.
+fn source_in_use(
+    graph: &Rc<Graph>,
+    file: FileDriver,
+    args: &MirrorArgs,
+) -> Result<(Rc<Node>, Rc<BlockBackend>), Failure> {
+    let node = image::add(graph, "source", file, args.format)?;
+    let perms = PermPair::new(
+        Perm::CONSISTENT_READ,
+        Perm::CONSISTENT_READ.or(Perm::WRITE_UNCHANGED),
+    );
+    let user = BlockBackend::new(graph, "disk", perms)?;
+    user.insert(&node)?;
+    Ok((node, user))
+}
+
+fn start(
+    ctx: &AioContext,
+    source: &Rc<Node>,
+    target: &Rc<Node>,
+    args: &MirrorArgs,
+) -> Result<Run, Failure> {
+    let buf_size = args.buf_size.unwrap_or(0);
+    let options = MirrorOptions {
+        job_id: Some("mirror".to_owned()),
+        sync: args.sync.into(),
+        granularity: args.granularity.unwrap_or(0),
+        buf_size,
+        speed: args.speed.unwrap_or(0),
+        on_source_error: args.on_source_error,
+        on_target_error: args.on_target_error,
+        unmap: !args.no_unmap,
+        // A new file reads as zeroes.
+        zero_target: args.mode == Mode::Existing,
+        ..MirrorOptions::new()
+    };
+    let kept_bytes = buf_size.max(DEFAULT_MIRROR_BUF_SIZE);
+    let kept_bytes = usize::try_from(kept_bytes).unwrap_or(usize::MAX);
+    let pool = Rc::new(BufferPool::new(MEMORY_ALIGNMENT, kept_bytes));
+    // What the events say is seen in the job's state as well.
+    let list = JobList::new(ctx, Rc::new(|_event: JobEvent| ()));
+    let started = mirror_start(&list, &pool, source, target, &options)?;
+    Ok(Run::new(ctx, list, started))
+}
+
+fn cancel_on_signals(run: &Run, target: &Rc<Target>) -> Result<(), Failure> {
+    // Not an owner: should the program panic, the target is removed when its owner is dropped.
+    let target = Rc::downgrade(target);
+    run.cancel_on_signals(move |signal| {
+        if let Some(target) = target.upgrade() {
+            target.remove_unfinished();
+        }
+        say::err("blockjob: ended at once, with requests under way");
+        process::exit(i32::from(signals::exit_status(signal)));
+    })
+    .map_err(|error| Failure::bad_input(format!("signals cannot be watched: {error}")))
+}
+
+/// Runs the job, and has it complete as soon as it is ready.
+fn complete_when_ready(run: &Run, progress: &Progress) -> Outcome {
+    let mut completing = false;
+    run.to_the_end(|| {
+        progress.look();
+        if run.job.is_ready() && !completing {
+            // It can only refuse because it is being cancelled, and then it ends, too.
+            completing = run.job.complete().is_ok();
+        }
+    })
+}
+
+/// Keeps the target or removes it, and says what has become of it.
+fn conclude(
+    run: &Run,
+    outcome: &Outcome,
+    target: &Target,
+    told: &Told<'_>,
+) -> Result<ExitCode, Failure> {
+    if outcome.is_copy() {
+        target.finish(outcome.len_bytes)?;
+        outcome_json::print(outcome, target, false, told);
+        say::err(&format!(
+            "done in {:.2} s: {}; '{}' is a flushed copy",
+            told.seconds,
+            outcome_json::sentence(&outcome.stats),
+            target.path().display()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let removed = target.remove_unfinished();
+    let what_of_it = match (target.is_created(), removed) {
+        (true, true) => "was removed",
+        (true, false) => "is no copy and could not be removed",
+        (false, _) => "was there before, and is no copy now",
+    };
+    outcome_json::print(outcome, target, removed, told);
+    let (why, status) = match (&outcome.end, run.interrupted()) {
+        (MirrorEnd::Failed(error), _) => (error.to_string(), FAILED),
+        (_, Some(signal)) => interrupted(signal),
+        _ => ("the target could not be flushed".to_owned(), FAILED),
+    };
+    let path = target.path().display();
+    say::err(&format!("blockjob: {why}; '{path}' {what_of_it}"));
+    Ok(ExitCode::from(status))
+}
+
+fn interrupted(signal: Signal) -> (String, u8) {
+    let why = format!("cancelled by {}", signals::name(signal));
+    (why, signals::exit_status(signal))
+}

@@ -1,0 +1,90 @@
+//! What a mirror came to, for programs (`--json`) and for people.
+
+use std::path::Path;
+
+use blockjob::jobs::mirror::{MirrorEnd, MirrorStats, Outcome};
+use serde::Serialize;
+
+use crate::target::Target;
+use crate::{say, size};
+
+/// What is told beside the outcome itself.
+pub(crate) struct Told<'a> {
+    pub(crate) source: &'a Path,
+    pub(crate) seconds: f64,
+    pub(crate) json: bool,
+}
+
+/// The one object on standard output. Names end in their units; all numbers but `seconds` are whole.
+#[derive(Debug, Serialize)]
+struct OutcomeJson {
+    /// `pivoted`, `point-in-time`, `abandoned` or `failed`.
+    outcome: &'static str,
+    /// The target is a flushed copy of the source: exactly then the exit status is 0.
+    is_copy: bool,
+    error: Option<String>,
+    source: String,
+    target: String,
+    target_created: bool,
+    target_removed: bool,
+    len_bytes: u64,
+    copied_bytes: u64,
+    zeroed_bytes: u64,
+    skipped_bytes: u64,
+    recopied_bytes: u64,
+    flushes: u64,
+    flushed: bool,
+    seconds: f64,
+}
+
+/// Prints the object, if it was asked for.
+pub(crate) fn print(outcome: &Outcome, target: &Target, removed: bool, told: &Told<'_>) {
+    if !told.json {
+        return;
+    }
+    let (name, error) = end(&outcome.end);
+    let stats = outcome.stats;
+    let object = OutcomeJson {
+        outcome: name,
+        is_copy: outcome.is_copy(),
+        error,
+        source: told.source.display().to_string(),
+        target: target.path().display().to_string(),
+        target_created: target.is_created(),
+        target_removed: removed,
+        len_bytes: outcome.len_bytes,
+        copied_bytes: stats.copied_bytes,
+        zeroed_bytes: stats.zeroed_bytes,
+        skipped_bytes: stats.skipped_bytes,
+        recopied_bytes: stats.recopied_bytes,
+        flushes: stats.flushes,
+        flushed: outcome.flushed,
+        seconds: told.seconds,
+    };
+    say::out(&serde_json::to_string(&object).expect("numbers and text are always JSON"));
+}
+
+fn end(end: &MirrorEnd) -> (&'static str, Option<String>) {
+    match end {
+        MirrorEnd::Pivoted => ("pivoted", None),
+        MirrorEnd::PointInTime => ("point-in-time", None),
+        MirrorEnd::Abandoned => ("abandoned", None),
+        MirrorEnd::Failed(error) => ("failed", Some(error.to_string())),
+    }
+}
+
+/// What was done with the bytes, as a part of a sentence.
+pub(crate) fn sentence(stats: &MirrorStats) -> String {
+    let mut parts = vec![format!("{} copied", size::show(stats.copied_bytes))];
+    let more = [
+        (stats.recopied_bytes, "of them again"),
+        (stats.zeroed_bytes, "zeroed"),
+        (stats.skipped_bytes, "left as zeroes"),
+    ];
+    for (bytes, what) in more {
+        if bytes > 0 {
+            parts.push(format!("{} {what}", size::show(bytes)));
+        }
+    }
+    parts.join(", ")
+}

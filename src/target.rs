@@ -1,0 +1,178 @@
+//! The target of a copy: found or created, and removed again if it was created and is no copy.
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use blockjob::block::driver::file::{CreateOptions, FileDriver, FileIdentity, create};
+use blockjob::block::{BlockBackend, BlockResult, Node, Perm, PermPair};
+
+use crate::cli::Mode;
+use crate::failure::Failure;
+use crate::image::{self, Access, Facts};
+
+/// A target, and whether it goes when this does.
+pub(crate) struct Target {
+    path: PathBuf,
+    /// The file that was created here and is not known to be a copy yet.
+    unfinished: Cell<Option<FileIdentity>>,
+    created: bool,
+}
+
+impl Target {
+    /// Opens the target, and creates it first if `mode` says so. Everything that can be wrong with
+    /// it is looked for before anything is created.
+    pub(crate) fn open(
+        path: &Path,
+        mode: Mode,
+        source: &Facts,
+        direct: bool,
+    ) -> Result<(Target, FileDriver), Failure> {
+        refuse_source(path, source)?;
+        let access = Access {
+            read_only: false,
+            direct,
+        };
+        let mut target = Target {
+            path: path.to_owned(),
+            unfinished: Cell::new(None),
+            created: false,
+        };
+        match mode {
+            Mode::Existing => {
+                let file = image::open(path, access)?;
+                refuse_length(&Facts::of(&file)?, source)?;
+                Ok((target, file))
+            }
+            Mode::AbsolutePaths => {
+                target.create(source.len_bytes)?;
+                let file = image::open(path, access)?;
+                Ok((target, file))
+            }
+        }
+    }
+
+    fn create(&mut self, len_bytes: u64) -> Result<(), Failure> {
+        // Also a link that leads nowhere is something that the user may not want to lose.
+        if fs::symlink_metadata(&self.path).is_ok() {
+            return Err(Failure::bad_input(format!(
+                "'{}' exists already; --mode existing overwrites it",
+                self.path.display()
+            )));
+        }
+        create(&CreateOptions {
+            path: self.path.clone(),
+            size_bytes: len_bytes,
+            exclusive: true,
+        })?;
+        self.created = true;
+        let metadata = fs::symlink_metadata(&self.path);
+        self.unfinished
+            .set(metadata.ok().as_ref().and_then(image::identity));
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was created here.
+    pub(crate) fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// It is a copy, whose bytes are safe from a crash: makes its length and its name safe, too, and
+    /// keeps it.
+    pub(crate) fn finish(&self, len_bytes: u64) -> Result<(), Failure> {
+        let could_not = |what: &str, error: io::Error| {
+            let path = self.path.display();
+            Failure::failed(format!("could not {what} '{path}': {error}"))
+        };
+        cut(&self.path, len_bytes).map_err(|error| could_not("set the length of", error))?;
+        if self.created {
+            sync_folder(&self.path).map_err(|error| could_not("flush the folder of", error))?;
+        }
+        self.unfinished.set(None);
+        Ok(())
+    }
+
+    /// Removes it if it was created here and is no copy. True if it is gone.
+    pub(crate) fn remove_unfinished(&self) -> bool {
+        let Some(unfinished) = self.unfinished.take() else {
+            return false;
+        };
+        // Somebody may have put something else in its place meanwhile.
+        let now = fs::symlink_metadata(&self.path).ok();
+        now.as_ref().and_then(image::identity) == Some(unfinished)
+            && fs::remove_file(&self.path).is_ok()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.remove_unfinished();
+    }
+}
+
+/// A disk cannot be copied onto itself, by whatever path.
+fn refuse_source(path: &Path, source: &Facts) -> Result<(), Failure> {
+    let metadata = fs::metadata(path).ok();
+    if metadata.as_ref().and_then(image::identity) == Some(source.identity) {
+        return Err(Failure::bad_input(format!(
+            "'{}' and '{}' are the same image",
+            source.path.display(),
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_length(target: &Facts, source: &Facts) -> Result<(), Failure> {
+    let how = match target.len_bytes.cmp(&source.len_bytes) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Less => "small",
+        Ordering::Greater => "large",
+    };
+    Err(Failure::bad_input(format!(
+        "the target '{}' is too {how}: it has {} bytes, and '{}' has {}",
+        target.path.display(),
+        target.len_bytes,
+        source.path.display(),
+        source.len_bytes
+    )))
+}
+
+/// Without the page cache only whole sectors are written, so a file whose length is no multiple of
+/// them has become longer. What is behind its end is zeroes.
+fn cut(path: &Path, len_bytes: u64) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() <= len_bytes {
+        return Ok(());
+    }
+    let file = fs::File::options().write(true).open(path)?;
+    file.set_len(len_bytes)?;
+    file.sync_all()
+}
+
+/// Makes the name of a new file safe from a crash, where the filesystem has such a thing.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match fs::File::open(folder)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
+}
+
+/// Finds out whether others let a mirror use the image: takes the locks, and gives them up.
+pub(crate) fn probe_locks(node: &Rc<Node>) -> BlockResult<()> {
+    let graph = node.graph().expect("the graph outlives its nodes");
+    let perms = PermPair::new(Perm::WRITE, Perm::WRITE_UNCHANGED);
+    BlockBackend::new(&graph, "", perms)?.insert(node)
+}
