@@ -7,6 +7,7 @@
 //! QEMU: block/block-backend.c.
 
 mod io;
+mod io_status;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,6 +22,8 @@ use crate::graph::{Graph, attach_root, detach_root, set_edge_perms};
 use crate::node::Node;
 use crate::oneshot::Sender;
 use crate::perm::PermPair;
+use io_status::Errors;
+pub use io_status::IoError;
 
 /// What a device does when its backend is drained. All three must only take note, or look.
 ///
@@ -40,6 +43,11 @@ pub trait DeviceOps {
 
     /// The length of the medium has changed.
     fn resized(&self) {}
+
+    /// A request has failed, and the policy has said what is done about it.
+    fn io_error(&self, error: &IoError) {
+        let _ = error;
+    }
 }
 
 /// A request that waits for the end of a drained section.
@@ -63,6 +71,7 @@ pub struct BlockBackend {
     queued: RefCell<VecDeque<Queued>>,
     queue_requests: Cell<bool>,
     device: RefCell<Option<Rc<dyn DeviceOps>>>,
+    errors: Errors,
 }
 
 impl BlockBackend {
@@ -83,6 +92,7 @@ impl BlockBackend {
             queued: RefCell::default(),
             queue_requests: Cell::new(true),
             device: RefCell::new(None),
+            errors: Errors::default(),
         });
         graph.register_backend(&backend)?;
         Ok(backend)

@@ -14,6 +14,7 @@ pub mod dirty_bitmap;
 mod drain;
 pub mod driver;
 pub mod error;
+pub mod error_policy;
 pub mod graph;
 mod graph_change;
 mod graph_edge;

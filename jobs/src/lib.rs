@@ -4,7 +4,6 @@
 pub mod block_job;
 pub mod driver;
 pub mod error;
-pub mod error_policy;
 pub mod event;
 pub mod id;
 pub mod job;
@@ -29,3 +28,5 @@ mod run_state;
 mod sleep;
 mod sync;
 mod verbs;
+
+pub use blockjob_block::error_policy;

@@ -1,6 +1,6 @@
-//! What a job does when a request fails, and what it remembers of it.
+//! What a guest's device or a job does when a request fails, and what is remembered of it.
 
-use crate::error::ENOSPC;
+use nix::libc::ENOSPC;
 
 /// The policy that a user sets for one side of a job. The counterpart of `BlockdevOnError` in
 /// `qapi/block-core.json`.
@@ -166,7 +166,7 @@ impl IoStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::EIO;
+    use nix::libc::EIO;
 
     #[test]
     fn a_job_does_what_the_peer_was_seen_to_do_for_each_policy_and_error() {
