@@ -1,9 +1,9 @@
 //! The block layer: nodes and the graph they make, requests, drained sections, dirty bitmaps.
 //!
-//! This is QEMU's block layer in async Rust, as far as jobs need it. A [`Node`](node::Node) has a
+//! This is QEMU's block layer in async Rust, as far as jobs need it. A [`Node`] has a
 //! [`Driver`](driver::Driver) and children; guests, exports and jobs use it through a
-//! [`BlockBackend`](backend::BlockBackend). The [`Graph`](graph::Graph) is changed only in the main
-//! context and only around nodes that are drained ([`Drained`]), which is why it needs no lock.
+//! [`BlockBackend`]. The [`Graph`] is changed only in the main context and only around nodes that are
+//! drained ([`Drained`]), which is why it needs no lock.
 #![forbid(unsafe_code)]
 
 pub mod backend;

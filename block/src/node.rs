@@ -4,7 +4,7 @@
 //!
 //! - *global state*, the edges and blockers, is touched only in the main context, and only while
 //!   the nodes concerned are drained ([`crate::graph`]);
-//! - *I/O state* ([`IoState`]), the requests and bitmaps, is touched in the node's home context.
+//! - *I/O state* (`IoState`), the requests and bitmaps, is touched in the node's home context.
 //!
 //! QEMU: `BlockDriverState` (include/block/block_int-common.h).
 
