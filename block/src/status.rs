@@ -2,6 +2,8 @@
 //!
 //! QEMU: `bdrv_co_block_status` and relatives (block/io.c).
 
+use std::rc::Rc;
+
 use crate::driver::BlockStatus;
 use crate::error::BlockResult;
 use crate::node::Node;
@@ -38,6 +40,10 @@ impl Node {
     /// What is known of a range, of this node and the chain below it down to `base`, which is not
     /// asked. Without a base, what no node of the chain holds is zero.
     ///
+    /// Filters on top of the base are not asked either: they hold nothing, but if the base is
+    /// shorter than what is above it, they are, too, and would seem to hold zeroes there. QEMU's
+    /// callers see to that themselves, with `bdrv_find_overlay`.
+    ///
     /// QEMU: `bdrv_co_block_status_above` (block/io.c).
     pub async fn block_status_above(
         &self,
@@ -47,8 +53,12 @@ impl Node {
     ) -> BlockResult<BlockStatus> {
         let mut bytes = bytes;
         let mut node = self.rc();
+        let base = base.map(Node::skip_filters);
         loop {
-            if base.is_some_and(|base| std::ptr::eq(base, &raw const *node)) {
+            if base
+                .as_ref()
+                .is_some_and(|base| Rc::ptr_eq(base, &node.skip_filters()))
+            {
                 return Ok(BlockStatus::unallocated(bytes));
             }
             let len = node.len()?;

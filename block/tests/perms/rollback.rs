@@ -49,7 +49,7 @@ fn scene() -> Scene {
         disk,
         disk_driver,
         refuses,
-        users: users,
+        users,
     }
 }
 
