@@ -3,10 +3,14 @@
 //! QEMU: `qemu_memalign` (util/memalign.c), `qemu_blockalign` (block/io.c). The pool has no
 //! counterpart there: each mirror job of QEMU allocates its own buffers and keeps them until its end.
 
+mod room;
+
 use std::cell::RefCell;
 use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
+
+pub use room::{Room, RoomUser, RoomWait, Taken};
 
 /// A zeroed buffer of `len` bytes that begins at a multiple of `alignment` in memory.
 ///
@@ -45,6 +49,7 @@ const SMALLEST_CLASS: usize = 4096;
 pub struct BufferPool {
     alignment: usize,
     max_kept_bytes: usize,
+    room: Room,
     kept: RefCell<Kept>,
 }
 
@@ -57,7 +62,7 @@ struct Kept {
 
 impl BufferPool {
     /// A pool whose buffers begin at multiples of `alignment`, and which keeps at most
-    /// `max_kept_bytes` that nobody uses.
+    /// `max_kept_bytes` that nobody uses. As much is the [room](Self::room) that its users share.
     ///
     /// # Panics
     ///
@@ -67,8 +72,14 @@ impl BufferPool {
         BufferPool {
             alignment,
             max_kept_bytes,
+            room: Room::new(max_kept_bytes as u64),
             kept: RefCell::default(),
         }
+    }
+
+    /// The room that its users share: who fills many buffers takes some before each.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// A buffer of `len` bytes. What it contains is left over from earlier users, or zeroes.

@@ -1,0 +1,268 @@
+//! Room: how much memory all users of a pool may fill at the same time.
+//!
+//! A thousand jobs must not need a thousand times the memory of one. Each part of a copy takes room
+//! before it takes a buffer, and gives it back when it has ended. A job that gets none does not wait
+//! in the middle of things: it lets go of what it holds, and yields as a job does, so that it can be
+//! paused and drained meanwhile, and no job's drained section ever waits for another job's memory.
+//!
+//! QEMU has no counterpart: there each job has its own buffer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+struct Waiter {
+    serial: u64,
+    bytes: u64,
+    /// Has the waiter look again; false if it cannot now, and others are to be asked.
+    wake: Rc<dyn Fn() -> bool>,
+}
+
+struct Shared {
+    max_bytes: u64,
+    used_bytes: Cell<u64>,
+    users: Cell<u64>,
+    waiters: RefCell<VecDeque<Waiter>>,
+    next_serial: Cell<u64>,
+}
+
+impl Shared {
+    fn free_bytes(&self) -> u64 {
+        self.max_bytes.saturating_sub(self.used_bytes.get())
+    }
+
+    /// Has as many waiters look again as there is room for, first come, first served.
+    fn notify(&self) {
+        let mut budget = self.free_bytes();
+        let mut at = 0;
+        while budget > 0 {
+            // Waiters come and go while others are woken: each turn looks anew.
+            let next = {
+                let waiters = self.waiters.borrow();
+                let next = waiters.iter().find(|waiter| waiter.serial >= at);
+                next.map(|waiter| (waiter.serial, waiter.bytes, waiter.wake.clone()))
+            };
+            let Some((serial, bytes, wake)) = next else {
+                break;
+            };
+            at = serial + 1;
+            if wake() {
+                budget = budget.saturating_sub(bytes);
+            }
+        }
+    }
+}
+
+/// The room of a pool; see the module. Clones are the same.
+#[derive(Clone)]
+pub struct Room {
+    shared: Rc<Shared>,
+}
+
+/// Somebody who takes room again and again, and is to get his share of it.
+pub struct RoomUser {
+    shared: Rc<Shared>,
+    held_bytes: Rc<Cell<u64>>,
+}
+
+/// Room that is taken, until this is dropped.
+#[must_use = "the room is given back when this is dropped"]
+pub struct Taken {
+    shared: Rc<Shared>,
+    held_bytes: Rc<Cell<u64>>,
+    bytes: u64,
+}
+
+/// A place in the line, until this is dropped.
+#[must_use = "the place in the line is given up when this is dropped"]
+pub struct RoomWait {
+    shared: Rc<Shared>,
+    serial: u64,
+}
+
+impl Room {
+    /// Room for `max_bytes`.
+    pub fn new(max_bytes: u64) -> Self {
+        Room {
+            shared: Rc::new(Shared {
+                max_bytes,
+                used_bytes: Cell::new(0),
+                users: Cell::new(0),
+                waiters: RefCell::default(),
+                next_serial: Cell::new(0),
+            }),
+        }
+    }
+
+    /// A new user of the room.
+    pub fn user(&self) -> RoomUser {
+        let users = &self.shared.users;
+        users.set(users.get() + 1);
+        RoomUser {
+            shared: self.shared.clone(),
+            held_bytes: Rc::default(),
+        }
+    }
+
+    /// Bytes that are taken.
+    pub fn used_bytes(&self) -> u64 {
+        self.shared.used_bytes.get()
+    }
+}
+
+impl RoomUser {
+    /// Takes room for `bytes`, if there is. While others wait nobody gets more than his share. More
+    /// than all there is can be had only when nothing is taken.
+    pub fn take(&self, bytes: u64) -> Option<Taken> {
+        let shared = &self.shared;
+        let share = shared.max_bytes / shared.users.get().max(1);
+        let held = self.held_bytes.get();
+        let crowded = !shared.waiters.borrow().is_empty() && held > 0 && held + bytes > share;
+        let fits = bytes <= shared.free_bytes() || shared.used_bytes.get() == 0;
+        if crowded || !fits {
+            return None;
+        }
+        shared.used_bytes.set(shared.used_bytes.get() + bytes);
+        self.held_bytes.set(held + bytes);
+        Some(Taken {
+            shared: shared.clone(),
+            held_bytes: self.held_bytes.clone(),
+            bytes,
+        })
+    }
+
+    /// Lines up for `bytes`. When there may be room, `wake` is called and has whoever waits
+    /// [`take`](Self::take) it soon; it answers false if he cannot, so that others are asked. Who is
+    /// woken and then cannot after all must say so: [`pass_on`](Self::pass_on).
+    pub fn wait(&self, bytes: u64, wake: Rc<dyn Fn() -> bool>) -> RoomWait {
+        let serial = self.shared.next_serial.get();
+        self.shared.next_serial.set(serial + 1);
+        self.shared.waiters.borrow_mut().push_back(Waiter {
+            serial,
+            bytes,
+            wake,
+        });
+        RoomWait {
+            shared: self.shared.clone(),
+            serial,
+        }
+    }
+
+    /// Has others look for room in place of this user.
+    pub fn pass_on(&self) {
+        self.shared.notify();
+    }
+}
+
+impl Drop for RoomUser {
+    fn drop(&mut self) {
+        let users = &self.shared.users;
+        users.set(users.get() - 1);
+        // The shares of the others have grown.
+        self.shared.notify();
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let used = &self.shared.used_bytes;
+        used.set(used.get() - self.bytes);
+        self.held_bytes.set(self.held_bytes.get() - self.bytes);
+        self.shared.notify();
+    }
+}
+
+impl Drop for RoomWait {
+    fn drop(&mut self) {
+        let mut waiters = self.shared.waiters.borrow_mut();
+        waiters.retain(|waiter| waiter.serial != self.serial);
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("max_bytes", &self.shared.max_bytes)
+            .field("used_bytes", &self.used_bytes())
+            .field("waiters", &self.shared.waiters.borrow().len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never() -> Rc<dyn Fn() -> bool> {
+        Rc::new(|| panic!("nobody is to be woken"))
+    }
+
+    #[test]
+    fn what_was_taken_is_there_again_when_it_is_given_back() {
+        let room = Room::new(100);
+        let user = room.user();
+        let taken = user.take(60).expect("there is room");
+        assert!(user.take(60).is_none());
+        drop(taken);
+        assert!(user.take(60).is_some());
+        assert_eq!(room.used_bytes(), 0);
+    }
+
+    #[test]
+    fn more_than_all_there_is_can_be_had_by_one_at_a_time() {
+        let room = Room::new(100);
+        let (one, other) = (room.user(), room.user());
+        let taken = one.take(1000).expect("nothing else is taken");
+        assert!(other.take(1).is_none());
+        drop(taken);
+        assert!(other.take(1).is_some());
+    }
+
+    #[test]
+    fn while_others_wait_nobody_gets_more_than_his_share() {
+        let room = Room::new(100);
+        let (greedy, patient) = (room.user(), room.user());
+        let first = greedy.take(50).expect("there is room");
+        let second = greedy.take(50).expect("nobody waits yet");
+        let wait = patient.wait(50, Rc::new(|| true));
+        drop(first);
+        assert!(greedy.take(50).is_none(), "it holds its share already");
+        assert!(patient.take(50).is_some());
+        drop(wait);
+        drop(second);
+    }
+
+    #[test]
+    fn room_that_comes_free_wakes_as_many_as_it_is_enough_for_in_order() {
+        let room = Room::new(100);
+        let users: Vec<_> = (0..4).map(|_| room.user()).collect();
+        let all = users[0].take(100).expect("there is room");
+        let woken = Rc::new(RefCell::new(Vec::new()));
+        let waits: Vec<_> = (1..4)
+            .map(|number| {
+                let woken = woken.clone();
+                users[number].wait(
+                    50,
+                    Rc::new(move || {
+                        woken.borrow_mut().push(number);
+                        // The first cannot use it now.
+                        number != 1
+                    }),
+                )
+            })
+            .collect();
+        drop(all);
+        assert_eq!(*woken.borrow(), [1, 2, 3]);
+        drop(waits);
+    }
+
+    #[test]
+    fn who_has_left_the_line_is_not_woken() {
+        let room = Room::new(100);
+        let (one, other) = (room.user(), room.user());
+        let taken = one.take(100).expect("there is room");
+        drop(other.wait(10, never()));
+        drop(taken);
+    }
+}
