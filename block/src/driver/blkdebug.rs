@@ -86,7 +86,9 @@ impl Driver for BlkdebugDriver {
 
     /// QEMU: `blkdebug_refresh_limits` (block/blkdebug.c).
     fn limits(&self, node: &Node) -> Limits {
-        let image = self.image(node).node().limits();
+        // While the filter is being dropped it has no image.
+        let image = node.filtered().map(|image| image.node().limits());
+        let image = image.unwrap_or_default();
         let or = |own, inherited| if own == 0 { inherited } else { own };
         Limits {
             request_alignment: or(self.limits.align, image.request_alignment),
@@ -98,7 +100,13 @@ impl Driver for BlkdebugDriver {
     }
 
     fn length(&self, node: &Node) -> BlockResult<u64> {
-        self.image(node).node().len()
+        match node.filtered() {
+            Some(image) => image.node().len(),
+            None => Err(BlockError::new(
+                ErrorKind::NotFound,
+                format!("Node '{}' has no image any more", node.name()),
+            )),
+        }
     }
 
     /// QEMU: `blkdebug_child_perm` (block/blkdebug.c).
