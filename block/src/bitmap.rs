@@ -81,6 +81,13 @@ impl Node {
         found.cloned()
     }
 
+    /// All bitmaps that the node keeps up to date, the oldest first.
+    ///
+    /// QEMU: `FOR_EACH_DIRTY_BITMAP` (include/block/dirty-bitmap.h).
+    pub fn dirty_bitmaps(&self) -> Vec<Rc<NodeBitmap>> {
+        self.io.bitmaps.borrow().clone()
+    }
+
     /// The node does not keep `bitmap` up to date any more.
     ///
     /// QEMU: `bdrv_release_dirty_bitmap` (block/dirty-bitmap.c).

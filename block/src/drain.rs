@@ -12,6 +12,7 @@
 //! QEMU: `bdrv_drained_begin` (block/io.c). The section of a whole subtree is that of QEMU before
 //! 8.0, `bdrv_subtree_drained_begin`.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -139,6 +140,29 @@ impl Node {
     /// QEMU: `bdrv_co_yield_to_drain` (block/io.c).
     pub async fn co_drained_begin(&self, owner: &'static str) -> Drained {
         Drained::begin(Extent::Node(self.rc()), owner).wait().await
+    }
+
+    /// Begins a drained section from a coroutine that is itself counted in what it waits for, as
+    /// a user of the node. `asking` is true while the section looks who is busy, and at no other
+    /// time: by it the user's `drained_poll` tells its own section, for which it must leave itself
+    /// out, from those of others, which have to wait for it.
+    ///
+    /// QEMU: `in_drain` of `MirrorBlockJob` (block/mirror.c), which does not tell them apart.
+    pub async fn co_drained_begin_asking(
+        &self,
+        owner: &'static str,
+        asking: &Cell<bool>,
+    ) -> Drained {
+        let drained = Drained::begin(Extent::Node(self.rc()), owner);
+        loop {
+            asking.set(true);
+            let busy = drained.busy();
+            asking.set(false);
+            if !busy {
+                return drained.established();
+            }
+            self.io.drain_waiters.wait().await;
+        }
     }
 
     /// Begins a section without waiting for it: from now on nobody starts anything, but requests

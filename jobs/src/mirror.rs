@@ -18,7 +18,6 @@ use std::rc::{Rc, Weak};
 
 use blockjob_block::buf::BufferPool;
 use blockjob_block::dirty_bitmap::DirtyIter;
-use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Node, Perm, PermPair};
 use blockjob_runtime::CoQueue;
 
@@ -28,6 +27,7 @@ use crate::error::JobError;
 use crate::event::JobType;
 use crate::job::{Job, JobOptions};
 use crate::list::JobList;
+use crate::txn::JobTxn;
 
 mod copy;
 mod exit;
@@ -63,9 +63,23 @@ pub fn mirror_start(
     target: &Rc<Node>,
     options: &MirrorOptions,
 ) -> Result<(Rc<Job>, Rc<MirrorJob>), JobError> {
+    mirror_start_in(list, pool, source, target, options, None)
+}
+
+/// As [`mirror_start`], as a part of `txn`: the mirrors of a transaction pivot together, or none does.
+///
+/// # Errors
+///
+/// As [`mirror_start`].
+pub fn mirror_start_in(
+    list: &Rc<JobList>,
+    pool: &Rc<BufferPool>,
+    source: &Rc<Node>,
+    target: &Rc<Node>,
+    options: &MirrorOptions,
+    txn: Option<&Rc<JobTxn>>,
+) -> Result<(Rc<Job>, Rc<MirrorJob>), JobError> {
     let options = options.check(source, target)?;
-    source.check_op(BlockOp::MirrorSource)?;
-    target.check_op(BlockOp::MirrorTarget)?;
     let graph = source.graph().expect("the graph outlives its nodes");
     let source_blk = BlockBackend::new(&graph, "", SOURCE_PERMS)?;
     let target_blk = BlockBackend::new(&graph, "", TARGET_PERMS)?;
@@ -81,6 +95,7 @@ pub fn mirror_start(
             auto_finalize: options.auto_finalize,
             auto_dismiss: options.auto_dismiss,
             speed_bytes_per_s: i64::try_from(options.speed).unwrap_or(i64::MAX),
+            txn: txn.cloned(),
             ..JobOptions::default()
         },
     )?;
@@ -120,7 +135,6 @@ fn new_state(
         MirrorSync::Full | MirrorSync::None => None,
     };
     MirrorJob {
-        name: options.job_id.clone().unwrap_or_default(),
         context: source.context().clone(),
         options: options.clone(),
         source_node: source.clone(),
@@ -142,9 +156,11 @@ fn new_state(
         target_cluster_size: Cell::new(0),
         in_flight: Cell::new(0),
         bytes_in_flight: Cell::new(0),
+        buf_total: Cell::new(0),
         buf_free: Cell::new(0),
         slot_free: CoQueue::new(),
         ret: RefCell::new(None),
+        retry_later: Cell::new(false),
         last_pause_ns: Cell::new(0),
         should_complete: Cell::new(false),
         in_drain: Cell::new(false),
@@ -211,15 +227,14 @@ impl JobDriver for MirrorJob {
         Box::pin(self.wait_for_all_io())
     }
 
-    /// A job that is not paused may start more, even if nothing is in flight at the moment. But when
-    /// it drains the source itself it must not wait for itself.
+    /// A job that is not paused may start more, even if nothing is in flight at the moment; also one
+    /// that ends may still flush, and its completion changes the graph. But when it drains the source
+    /// itself it must not wait for itself.
     ///
     /// QEMU: `mirror_drained_poll` (block/mirror.c).
     fn drained_poll(&self, job: &Rc<Job>) -> bool {
-        if !job.is_paused() && !job.is_cancelled() && !self.in_drain.get() {
-            return true;
-        }
-        self.in_flight.get() > 0
+        let may_start_more = !job.is_paused() && !self.in_drain.get();
+        may_start_more || self.in_flight.get() > 0
     }
 
     /// QEMU: `mirror_complete` (block/mirror.c).
@@ -232,10 +247,9 @@ impl JobDriver for MirrorJob {
         {
             let graph = self.source_node.graph().expect("the graph outlives jobs");
             let node = graph.find_node(name).ok_or_else(|| JobError::Invalid {
-                text: format!("Failed to find node with node-name='{name}'"),
+                text: format!("Node name '{name}' not found"),
             })?;
-            let reason = format!("block device is in use by block job: {}", job.job_type());
-            let blocked = node.op_block(None, reason);
+            let blocked = node.op_block(None, "block device is in use by block-job-complete");
             self.op_blocks.borrow_mut().push(blocked);
             *self.to_replace.borrow_mut() = Some(node);
         }

@@ -10,6 +10,7 @@ use blockjob_block::{BlockError, BlockResult};
 
 use super::iteration::Claim;
 use super::state::MirrorJob;
+use crate::error::JobError;
 use crate::error_policy::{ErrorAction, IoOperation};
 
 /// How a part gets to the target. QEMU: `MirrorMethod` (block/mirror.c).
@@ -105,7 +106,8 @@ impl MirrorJob {
         let status = self.target_node.block_status_above(None, offset, bytes);
         match status.await {
             Ok(status) => {
-                let settled = status.zero && !(self.options.unmap && status.data);
+                let kept = status.allocated || !self.target_misses_backing();
+                let settled = status.zero && kept && !(self.options.unmap && status.data);
                 (settled, status.bytes)
             }
             Err(_) => (false, bytes),
@@ -118,10 +120,12 @@ impl MirrorJob {
     fn part_done(&self, part: Part, result: Result<(), Failure>) {
         if let Err(failure) = result {
             // First the dirty bit, then the policy, which may have the job look at it.
-            part.claim.failed.set(true);
+            part.claim.fail(part.offset, part.bytes);
             let action = self.error_action(failure.operation, failure.error.errno());
-            if action == ErrorAction::Report {
-                self.set_ret(failure.error);
+            match action {
+                ErrorAction::Report => self.set_ret(&failure.error),
+                ErrorAction::Ignore => self.retry_later.set(true),
+                ErrorAction::Stop => {}
             }
         } else if let Some(job) = self.job() {
             job.progress_update(part.bytes);
@@ -139,10 +143,11 @@ impl MirrorJob {
         self.target_node.drain_kick();
     }
 
-    /// Keeps the first error that ends the job.
-    pub(super) fn set_ret(&self, error: BlockError) {
-        let mut ret = self.ret.borrow_mut();
-        ret.get_or_insert(error.into());
+    /// Keeps the first error that ends the job: its number, as the peer reports it.
+    fn set_ret(&self, error: &BlockError) {
+        let errno = error.errno();
+        tracing::debug!(target: "blockjob::mirror", %error, "a request failed");
+        self.ret.borrow_mut().get_or_insert(JobError::Io { errno });
     }
 
     /// QEMU: `mirror_error_action` (block/mirror.c).
@@ -169,7 +174,7 @@ impl MirrorJob {
             }
             Err(error) => {
                 if self.error_action(IoOperation::Write, error.errno()) == ErrorAction::Report {
-                    self.set_ret(error.clone());
+                    self.set_ret(error);
                 }
             }
         }

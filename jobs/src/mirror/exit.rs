@@ -71,7 +71,6 @@ impl MirrorJob {
     /// The guest goes on.
     fn end_drain(&self) {
         drop(self.drained.borrow_mut().take());
-        self.in_drain.set(false);
         if self.external_masked.replace(false) {
             self.context.handle().enable_external();
         }
@@ -80,7 +79,8 @@ impl MirrorJob {
     /// After everything: what it has come to.
     pub(super) fn conclude(&self, job: &Rc<Job>) {
         let end = match job.ret() {
-            Ok(()) if self.pivoted.get() => MirrorEnd::Pivoted,
+            // Also when the transaction failed after that: nobody goes back to the source.
+            _ if self.pivoted.get() => MirrorEnd::Pivoted,
             Ok(()) => MirrorEnd::PointInTime,
             Err(JobError::Cancelled) => MirrorEnd::Abandoned,
             Err(error) => MirrorEnd::Failed(error),

@@ -44,11 +44,7 @@ impl MirrorJob {
         *self.seen.borrow_mut() = Some(new_bitmap()?);
         let cluster_size = self.target_node.limits().cluster_size;
         self.target_cluster_size.set(cluster_size.max(512));
-        // The target will get its backing file in the end and has none yet: so it cannot copy on
-        // write, and we copy whole clusters.
-        let misses_backing =
-            self.options.sync == MirrorSync::Top || self.options.sync == MirrorSync::None;
-        if misses_backing && self.target_node.backing().is_none() && granularity < cluster_size {
+        if self.target_misses_backing() && granularity < cluster_size {
             *self.cow_bitmap.borrow_mut() = Some(new_bitmap()?);
         }
         self.step(Step::M4);
@@ -57,9 +53,16 @@ impl MirrorJob {
         } else {
             0
         };
-        self.buf_free.set(self.options.buf_size.max(cluster_room));
+        self.buf_total.set(self.options.buf_size.max(cluster_room));
+        self.buf_free.set(self.buf_total.get());
         self.last_pause_ns.set(self.context.now_ns());
         Ok(())
+    }
+
+    /// True if the target will get its backing file in the end and has none yet. So it cannot copy
+    /// on write, and we copy whole clusters; and what it does not hold does not stay zero.
+    pub(super) fn target_misses_backing(&self) -> bool {
+        self.options.sync != MirrorSync::Full && self.target_node.backing().is_none()
     }
 
     /// M5: what is dirty to begin with. A guest's writes add to it from the moment in which the

@@ -15,14 +15,17 @@ use super::options::{MAX_IN_FLIGHT, MAX_IO_BYTES};
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::job::Job;
+use crate::rate_limit::SLICE_TIME_NS;
+
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// A range of granules that is being copied. Dropping the last reference gives it back.
 pub(super) struct Claim {
     mirror: Rc<MirrorJob>,
     pub(super) offset: u64,
     pub(super) bytes: u64,
-    /// A part of it failed: it must be copied again.
-    pub(super) failed: Cell<bool>,
+    /// A part of it was not copied.
+    failed: Cell<bool>,
 }
 
 impl Claim {
@@ -36,17 +39,24 @@ impl Claim {
             failed: Cell::new(false),
         })
     }
+
+    /// A range of it was not copied, and is dirty again. Nobody takes it before the claim has ended.
+    pub(super) fn fail(&self, offset: u64, bytes: u64) {
+        self.failed.set(true);
+        if let Some(bitmap) = &*self.mirror.dirty_bitmap.borrow() {
+            bitmap.bits_mut().set(offset, bytes);
+        }
+    }
 }
 
 impl Drop for Claim {
     /// All parts have ended. Only now another copy of the same granules may begin.
     fn drop(&mut self) {
         let mirror = &self.mirror;
-        if self.failed.get() {
-            if let Some(bitmap) = &*mirror.dirty_bitmap.borrow() {
-                bitmap.bits_mut().set(self.offset, self.bytes);
-            }
-        } else if let Some(cow) = &mut *mirror.cow_bitmap.borrow_mut() {
+        // A cluster of which a part is missing is widened again the next time.
+        if !self.failed.get()
+            && let Some(cow) = &mut *mirror.cow_bitmap.borrow_mut()
+        {
             cow.set(self.offset, self.bytes);
         }
         if let Some(bits) = &mut *mirror.in_flight_bitmap.borrow_mut() {
@@ -67,11 +77,11 @@ impl MirrorJob {
             self.wait_for_slot().await;
             return;
         };
-        let claim = self.claim(offset);
+        let claim = self.claim(offset, self.most_at_once(job));
         self.step(Step::M11);
         let mut at = claim.offset;
         let end = claim.offset + claim.bytes;
-        while at < end && self.ret.borrow().is_none() {
+        while at < end && !self.is_over(job) {
             let (method, bytes) = self.method_at(at, end - at).await;
             while self.in_flight.get() >= MAX_IN_FLIGHT || !self.has_room(method, bytes) {
                 self.wait_for_slot().await;
@@ -88,9 +98,14 @@ impl MirrorJob {
             }
         }
         if at < end {
-            // An error has ended the job. What was not copied is still dirty.
-            claim.failed.set(true);
+            // The job ends. What was not copied is still dirty.
+            claim.fail(at, end - at);
         }
+    }
+
+    /// Whether the job has come to an end by an error or by force, and starts nothing more.
+    fn is_over(&self, job: &Job) -> bool {
+        job.is_cancelled() || self.ret.borrow().is_some()
     }
 
     fn has_room(&self, method: Method, bytes: u64) -> bool {
@@ -110,7 +125,7 @@ impl MirrorJob {
             if first == Some(offset) {
                 return None;
             }
-            let (start, bytes) = self.widen(offset, self.options.granularity);
+            let (start, bytes) = self.widen(offset);
             if in_flight
                 .next_dirty_area(start, start + bytes, bytes)
                 .is_none()
@@ -121,30 +136,33 @@ impl MirrorJob {
         }
     }
 
-    /// Claims the granule at `offset` and the dirty ones that follow it, as many as fit into the
-    /// buffer, and clears their bits.
+    /// How many bytes to claim, at most: what fits into the buffer, and what the speed limit lets
+    /// through in one slice, so that a slow job is slow all the time and not only on average.
+    fn most_at_once(&self, job: &Job) -> u64 {
+        let granularity = self.options.granularity;
+        match job.speed_bytes_per_s() {
+            0 => self.options.buf_size,
+            speed => {
+                let slice = speed / (NS_PER_S / SLICE_TIME_NS);
+                let granules = slice.next_multiple_of(granularity).max(granularity);
+                granules.min(self.options.buf_size)
+            }
+        }
+    }
+
+    /// Claims the granule at `offset` and the dirty ones that follow it, up to `most` bytes, and
+    /// clears their bits.
     ///
     /// The bits are cleared before anything is asked or read, because each of that can yield: what
     /// the guest writes from now on sets them again.
-    fn claim(self: &Rc<Self>, offset: u64) -> Rc<Claim> {
-        let bitmap = self.bitmap();
-        let mut dirty = bitmap.bits_mut();
-        let in_flight = self.in_flight_bitmap.borrow();
-        let len = self.len_bytes.get();
-        let most = (offset + self.options.buf_size).min(len);
-        let run = dirty
-            .next_dirty_area(offset, most, most - offset)
-            .expect("the granule is dirty");
-        let mut end = run.end.min(most);
-        if let Some(in_flight) = &*in_flight
-            && let Some(taken) = in_flight.next_dirty_area(offset, end, end - offset)
-        {
-            end = taken.start;
-        }
-        drop(in_flight);
-        let (start, bytes) = self.widen(offset, end - offset);
-        dirty.clear(start, bytes);
-        drop(dirty);
+    fn claim(self: &Rc<Self>, offset: u64, most: u64) -> Rc<Claim> {
+        let end = self.len_bytes.get().min(offset + most);
+        let (start, end) = match self.cow_bitmap.borrow().is_some() {
+            true => self.free_clusters(offset, end),
+            false => (offset, self.free_run(offset, end)),
+        };
+        let bytes = end - start;
+        self.bitmap().bits_mut().clear(start, bytes);
         self.report(MirrorEvent::MirrorIteration {
             offset: start,
             bytes,
@@ -156,32 +174,60 @@ impl MirrorJob {
         Claim::new(self, start, bytes)
     }
 
-    /// Widens a range to whole clusters of a target that cannot copy on write yet, if it has not
-    /// allocated them. The claim covers the widened range: were it only copied, an older copy of the
-    /// rest could land after a newer one.
+    /// The end, at most `end`, of the granules from `offset` on that are dirty and not in flight.
+    fn free_run(&self, offset: u64, end: u64) -> u64 {
+        let bitmap = self.bitmap();
+        let run = bitmap.bits().next_dirty_area(offset, end, end - offset);
+        let end = run.expect("the granule is dirty").end;
+        let in_flight = self.in_flight_bitmap.borrow();
+        let in_flight = in_flight.as_ref().expect("made in M3");
+        let taken = in_flight.next_dirty_area(offset, end, end - offset);
+        taken.map_or(end, |taken| taken.start)
+    }
+
+    /// The dirty granules from `offset` on, each with the rest of its cluster, until one is clean or
+    /// one of its cluster is in flight, or `end` is reached.
+    fn free_clusters(&self, offset: u64, end: u64) -> (u64, u64) {
+        let bitmap = self.bitmap();
+        let dirty = bitmap.bits();
+        let in_flight = self.in_flight_bitmap.borrow();
+        let in_flight = in_flight.as_ref().expect("made in M3");
+        // It was found free, as a whole.
+        let (start, bytes) = self.widen(offset);
+        let mut claimed = start + bytes;
+        while claimed < end && dirty.get(claimed) {
+            let (start, bytes) = self.widen(claimed);
+            // A cluster is allocated as a whole or not at all, so this one was not begun before.
+            debug_assert_eq!(start, claimed);
+            let past = start + bytes;
+            if in_flight.next_dirty_area(start, past, bytes).is_some() {
+                break;
+            }
+            claimed = past;
+        }
+        (start, claimed)
+    }
+
+    /// The granule at `offset`; widened to its cluster if the target cannot copy on write yet and has
+    /// not allocated it. The claim covers the widened range: were it only copied, an older copy of
+    /// the rest could land after a newer one.
     ///
     /// QEMU: `mirror_cow_align` (block/mirror.c).
-    fn widen(&self, offset: u64, bytes: u64) -> (u64, u64) {
-        let len = self.len_bytes.get();
-        let end = (offset + bytes).min(len);
+    fn widen(&self, offset: u64) -> (u64, u64) {
         let cow = self.cow_bitmap.borrow();
-        let Some(cow) = &*cow else {
-            return (offset, end - offset);
+        let unit = match &*cow {
+            Some(cow) if !cow.get(offset) => self.target_cluster_size.get(),
+            _ => self.options.granularity,
         };
-        let cluster = self.target_cluster_size.get();
-        let first_new = cow.next_zero(offset).is_some_and(|zero| zero < end);
-        if !first_new {
-            return (offset, end - offset);
-        }
-        let start = offset - offset % cluster;
-        let end = end.next_multiple_of(cluster).min(len);
+        let start = offset - offset % unit;
+        let end = (start + unit).min(self.len_bytes.get());
         (start, end - start)
     }
 
     /// What to do with the beginning of a range, and for how many bytes.
     async fn method_at(&self, offset: u64, bytes: u64) -> (Method, u64) {
-        let max_copy = (self.options.buf_size / MAX_IN_FLIGHT as u64).max(MAX_IO_BYTES);
         let align = self.copy_align();
+        let max_copy = self.max_copy(align);
         let mut status = self
             .source_node
             .block_status_above(None, offset, bytes)
@@ -202,6 +248,15 @@ impl MirrorJob {
         let known = status.map_or(bytes, |status| status.bytes);
         let known = (offset + known).next_multiple_of(align) - offset;
         (Method::Copy, known.min(bytes).min(max_copy))
+    }
+
+    /// The longest single copy: a sixteenth of the buffer, but not too little, and never more than
+    /// the whole of it, for which nobody could make room.
+    fn max_copy(&self, align: u64) -> u64 {
+        let share = self.options.buf_size / MAX_IN_FLIGHT as u64;
+        let max = share.max(MAX_IO_BYTES).min(self.buf_total.get());
+        // A copy that ends between two units makes two of one.
+        if max < align { max } else { max & !(align - 1) }
     }
 
     /// What copies begin and end at, if they can: below it, the target would have to read back what

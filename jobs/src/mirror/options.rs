@@ -2,8 +2,13 @@
 //!
 //! QEMU: `blockdev_mirror_common` (blockdev.c), `mirror_start_job` (block/mirror.c).
 
-use blockjob_block::Node;
+use std::rc::Rc;
 
+use blockjob_block::Node;
+use blockjob_block::dirty_bitmap::MAX_LEN_BYTES;
+use blockjob_block::op_blocker::BlockOp;
+
+use super::exit::can_replace;
 use crate::error::JobError;
 use crate::error_policy::OnError;
 
@@ -98,21 +103,49 @@ impl MirrorOptions {
                 return invalid("Parameter 'granularity' expects a power of 2");
             }
         }
+        source.check_op(BlockOp::MirrorSource)?;
+        target.check_op(BlockOp::MirrorTarget)?;
         if options.sync == MirrorSync::Top && source.skip_filters().backing().is_none() {
             options.sync = MirrorSync::Full;
+        }
+        if let Some(name) = &options.replaces {
+            check_to_replace(source, name)?;
         }
         if options.granularity == 0 {
             options.granularity = default_granularity(target);
         }
-        if std::ptr::eq(source, target) {
+        if Rc::ptr_eq(&source.skip_filters(), &target.skip_filters()) {
             return invalid("Can't mirror node into itself");
         }
         if options.buf_size == 0 {
             options.buf_size = DEFAULT_MIRROR_BUF_SIZE;
         }
+        // No disk is longer, and the sums that follow cannot overflow.
+        options.buf_size = options.buf_size.min(MAX_LEN_BYTES / 2);
         options.buf_size = options.buf_size.next_multiple_of(options.granularity);
         Ok(options)
     }
+}
+
+/// QEMU: `check_to_replace_node` (block.c), and the sizes in `blockdev_mirror_common` (blockdev.c).
+fn check_to_replace(source: &Node, name: &str) -> Result<(), JobError> {
+    let invalid = |text: String| Err(JobError::Invalid { text });
+    let graph = source.graph().expect("the graph outlives its nodes");
+    let Some(node) = graph.find_node(name) else {
+        return invalid(format!("Failed to find node with node-name='{name}'"));
+    };
+    node.check_op(BlockOp::Replace)?;
+    if !can_replace(&source.rc(), &node) {
+        return invalid(format!(
+            "Cannot replace '{name}' by a node mirrored from '{}', because it cannot be guaranteed \
+             that doing so would not lead to an abrupt change of visible data",
+            source.name()
+        ));
+    }
+    if source.len()? != node.len()? {
+        return invalid("cannot replace image with a mirror image of different size".to_owned());
+    }
+    Ok(())
 }
 
 impl Default for MirrorOptions {

@@ -4,6 +4,8 @@
 
 use std::rc::Rc;
 
+use blockjob_block::Drained;
+
 use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
@@ -30,7 +32,7 @@ impl MirrorJob {
     /// QEMU: `mirror_run` (block/mirror.c).
     pub(super) async fn mirror_run(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
         let result = self.run_until_done(job).await;
-        self.exit(result).await
+        self.exit(job, result).await
     }
 
     async fn run_until_done(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
@@ -56,6 +58,8 @@ impl MirrorJob {
             }
             match self.turn(job).await {
                 Turn::Again => {}
+                // Unless it is over: then the head of the loop ends it.
+                Turn::Retry if self.ret.borrow().is_some() => {}
                 Turn::Retry => job.sleep_ns(SLICE_TIME_NS).await,
                 Turn::InSync => return Ok(()),
                 Turn::Sleep {
@@ -121,6 +125,9 @@ impl MirrorJob {
         if dirty == 0 && should_complete {
             return self.complete_in_drain().await;
         }
+        if self.retry_later.take() {
+            return Turn::Retry;
+        }
         Turn::Sleep {
             clean: dirty == 0 && self.in_flight.get() == 0,
             should_complete,
@@ -146,16 +153,23 @@ impl MirrorJob {
         self.report(MirrorEvent::MirrorBeforeDrain {
             dirty_bytes: self.dirty_bytes(),
         });
-        self.in_drain.set(true);
-        let drained = self.source_node.co_drained_begin("mirror_run").await;
+        let drained = self.drain_source("mirror_run").await;
         let dirty = self.dirty_bytes() > 0;
         if dirty || self.flush().await.is_err() {
             drop(drained);
-            self.in_drain.set(false);
             return if dirty { Turn::Again } else { Turn::Retry };
         }
         *self.drained.borrow_mut() = Some(drained);
         Turn::InSync
+    }
+
+    /// Drains the source. From now on others have to wait for this job until its completion has
+    /// begun, or until the section was ended and the job paused.
+    async fn drain_source(&self, owner: &'static str) -> Drained {
+        let drained = self
+            .source_node
+            .co_drained_begin_asking(owner, &self.in_drain);
+        drained.await
     }
 
     /// M15.
@@ -182,18 +196,21 @@ impl MirrorJob {
 
     /// M16. From here on nothing writes to the source, until M17 has ended: the drained section is
     /// kept in the state of the job, and goes with it into the main loop.
-    async fn exit(&self, result: JobResult) -> JobResult {
+    async fn exit(&self, job: &Job, result: JobResult) -> JobResult {
         self.step(Step::M16);
         self.wait_for_all_io().await;
         assert_eq!(self.in_flight.get(), 0);
         if self.drained.borrow().is_none() {
-            self.in_drain.set(true);
-            let drained = self.source_node.co_drained_begin("mirror_exit").await;
+            let drained = self.drain_source("mirror_exit").await;
             *self.drained.borrow_mut() = Some(drained);
         }
-        // As in the article: whatever speaks for a guest is not even listened to.
-        self.context.handle().disable_external();
-        self.external_masked.set(true);
+        // As in the article: whatever speaks for a guest is not even listened to. But that goes for
+        // all guests of the context, and so not when a user or another job may take hours to end it.
+        let alone = job.txn().is_none_or(|txn| txn.jobs().len() == 1);
+        if alone && job.auto_finalize() {
+            self.context.handle().disable_external();
+            self.external_masked.set(true);
+        }
         result
     }
 }

@@ -23,7 +23,6 @@ use crate::job::Job;
 ///
 /// QEMU: `MirrorBlockJob` (block/mirror.c).
 pub struct MirrorJob {
-    pub(super) name: String,
     pub(super) context: AioContext,
     pub(super) options: MirrorOptions,
     pub(super) source_node: Rc<Node>,
@@ -54,15 +53,20 @@ pub struct MirrorJob {
 
     pub(super) in_flight: Cell<usize>,
     pub(super) bytes_in_flight: Cell<u64>,
-    /// Bytes that may still be put into buffers.
+    /// Bytes that may be in buffers at a time.
+    pub(super) buf_total: Cell<u64>,
+    /// Those of them that may still be put there.
     pub(super) buf_free: Cell<u64>,
     /// Coroutines that wait for an operation to end.
     pub(super) slot_free: CoQueue,
     /// The error that ends the job.
     pub(super) ret: RefCell<Option<JobError>>,
+    /// A request failed and the policy says to go on: wait a moment before the next attempt.
+    pub(super) retry_later: Cell<bool>,
     pub(super) last_pause_ns: Cell<u64>,
     pub(super) should_complete: Cell<bool>,
-    /// The job drains the source itself, and must not wait for itself.
+    /// The job asks whether its own drained section can begin, and must not wait for itself. Those
+    /// of others wait for it: see [`Node::co_drained_begin_asking`].
     pub(super) in_drain: Cell<bool>,
     pub(super) external_masked: Cell<bool>,
     /// Keeps the source drained from M14 or M16 until M17 has ended.
@@ -91,6 +95,27 @@ impl MirrorJob {
     /// Bytes that are being copied now.
     pub fn bytes_in_flight(&self) -> u64 {
         self.bytes_in_flight.get()
+    }
+
+    /// Whether the granule of the byte at `offset` has yet to be copied; once the job has ended,
+    /// false.
+    ///
+    /// # Panics
+    ///
+    /// When `offset` is past the end of the disk.
+    pub fn is_dirty(&self, offset: u64) -> bool {
+        let bitmap = self.dirty_bitmap.borrow();
+        bitmap.as_ref().is_some_and(|map| map.bits().get(offset))
+    }
+
+    /// Whether the granule of the byte at `offset` is being copied.
+    ///
+    /// # Panics
+    ///
+    /// When `offset` is past the end of the disk.
+    pub fn is_in_flight(&self, offset: u64) -> bool {
+        let bitmap = self.in_flight_bitmap.borrow();
+        bitmap.as_ref().is_some_and(|map| map.get(offset))
     }
 
     /// What it has done so far.
@@ -139,6 +164,9 @@ impl MirrorJob {
     }
 
     pub(super) fn report(&self, event: MirrorEvent) {
-        report(&self.context, &self.name, event);
+        match self.job() {
+            Some(job) => report(&self.context, job.label(), event),
+            None => report(&self.context, "", event),
+        }
     }
 }
