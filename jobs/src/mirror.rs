@@ -147,6 +147,8 @@ fn new_state(
         op_blocks: RefCell::default(),
         to_replace: RefCell::new(None),
         pool: pool.clone(),
+        room: pool.room().user(),
+        wants_room: Cell::new(0),
         dirty_bitmap: RefCell::new(None),
         iter: RefCell::new(DirtyIter::new()),
         in_flight_bitmap: RefCell::new(None),
@@ -224,6 +226,8 @@ impl JobDriver for MirrorJob {
 
     /// QEMU: `mirror_pause` (block/mirror.c).
     fn pause<'a>(&'a self, _job: &'a Rc<Job>) -> JobFuture<'a, ()> {
+        // What was kept for this job in the pool is another's now.
+        self.room.pass_on();
         Box::pin(self.wait_for_all_io())
     }
 

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use blockjob_block::buf::Taken;
 use blockjob_block::driver::ZeroFlags;
 use blockjob_block::{BlockError, BlockResult};
 
@@ -26,6 +27,8 @@ pub(super) struct Part {
     pub(super) offset: u64,
     pub(super) bytes: u64,
     pub(super) method: Method,
+    /// Room in the pool, for a copy.
+    pub(super) _room: Option<Taken>,
 }
 
 impl MirrorJob {
@@ -136,7 +139,7 @@ impl MirrorJob {
         if part.method == Method::Copy {
             self.buf_free.set(self.buf_free.get() + part.bytes);
         }
-        // The claim may end with its part, and gives the granules back.
+        // The claim may end with its part, and gives the granules back; and there is room for others.
         drop(part);
         self.slot_free.wake_all();
         self.source_node.drain_kick();

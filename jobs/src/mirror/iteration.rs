@@ -86,11 +86,20 @@ impl MirrorJob {
             while self.in_flight.get() >= MAX_IN_FLIGHT || !self.has_room(method, bytes) {
                 self.wait_for_slot().await;
             }
+            let room = match method {
+                Method::Copy => self.room.take(bytes),
+                Method::Zero => None,
+            };
+            if method == Method::Copy && room.is_none() {
+                self.wants_room.set(bytes);
+                break;
+            }
             self.perform(Part {
                 claim: claim.clone(),
                 offset: at,
                 bytes,
                 method,
+                _room: room,
             });
             at += bytes;
             if method == Method::Copy {
@@ -98,8 +107,16 @@ impl MirrorJob {
             }
         }
         if at < end {
-            // The job ends. What was not copied is still dirty.
+            // The job ends, or other jobs fill the memory. What was not copied is still dirty.
             claim.fail(at, end - at);
+            self.forget_seen(at, end - at);
+        }
+    }
+
+    /// Granules that were claimed and then not even begun were not copied, for the statistics.
+    fn forget_seen(&self, offset: u64, bytes: u64) {
+        if let Some(seen) = &mut *self.seen.borrow_mut() {
+            seen.clear(offset, bytes);
         }
     }
 

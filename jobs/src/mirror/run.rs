@@ -96,9 +96,11 @@ impl MirrorJob {
         let in_slice = self.context.now_ns() - self.last_pause_ns.get() < SLICE_TIME_NS;
         if in_slice && job.io_status() == IoStatus::Ok {
             let in_flight = self.in_flight.get();
+            let starved = self.wants_room.get() > 0;
             if in_flight >= MAX_IN_FLIGHT
                 || (self.buf_free.get() == 0 && in_flight > 0)
                 || (dirty == 0 && in_flight > 0)
+                || starved
             {
                 self.step(Step::M9);
                 self.report(MirrorEvent::MirrorYield {
@@ -106,7 +108,12 @@ impl MirrorJob {
                     buf_free_bytes: self.buf_free.get(),
                     in_flight,
                 });
-                self.wait_for_slot().await;
+                if in_flight > 0 {
+                    self.wants_room.set(0);
+                    self.wait_for_slot().await;
+                } else {
+                    self.wait_for_room(job).await;
+                }
                 return Turn::Again;
             }
             if dirty > 0 {
@@ -132,6 +139,27 @@ impl MirrorJob {
             clean: dirty == 0 && self.in_flight.get() == 0,
             should_complete,
         }
+    }
+
+    /// M9, when other jobs fill the memory that all share. The job holds nothing and yields, so it can
+    /// be paused and drained meanwhile: it never stands still for the sake of another job's disk.
+    async fn wait_for_room(&self, job: &Rc<Job>) {
+        let bytes = self.wants_room.take();
+        if self.room.take(bytes).is_some() {
+            // There is some now.
+            return;
+        }
+        let waiting = Rc::downgrade(job);
+        let wake = Rc::new(move || {
+            let job = waiting.upgrade();
+            job.is_some_and(|job| {
+                job.enter();
+                job.pause_count() == 0
+            })
+        });
+        let wait = self.room.wait(bytes, wake);
+        job.yield_now().await;
+        drop(wait);
     }
 
     /// M12 and M13: clean and idle for the first time. False if the flush failed.

@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use blockjob_block::bitmap::NodeBitmap;
-use blockjob_block::buf::BufferPool;
+use blockjob_block::buf::{BufferPool, RoomUser};
 use blockjob_block::dirty_bitmap::{DirtyBitmap, DirtyIter};
 use blockjob_block::op_blocker::OpBlock;
 use blockjob_block::{BlockBackend, Drained, Node};
@@ -38,6 +38,10 @@ pub struct MirrorJob {
     /// What is to be replaced in the end, found when the job was told to complete.
     pub(super) to_replace: RefCell<Option<Rc<Node>>>,
     pub(super) pool: Rc<BufferPool>,
+    /// This job's part in the room that all users of the pool share.
+    pub(super) room: RoomUser,
+    /// The room that a part did not get; 0 if none went without.
+    pub(super) wants_room: Cell<u64>,
 
     /// What the guest has written, and what was never copied.
     pub(super) dirty_bitmap: RefCell<Option<Rc<NodeBitmap>>>,

@@ -14,5 +14,6 @@ mod granules;
 mod pauses;
 mod pivot;
 mod refused;
+mod room;
 mod sync_modes;
 mod zeroes;

@@ -1,0 +1,117 @@
+//! Many mirrors and one pool: together they fill no more memory than it has room for, all of them
+//! get on, and none keeps another from standing still.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use blockjob_block::buf::BufferPool;
+use blockjob_block::driver::mem::MemOptions;
+use blockjob_jobs::job::Job;
+use blockjob_jobs::mirror::{MirrorEnd, MirrorJob, MirrorOptions, mirror_start};
+
+use crate::support::{KIB, MIB, World, content, noise};
+
+const MS: u64 = 1_000_000;
+
+struct Many {
+    world: World,
+    pool: Rc<BufferPool>,
+    mirrors: Vec<(Rc<Job>, Rc<MirrorJob>)>,
+    disks: Vec<(
+        Rc<blockjob_block::driver::mem::MemDisk>,
+        Rc<blockjob_block::driver::mem::MemDisk>,
+    )>,
+}
+
+/// `jobs` mirrors of 1 MiB each over a pool with room for `room` bytes. The targets of the first
+/// `slow` take a virtual hour for each write.
+fn many(jobs: usize, slow: usize, room: u64) -> Many {
+    let world = World::new();
+    let pool = Rc::new(BufferPool::new(4096, room as usize));
+    let mut mirrors = Vec::new();
+    let mut disks = Vec::new();
+    for number in 0..jobs {
+        let latency_ns = if number < slow { 3_600_000 * MS } else { MS };
+        let options = MemOptions::new(MIB).fill(noise()).latency_ns(MS);
+        let (source, from) = world.disk(&format!("source{number}"), options);
+        let options = MemOptions::new(MIB).latency_ns(latency_ns);
+        let (target, to) = world.disk(&format!("target{number}"), options);
+        let mut options = MirrorOptions::new();
+        options.job_id = Some(format!("job{number}"));
+        options.buf_size = 128 * KIB;
+        let started = mirror_start(&world.jobs, &pool, &source, &target, &options);
+        mirrors.push(started.expect("it starts"));
+        disks.push((from, to));
+    }
+    Many {
+        world,
+        pool,
+        mirrors,
+        disks,
+    }
+}
+
+#[test]
+fn all_of_many_mirrors_end_and_never_fill_more_than_there_is_room_for() {
+    let many = many(20, 0, 256 * KIB);
+    let most = Cell::new(0);
+    many.world.ctx.poll_while(|| {
+        most.set(most.get().max(many.pool.room().used_bytes()));
+        many.mirrors.iter().any(|(job, _)| !job.is_ready())
+    });
+    assert_eq!(
+        most.get(),
+        256 * KIB,
+        "all of the room is used, and not more"
+    );
+    for (job, mirror) in &many.mirrors {
+        job.complete().expect("a ready job completes");
+        assert_eq!(many.world.until_end(job, mirror).end, MirrorEnd::Pivoted);
+        assert_eq!(mirror.stats().copied_bytes, MIB);
+        assert_eq!(
+            mirror.stats().recopied_bytes,
+            0,
+            "what had to wait was not copied twice"
+        );
+    }
+    for (from, to) in &many.disks {
+        assert!(content(from) == content(to));
+    }
+    assert_eq!(many.pool.room().used_bytes(), 0);
+}
+
+#[test]
+fn a_job_that_waits_for_room_can_be_drained_although_another_disk_hangs() {
+    let many = many(2, 1, 128 * KIB);
+    // The first job has taken all the room, and its target does not answer.
+    many.world
+        .ctx
+        .poll_while(|| many.world.ctx.now_ns() < 100 * MS);
+    assert_eq!(many.pool.room().used_bytes(), 128 * KIB);
+    let (job, mirror) = &many.mirrors[1];
+    assert_eq!(mirror.stats().copied_bytes, 0);
+    let node = many.world.graph.find_node("source1").expect("it exists");
+    let before_ns = many.world.ctx.now_ns();
+    drop(node.drained_begin("test"));
+    assert!(
+        many.world.ctx.now_ns() - before_ns < 3_600_000 * MS,
+        "it waited for the other disk"
+    );
+    job.user_pause().expect("a running job can be paused");
+    many.world.ctx.poll_while(|| !job.is_paused());
+    job.cancel_sync(true).expect_err("it was cancelled");
+}
+
+#[test]
+fn room_that_a_paused_job_could_have_had_goes_to_the_next() {
+    let many = many(3, 0, 128 * KIB);
+    // Whoever waits first in line is paused; the others must not wait for it.
+    let (paused, _) = &many.mirrors[1];
+    paused.user_pause().expect("a running job can be paused");
+    for number in [0, 2] {
+        many.world.until_ready(&many.mirrors[number].0);
+    }
+    assert!(paused.is_paused());
+    paused.user_resume().expect("it was paused");
+    many.world.until_ready(paused);
+}
