@@ -47,10 +47,12 @@ fn check_range(offset: u64, bytes: u64) -> BlockResult<()> {
     Ok(())
 }
 
+/// How long a request may be, in whole blocks; 0 is no limit.
 fn limit(max: u64, align: u64) -> u64 {
-    match max & !(align - 1) {
+    match max {
         0 => u64::MAX,
-        max => max,
+        // A driver that takes less than a block is asked for a block all the same.
+        max => (max & !(align - 1)).max(align),
     }
 }
 

@@ -324,11 +324,12 @@ impl ChildParent for Node {
         }
     }
 
-    fn resized(&self, _child: &Child) {
-        for edge in self.parents() {
-            if let Some(parent) = edge.parent() {
-                parent.resized(&edge);
-            }
+    fn resized(&self, child: &Child) {
+        // The length of a format is its own, however its file grows.
+        if child.role() == ChildRole::Filtered
+            && let Ok(len) = self.len()
+        {
+            self.resized_to(len);
         }
     }
 }

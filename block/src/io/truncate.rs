@@ -41,11 +41,15 @@ impl Node {
         }
     }
 
-    /// QEMU: `bdrv_parent_cb_resize` (block/io.c), `bdrv_dirty_bitmap_truncate`
-    /// (block/dirty-bitmap.c).
-    fn resized_to(&self, len: u64) {
-        self.io.known_len.set(len);
+    /// The node is so long now. Its bitmaps follow, and its users hear of it if that is news.
+    ///
+    /// QEMU: `bdrv_parent_cb_resize`, `bdrv_dirty_bitmap_truncate` (block/io.c,
+    /// block/dirty-bitmap.c).
+    pub(crate) fn resized_to(&self, len: u64) {
         self.truncate_bitmaps(len);
+        if self.io.known_len.replace(len) == len {
+            return;
+        }
         for edge in self.parents() {
             if let Some(parent) = edge.parent() {
                 parent.resized(&edge);

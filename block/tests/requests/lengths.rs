@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use blockjob_block::{BlockResult, ErrorKind, Node};
+use blockjob_block::child::ChildRole;
+use blockjob_block::{BlockResult, ErrorKind, Node, PermPair};
 use bytes::{Bytes, BytesMut};
 
-use crate::common::{LAX, Pace, TestDriver, TestParent, World};
+use crate::common::{LAX, LEN, Pace, TestDriver, TestParent, World};
 
 fn read(world: &World, node: &Rc<Node>, offset: u64, bytes: usize) -> Vec<u8> {
     let node = node.clone();
@@ -118,15 +119,21 @@ fn a_change_of_the_length_waits_for_requests_in_what_it_changes() {
 }
 
 #[test]
-fn users_of_a_filter_hear_that_the_disk_below_has_changed() {
+fn a_filter_and_its_users_follow_the_disk_below_and_a_format_does_not() {
     let world = World::new();
     let (disk, _) = world.disk("disk");
     let (filter, _) = world.filter("filter", &disk);
-    let (parent, _edge) = TestParent::of("user", &filter);
+    let driver = TestDriver::new(LEN);
+    driver.set_child_perms(|_, _| PermPair::HARMLESS);
+    let format = world.node("format", &driver, &[("file", ChildRole::Data, &disk)]);
+    let (of_filter, _edge) = TestParent::of("user", &filter);
+    let (of_format, _edge) = TestParent::of("other", &format);
+    let bitmap = filter.create_dirty_bitmap(None, 512).expect("made");
     let backend = world.user(&disk, LAX).expect("nobody objects");
     world
         .run(async move { backend.truncate(4096).await })
         .expect("cuts");
-    assert_eq!(parent.resizes(), 1);
+    assert_eq!((of_filter.resizes(), of_format.resizes()), (1, 0));
     assert_eq!(filter.len().expect("has one"), 4096);
+    assert_eq!(bitmap.bits().len(), 4096);
 }

@@ -90,6 +90,16 @@ fn long_requests_are_split_at_the_longest_transfer_rounded_down_to_whole_blocks(
 }
 
 #[test]
+fn a_driver_that_takes_less_than_a_block_is_sent_single_blocks() {
+    let (world, node, driver) = disk(Limits {
+        max_transfer: 100,
+        ..blocks_of(512)
+    });
+    write(&world, &node, 0, 1024).expect("writes");
+    assert_eq!(driver.take_log(), ["write 0+512", "write 512+512"]);
+}
+
+#[test]
 fn the_first_part_that_fails_is_the_last() {
     let (world, node, driver) = disk(Limits {
         max_transfer: 512,
