@@ -41,7 +41,9 @@ impl Progress {
         let progress = Progress {
             shared: Rc::new(Shared {
                 run: run.clone(),
-                bar: stderr().is_terminal().then(new_bar),
+                bar: stderr()
+                    .is_terminal()
+                    .then(|| new_bar(run.mirror.len_bytes())),
                 rates: RefCell::default(),
                 ticks: Cell::new(0),
                 said_ready: Cell::new(false),
@@ -113,8 +115,11 @@ impl Progress {
         let text = self.text();
         match &self.shared.bar {
             Some(bar) => {
-                bar.set_length(meter.total());
-                bar.set_position(meter.current());
+                // Together: a new end with an old position would be drawn, and is nothing to show.
+                bar.update(|state| {
+                    state.set_len(meter.total());
+                    state.set_pos(meter.current());
+                });
                 bar.set_message(text);
             }
             None => {
@@ -152,10 +157,10 @@ impl Progress {
     }
 }
 
-fn new_bar() -> ProgressBar {
+fn new_bar(len_bytes: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("[{bar:30}] {percent:>3} %  {bytes} of {total_bytes}, {msg}")
             .expect("the template is well formed")
             .progress_chars("=> ");
-    ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style)
+    ProgressBar::with_draw_target(Some(len_bytes), ProgressDrawTarget::stderr()).with_style(style)
 }
