@@ -149,6 +149,7 @@ fn new_state(
         pool: pool.clone(),
         room: pool.room().user(),
         wants_room: Cell::new(0),
+        reserved: RefCell::new(None),
         dirty_bitmap: RefCell::new(None),
         iter: RefCell::new(DirtyIter::new()),
         in_flight_bitmap: RefCell::new(None),
@@ -226,8 +227,7 @@ impl JobDriver for MirrorJob {
 
     /// QEMU: `mirror_pause` (block/mirror.c).
     fn pause<'a>(&'a self, _job: &'a Rc<Job>) -> JobFuture<'a, ()> {
-        // What was kept for this job in the pool is another's now.
-        self.room.pass_on();
+        self.give_room_back();
         Box::pin(self.wait_for_all_io())
     }
 

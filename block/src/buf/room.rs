@@ -15,6 +15,8 @@ use std::rc::Rc;
 struct Waiter {
     serial: u64,
     bytes: u64,
+    /// It is the waiter's turn: it was woken, and has not taken anything yet.
+    turn: Rc<Cell<bool>>,
     /// Has the waiter look again; false if it cannot now, and others are to be asked.
     wake: Rc<dyn Fn() -> bool>,
 }
@@ -41,13 +43,21 @@ impl Shared {
             let next = {
                 let waiters = self.waiters.borrow();
                 let next = waiters.iter().find(|waiter| waiter.serial >= at);
-                next.map(|waiter| (waiter.serial, waiter.bytes, waiter.wake.clone()))
+                next.map(|waiter| {
+                    let (turn, wake) = (waiter.turn.clone(), waiter.wake.clone());
+                    (waiter.serial, waiter.bytes, turn, wake)
+                })
             };
-            let Some((serial, bytes, wake)) = next else {
+            let Some((serial, bytes, turn, wake)) = next else {
                 break;
             };
+            // More than all there is is for when nothing is taken; else nobody overtakes.
+            if bytes > budget && budget < self.max_bytes {
+                break;
+            }
             at = serial + 1;
-            if wake() {
+            turn.set(wake());
+            if turn.get() {
                 budget = budget.saturating_sub(bytes);
             }
         }
@@ -64,6 +74,7 @@ pub struct Room {
 pub struct RoomUser {
     shared: Rc<Shared>,
     held_bytes: Rc<Cell<u64>>,
+    turn: Rc<Cell<bool>>,
 }
 
 /// Room that is taken, until this is dropped.
@@ -102,6 +113,7 @@ impl Room {
         RoomUser {
             shared: self.shared.clone(),
             held_bytes: Rc::default(),
+            turn: Rc::default(),
         }
     }
 
@@ -112,17 +124,18 @@ impl Room {
 }
 
 impl RoomUser {
-    /// Takes room for `bytes`, if there is. While others wait nobody gets more than his share. More
-    /// than all there is can be had only when nothing is taken.
+    /// Takes room for `bytes`, if there is. While others wait nobody gets more than his share, but
+    /// for those whose turn it is. More than all there is can be had only when nothing is taken.
     pub fn take(&self, bytes: u64) -> Option<Taken> {
         let shared = &self.shared;
         let share = shared.max_bytes / shared.users.get().max(1);
         let held = self.held_bytes.get();
-        let crowded = !shared.waiters.borrow().is_empty() && held > 0 && held + bytes > share;
+        let crowded = !shared.waiters.borrow().is_empty() && held + bytes > share;
         let fits = bytes <= shared.free_bytes() || shared.used_bytes.get() == 0;
-        if crowded || !fits {
+        if !fits || (crowded && !self.turn.get()) {
             return None;
         }
+        self.turn.set(false);
         shared.used_bytes.set(shared.used_bytes.get() + bytes);
         self.held_bytes.set(held + bytes);
         Some(Taken {
@@ -133,14 +146,16 @@ impl RoomUser {
     }
 
     /// Lines up for `bytes`. When there may be room, `wake` is called and has whoever waits
-    /// [`take`](Self::take) it soon; it answers false if he cannot, so that others are asked. Who is
-    /// woken and then cannot after all must say so: [`pass_on`](Self::pass_on).
+    /// [`take`](Self::take) it soon, while he still has his place in the line; it answers false if he
+    /// cannot, so that others are asked. Who is woken and then cannot after all must say so:
+    /// [`pass_on`](Self::pass_on).
     pub fn wait(&self, bytes: u64, wake: Rc<dyn Fn() -> bool>) -> RoomWait {
         let serial = self.shared.next_serial.get();
         self.shared.next_serial.set(serial + 1);
         self.shared.waiters.borrow_mut().push_back(Waiter {
             serial,
             bytes,
+            turn: self.turn.clone(),
             wake,
         });
         RoomWait {
@@ -151,6 +166,7 @@ impl RoomUser {
 
     /// Has others look for room in place of this user.
     pub fn pass_on(&self) {
+        self.turn.set(false);
         self.shared.notify();
     }
 }
@@ -161,6 +177,13 @@ impl Drop for RoomUser {
         users.set(users.get() - 1);
         // The shares of the others have grown.
         self.shared.notify();
+    }
+}
+
+impl Taken {
+    /// How much it is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -231,6 +254,20 @@ mod tests {
         assert!(patient.take(50).is_some());
         drop(wait);
         drop(second);
+    }
+
+    #[test]
+    fn who_comes_later_does_not_overtake_those_who_wait() {
+        let room = Room::new(100);
+        let (one, other, third) = (room.user(), room.user(), room.user());
+        let taken = one.take(80).expect("there is room");
+        let wait = other.wait(80, Rc::new(|| true));
+        let behind = third.wait(80, Rc::new(|| true));
+        drop(taken);
+        assert!(one.take(80).is_none(), "it is the turn of another");
+        assert!(third.take(80).is_none(), "it is not the first in line");
+        assert!(other.take(80).is_some());
+        drop((wait, behind));
     }
 
     #[test]

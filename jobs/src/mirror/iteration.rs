@@ -16,6 +16,7 @@ use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::job::Job;
 use crate::rate_limit::SLICE_TIME_NS;
+use blockjob_block::buf::Taken;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -87,7 +88,7 @@ impl MirrorJob {
                 self.wait_for_slot().await;
             }
             let room = match method {
-                Method::Copy => self.room.take(bytes),
+                Method::Copy => self.take_room(bytes),
                 Method::Zero => None,
             };
             if method == Method::Copy && room.is_none() {
@@ -111,6 +112,18 @@ impl MirrorJob {
             claim.fail(at, end - at);
             self.forget_seen(at, end - at);
         }
+    }
+
+    fn take_room(&self, bytes: u64) -> Option<Taken> {
+        let reserved = self.reserved.borrow_mut().take();
+        let enough = reserved.filter(|room| room.bytes() >= bytes);
+        enough.or_else(|| self.room.take(bytes))
+    }
+
+    /// The job stands still or ends: what was kept for it in the pool is another's now.
+    pub(super) fn give_room_back(&self) {
+        drop(self.reserved.borrow_mut().take());
+        self.room.pass_on();
     }
 
     /// Granules that were claimed and then not even begun were not copied, for the statistics.

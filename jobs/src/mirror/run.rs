@@ -120,6 +120,8 @@ impl MirrorJob {
                 self.iteration(job).await;
             }
         }
+        // It was for a part that is not to be copied any more.
+        drop(self.reserved.borrow_mut().take());
 
         let mut should_complete = false;
         if self.in_flight.get() == 0 && dirty == 0 {
@@ -159,6 +161,8 @@ impl MirrorJob {
         });
         let wait = self.room.wait(bytes, wake);
         job.yield_now().await;
+        // Taken before the place in the line is given up, or kept for nobody.
+        *self.reserved.borrow_mut() = self.room.take(bytes);
         drop(wait);
     }
 
@@ -226,6 +230,7 @@ impl MirrorJob {
     /// kept in the state of the job, and goes with it into the main loop.
     async fn exit(&self, job: &Job, result: JobResult) -> JobResult {
         self.step(Step::M16);
+        self.give_room_back();
         self.wait_for_all_io().await;
         assert_eq!(self.in_flight.get(), 0);
         if self.drained.borrow().is_none() {

@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use blockjob_block::bitmap::NodeBitmap;
-use blockjob_block::buf::{BufferPool, RoomUser};
+use blockjob_block::buf::{BufferPool, RoomUser, Taken};
 use blockjob_block::dirty_bitmap::{DirtyBitmap, DirtyIter};
 use blockjob_block::op_blocker::OpBlock;
 use blockjob_block::{BlockBackend, Drained, Node};
@@ -42,6 +42,8 @@ pub struct MirrorJob {
     pub(super) room: RoomUser,
     /// The room that a part did not get; 0 if none went without.
     pub(super) wants_room: Cell<u64>,
+    /// Room that it got after it had waited, for the next part.
+    pub(super) reserved: RefCell<Option<Taken>>,
 
     /// What the guest has written, and what was never copied.
     pub(super) dirty_bitmap: RefCell<Option<Rc<NodeBitmap>>>,

@@ -105,8 +105,10 @@ fn a_job_that_waits_for_room_can_be_drained_although_another_disk_hangs() {
 #[test]
 fn room_that_a_paused_job_could_have_had_goes_to_the_next() {
     let many = many(3, 0, 128 * KIB);
-    // Whoever waits first in line is paused; the others must not wait for it.
+    // The first job has all the room; the others wait in line, and the first of them is paused.
     let (paused, _) = &many.mirrors[1];
+    many.world.pass(MS / 2);
+    assert_eq!(many.pool.room().used_bytes(), 128 * KIB);
     paused.user_pause().expect("a running job can be paused");
     for number in [0, 2] {
         many.world.until_ready(&many.mirrors[number].0);
