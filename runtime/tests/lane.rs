@@ -66,7 +66,10 @@ in_both_lives! {
         drop(open);
         for job in [first, second, third] {
             let results = results.clone();
-            spawn(&ctx, "waiter", async move { results.borrow_mut().push(job.await) });
+            spawn(&ctx, "waiter", async move {
+                let result = job.await;
+                results.borrow_mut().push(result);
+            });
             ctx.poll_while(|| ctx.live_coroutines() > 0);
         }
         assert_eq!(*results.borrow(), [Ok(1), Err(Cancelled), Ok(3)]);

@@ -215,6 +215,20 @@ fn cancelling_wakes_the_coroutine_that_awaits_the_job() {
     assert!(common::ended(&ctx, &waiter));
 }
 
+/// The end of the job ended a wait; the next wait is not ended by it once more.
+#[test]
+fn after_a_job_has_ended_the_next_blocking_poll_waits_again() {
+    let ctx = common::virtual_context();
+    ctx.run("waiter", {
+        let ctx = ctx.clone();
+        async move { ctx.spawn_blocking(|| ()).await.expect("nobody cancels it") }
+    });
+    let timer = ctx.timer("alarm", || ());
+    timer.arm(10);
+    assert!(ctx.poll(true));
+    assert_eq!(ctx.now_ns(), 10);
+}
+
 #[test]
 fn in_virtual_time_jobs_run_in_the_order_of_their_submission() {
     let ctx = common::virtual_context();

@@ -62,7 +62,7 @@ in_both_lives! {
         assert!(!ctx.poll(false));
     }
 
-    fn a_coroutine_that_a_foreign_thread_starts_is_made_in_its_home(ctx) {
+    fn a_coroutine_that_a_foreign_thread_starts_is_made_and_runs_in_its_home(ctx) {
         let (sender, receiver) = mpsc::channel();
         let handle = ctx.handle();
         #[allow(clippy::disallowed_methods)] // A foreign thread is the point.
@@ -70,16 +70,18 @@ in_both_lives! {
             handle.start("guest", move || {
                 let not_send = Rc::new(7);
                 async move {
-                    yield_now().await;
                     sender.send((*not_send, thread::current().id())).expect("the test listens");
+                    yield_now().await;
+                    unreachable!("nobody enters it again");
                 }
             });
         })
         .join()
         .expect("start does not panic");
-        assert!(ctx.poll(true));
-        assert_eq!(ctx.live_coroutines(), 1, "it has begun and yielded");
         assert!(receiver.try_recv().is_err());
+        assert!(ctx.poll(true));
+        assert_eq!(receiver.try_recv(), Ok((7, thread::current().id())));
+        assert_eq!(ctx.live_coroutines(), 1, "it has yielded");
         ctx.close();
         assert_eq!(ctx.live_coroutines(), 0);
     }

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
+use blockjob_runtime::clock::{Clock, VirtualClock};
+use blockjob_runtime::reactor::VirtualReactor;
 use blockjob_runtime::sync::thread;
 use blockjob_runtime::{AioContext, AioHandle, yield_now};
 
@@ -184,7 +186,7 @@ in_both_lives! {
         spawn(&ctx, "greedy", {
             let ctx = ctx.clone();
             async move {
-                ctx.run("victim", async {});
+                ctx.run("victim", async { unreachable!("it was not to begin") });
             }
         });
     }
@@ -215,4 +217,40 @@ fn virtual_time_jumps_to_the_next_deadline_and_not_beyond() {
     assert!(!ctx.poll(false), "only a wait moves time");
     assert!(ctx.poll(true));
     assert_eq!((ctx.now_ns(), second.pending()), (9, false));
+}
+
+/// What comes after the last look into the inbox and before the wait must not be slept over. A
+/// clock that posts when it is asked stands in for the other thread that is so unlucky.
+#[test]
+fn what_is_posted_between_the_last_look_and_the_wait_is_not_slept_over() {
+    struct Posts {
+        clock: VirtualClock,
+        post: Cell<Option<AioHandle>>,
+        ran_at_ns: Arc<AtomicU64>,
+    }
+    impl Clock for Posts {
+        fn now_ns(&self) -> u64 {
+            if let Some(handle) = self.post.take() {
+                let ran_at_ns = self.ran_at_ns.clone();
+                handle.schedule_oneshot("unlucky", move |ctx| {
+                    ran_at_ns.store(ctx.now_ns(), Ordering::Relaxed);
+                });
+            }
+            self.clock.now_ns()
+        }
+    }
+    let clock = VirtualClock::new();
+    let ran_at_ns = Arc::new(AtomicU64::new(u64::MAX));
+    let posts = Rc::new(Posts {
+        clock: clock.clone(),
+        post: Cell::new(None),
+        ran_at_ns: ran_at_ns.clone(),
+    });
+    let reactor = Rc::new(VirtualReactor::new(clock));
+    let ctx = AioContext::builder().life(posts.clone(), reactor).build();
+    let timer = ctx.timer("late", || ());
+    timer.arm(1_000);
+    posts.post.set(Some(ctx.handle()));
+    assert!(ctx.poll(true));
+    assert_eq!(ran_at_ns.load(Ordering::Relaxed), 0, "before the timer");
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -53,6 +54,25 @@ in_both_lives! {
         assert_eq!(diary.read(), "before after");
         assert!(!ended(&ctx, &coroutine));
         ctx.close();
+    }
+
+    /// As when a coroutine waits for two things at once.
+    fn one_entry_ends_one_of_two_yields_that_wait_side_by_side(ctx) {
+        let ended_yields = Rc::new(Cell::new(0));
+        let coroutine = spawn(&ctx, "two", {
+            let ended_yields = ended_yields.clone();
+            let mut yields = vec![yield_now(), yield_now()];
+            poll_fn(move |cx| {
+                yields.retain_mut(|one| pin!(one).poll(cx).is_pending());
+                ended_yields.set(2 - yields.len());
+                if yields.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+        });
+        for expected in 1..=2 {
+            enter(&ctx, &coroutine);
+            assert_eq!(ended_yields.get(), expected);
+        }
+        assert!(ended(&ctx, &coroutine));
     }
 
     /// A future that has been dropped may have left its waker somewhere.
