@@ -164,6 +164,9 @@ in_both_lives! {
         let scene = scene(world, driver);
         scene.each_section_holds_the_job();
         scene.driver.should_complete.set(true);
+        // Its last step is when somebody finalizes it.
+        scene.world.poll_until_status(&scene.job, JobStatus::Pending);
+        scene.job.finalize().expect("a pending job can be finalized");
         scene.world.poll_until_status(&scene.job, JobStatus::Concluded);
         assert_eq!(scene.job.result(), Some(Err(EIO)));
     }
