@@ -127,12 +127,8 @@ impl Graph {
         for (child_name, role, child) in children {
             self.attach_noperm(&node, child_name, *role, child);
         }
-        if let Err(error) = refresh_perms(std::slice::from_ref(&node)) {
-            for child in node.children() {
-                self.detach_noperm(&node, &child);
-            }
-            return Err(error);
-        }
+        // If that is refused, the node is dropped, and takes its edges along.
+        refresh_perms(std::slice::from_ref(&node))?;
         self.nodes
             .borrow_mut()
             .retain(|_, node| node.strong_count() > 0);

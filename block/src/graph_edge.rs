@@ -110,17 +110,16 @@ fn unlink(edge: &Rc<Child>) {
     node.drain_kick();
 }
 
-/// Moves an edge to another node. The parent, if it is stopped on one side only, does not get an
-/// unwanted moment of freedom in between: it is stopped before it moves and let go after.
+/// Moves an edge to another node. Both are drained, so the parent is stopped before and after, and
+/// has no moment of freedom in between.
 ///
 /// QEMU: `bdrv_replace_child_noperm` (block.c).
 pub(crate) fn move_edge(edge: &Rc<Child>, to: &Rc<Node>) {
     let from = edge.node();
-    let parent = edge.parent();
-    if to.quiesce_counter() > 0 && !edge.quiesced_parent() {
-        edge.parent_drained_begin();
+    for node in [&from, to] {
+        assert!(node.quiesce_counter() > 0, "{node:?} is not drained");
     }
-    // First of all: a section that `detached` ends at `from` must not let the parent go.
+    let parent = edge.parent();
     from.remove_parent(edge);
     if let Some(parent) = &parent {
         parent.detached(edge);
@@ -130,9 +129,7 @@ pub(crate) fn move_edge(edge: &Rc<Child>, to: &Rc<Node>) {
     if let Some(parent) = &parent {
         parent.attached(edge);
     }
-    if to.quiesce_counter() == 0 && edge.quiesced_parent() {
-        edge.parent_drained_end();
-    }
+    // Whoever waits for a section that the parent is in the way of need not wait any more.
     from.drain_kick();
 }
 

@@ -44,11 +44,7 @@ pub(crate) fn refresh_perms(roots: &[Rc<Node>]) -> BlockResult<()> {
             }
         }
     }
-    // Limits come from below, so they are refreshed from the bottom up, and then further up: what
-    // was below a filter may not be what it was.
-    for node in order.iter().rev() {
-        node.refresh_limits();
-    }
+    // Limits come from below: what is above a filter that changed may not be what it was.
     for node in sorted(roots, parent_nodes) {
         node.refresh_limits();
     }

@@ -165,6 +165,22 @@ in_both_lives! {
 }
 
 #[test]
+fn a_child_is_not_taken_away_before_its_parents_requests_have_ended() {
+    let world = World::new();
+    let (disk, driver) = world.disk("disk");
+    let (filter, _) = world.filter("filter", &disk);
+    driver.set_pace(Pace::Timer(1000));
+    let backend = world.backend("drive", &filter);
+    let reading = world.start(read(backend, 0, 512));
+    assert_eq!(driver.active(), 1);
+    let edge = filter.filtered().expect("attached");
+    let detached = world.graph.detach_child(&filter, &edge);
+    detached.expect("nobody holds it");
+    assert_eq!(driver.active(), 0);
+    world.finish(&reading).expect("it was there first");
+}
+
+#[test]
 fn a_parent_that_forgets_its_edge_is_not_waited_for() {
     let world = World::new();
     let (disk, _) = world.disk("disk");

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use blockjob_block::PermPair;
 use blockjob_block::child::ChildRole;
 
-use crate::common::{LEN, TestDriver, World, read};
+use crate::common::{EXCLUSIVE, LEN, TestDriver, World, read};
 
 #[test]
 fn a_chain_goes_with_its_last_user_from_the_top_down() {
@@ -50,4 +51,19 @@ fn a_node_that_is_dropped_takes_its_edge_out_of_a_node_that_stays() {
     drop(filter);
     assert!(disk.parents().is_empty());
     assert_eq!(Rc::strong_count(&disk), 1, "nobody else holds it");
+}
+
+#[test]
+fn a_node_that_is_dropped_takes_its_permissions_along_all_the_way_down() {
+    let world = World::new();
+    let (disk, _) = world.disk("disk");
+    let (middle, _) = world.filter("middle", &disk);
+    let driver = TestDriver::filter();
+    driver.set_child_perms(|_, _| EXCLUSIVE);
+    let top = world.node("top", &driver, &[("file", ChildRole::Filtered, &middle)]);
+    let file = middle.filtered().expect("has one");
+    assert_eq!(file.perms(), EXCLUSIVE);
+    drop(top);
+    assert_eq!(file.perms(), PermPair::HARMLESS);
+    world.user(&disk, EXCLUSIVE).expect("nobody else writes");
 }

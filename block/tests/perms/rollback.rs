@@ -208,6 +208,9 @@ fn a_driver_that_agreed_to_what_another_refuses_is_told_that_it_came_to_nothing(
     assert!(below.take_perm_log().is_empty());
 
     below.refuse_perms(None);
+    let other = world.user(&disk, LAX);
+    drop(other.expect("the filter does not write either"));
+    below.take_perm_log();
     let _user = world.user(&filter, EXCLUSIVE).expect("nobody objects");
     let done = ["check consistent read, write", "set consistent read, write"];
     assert_eq!(above.take_perm_log(), done);

@@ -42,6 +42,10 @@ fn aligned_requests_overlap_as_they_like() {
         read(&world, &node, 0, 2048),
     ];
     assert_eq!(driver.active(), 3);
+    // Also while somebody else is not so free.
+    let _padded = write(&world, &node, 8192, 10);
+    let _request = read(&world, &node, 512, 512);
+    assert_eq!(driver.active(), 5);
     release_all(&world, &driver);
 }
 

@@ -127,6 +127,10 @@ fn literal_zeroes_keep_to_the_longest_transfer_and_to_enormous_blocks() {
     driver.cannot_zero();
     zero(&world, &node, 512, (2 << 20) + 512).expect("writes");
     assert_zero_only_at(&driver, 512, (2 << 20) + 512);
+    driver.take_log();
+    zero(&world, &node, 0, DISK).expect("writes");
+    let asked = ["zero 0+4194304", "write 0+2097152", "write 2097152+2097152"];
+    assert_eq!(driver.take_log(), asked);
 }
 
 #[test]
