@@ -324,11 +324,9 @@ impl ChildParent for Node {
         }
     }
 
-    fn resized(&self, child: &Child) {
-        // The length of a format is its own, however its file grows.
-        if child.role() == ChildRole::Filtered
-            && let Ok(len) = self.len()
-        {
+    fn resized(&self, _child: &Child) {
+        // A filter has changed with it; the length of a format is its own, however its file grows.
+        if let Ok(len) = self.len() {
             self.resized_to(len);
         }
     }

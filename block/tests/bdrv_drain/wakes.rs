@@ -246,3 +246,19 @@ fn a_request_let_go_that_nobody_waits_for_any_more_does_not_hold_the_next_sectio
         (0, 1, 0)
     );
 }
+
+#[test]
+fn the_end_of_a_request_that_did_not_get_as_far_as_the_node_wakes() {
+    let world = World::new();
+    let (disk, driver) = world.disk("disk");
+    let backend = world.backend("drive", &disk);
+    let first = disk.drained_begin("first");
+    let refused = world.start(read(backend.clone(), LEN, 512));
+    drop(first);
+    assert_eq!(backend.in_flight(), 1);
+    let waits = world.start(async move { disk.co_drain("second").await });
+    assert!(!waits.ended(), "the request that was let go is in flight");
+    world.finish(&waits);
+    world.finish(&refused).expect_err("past the end");
+    assert_eq!(driver.served(), 0);
+}
