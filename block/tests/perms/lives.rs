@@ -5,7 +5,7 @@ use std::rc::Rc;
 use blockjob_block::PermPair;
 use blockjob_block::child::ChildRole;
 
-use crate::common::{EXCLUSIVE, LEN, TestDriver, World, read};
+use crate::common::{EXCLUSIVE, LEN, Pace, TestDriver, World, read, write};
 
 #[test]
 fn a_chain_goes_with_its_last_user_from_the_top_down() {
@@ -66,4 +66,36 @@ fn a_node_that_is_dropped_takes_its_permissions_along_all_the_way_down() {
     drop(top);
     assert_eq!(file.perms(), PermPair::HARMLESS);
     world.user(&disk, EXCLUSIVE).expect("nobody else writes");
+}
+
+#[test]
+fn a_context_that_is_closed_in_the_middle_of_everything_lets_all_of_it_go() {
+    let world = World::new();
+    let (disk, driver) = world.disk("disk");
+    let (filter, _) = world.filter("filter", &disk);
+    let backend = world.backend("drive", &filter);
+    driver.set_pace(Pace::Held);
+    // One request in the driver, one that waits for it, one behind a section that is waited for, and
+    // a section that is held.
+    world.start(write(backend.clone(), 0, 512, 1));
+    let (held, waited) = (disk.clone(), filter.clone());
+    let (other, other_driver) = world.disk("other");
+    let beside = other.clone();
+    world.start(async move {
+        let _section = beside.co_drained_begin("holds").await;
+        drop(held.co_drained_begin("waits").await);
+    });
+    let behind = world.backend("behind", &other);
+    world.start(write(behind, 0, 512, 1));
+    world.start(async move { waited.flush().await });
+    world.settle();
+    assert_eq!((driver.active(), other_driver.served()), (1, 0));
+    let nodes = [&disk, &filter, &other].map(Rc::downgrade);
+    let drive = Rc::downgrade(&backend);
+    drop((disk, filter, other, backend));
+
+    world.context.close();
+    assert!(nodes.iter().all(|node| node.upgrade().is_none()));
+    assert!(drive.upgrade().is_none());
+    assert_eq!(driver.active(), 0);
 }
