@@ -179,6 +179,20 @@ in_both_lives! {
         assert_eq!(diary.read(), "a b c d");
     }
 
+    fn all_whose_time_has_come_run_in_one_pass(ctx) {
+        let diary = Diary::default();
+        let deadline_ns = ctx.now_ns() + MILLISECOND_NS;
+        for name in ["a", "b", "c"] {
+            let (sleep, diary) = (ctx.sleep_until(deadline_ns), diary.clone());
+            spawn(&ctx, "sleeper", async move {
+                sleep.await;
+                diary.note(name);
+            });
+        }
+        ctx.poll_while(|| diary.len() == 0);
+        assert_eq!(diary.read(), "a b c");
+    }
+
     fn a_sleep_of_nothing_still_takes_a_turn_through_the_loop(ctx) {
         let diary = Diary::default();
         ctx.schedule_oneshot("between", {

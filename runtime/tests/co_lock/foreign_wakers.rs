@@ -8,7 +8,7 @@ use std::task::{Context, Wake, Waker};
 
 use blockjob_runtime::{CoMutex, CoQueue, CoRwlock};
 
-use crate::common::waker_that_owns;
+use crate::common::{CountingWaker, waker_that_owns};
 
 /// Polls once; it must wait.
 fn poll_pending<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>, waker: &Waker) {
@@ -20,15 +20,26 @@ fn poll_pending<T>(future: &mut Pin<Box<impl Future<Output = T> + ?Sized>>, wake
     );
 }
 
+/// The waker owns the lock, so dropping it grants the waiter its wish, in the midst of its poll.
 #[test]
-fn replacing_the_waker_of_a_waiter_may_drop_another_waiter_of_the_mutex() {
+fn replacing_the_waker_of_a_waiter_may_unlock_the_mutex() {
     let mutex: &'static CoMutex = Box::leak(Box::new(CoMutex::new()));
-    let _guard = mutex.try_lock().expect("nobody has it");
-    let mut owned = Box::pin(mutex.lock());
-    poll_pending(&mut owned, Waker::noop());
+    let guard = mutex.try_lock().expect("nobody has it");
     let mut waiter = Box::pin(mutex.lock());
-    poll_pending(&mut waiter, &waker_that_owns(owned));
-    poll_pending(&mut waiter, Waker::noop());
+    poll_pending(&mut waiter, &waker_that_owns(guard));
+    let wakes = Arc::new(CountingWaker::default());
+    poll_pending(&mut waiter, &Waker::from(wakes.clone()));
+    assert_eq!(wakes.wakes(), 1);
+}
+
+#[test]
+fn a_waiter_that_gives_up_may_unlock_the_mutex_with_its_waker() {
+    let mutex: &'static CoMutex = Box::leak(Box::new(CoMutex::new()));
+    let guard = mutex.try_lock().expect("nobody has it");
+    let mut waiter = Box::pin(mutex.lock());
+    poll_pending(&mut waiter, &waker_that_owns(guard));
+    drop(waiter);
+    assert!(mutex.try_lock().is_some());
 }
 
 #[test]
