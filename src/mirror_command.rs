@@ -151,7 +151,7 @@ fn conclude(
     told: &Told<'_>,
 ) -> Result<ExitCode, Failure> {
     if outcome.is_copy() {
-        target.finish(outcome.len_bytes)?;
+        target.finish()?;
         outcome_json::print(outcome, target, false, told);
         say::err(&format!(
             "done in {:.2} s: {}; '{}' is a flushed copy",

@@ -85,16 +85,13 @@ impl Target {
         self.created
     }
 
-    /// It is a copy, whose bytes are safe from a crash: makes its length and its name safe, too, and
-    /// keeps it.
-    pub(crate) fn finish(&self, len_bytes: u64) -> Result<(), Failure> {
-        let could_not = |what: &str, error: io::Error| {
-            let path = self.path.display();
-            Failure::failed(format!("could not {what} '{path}': {error}"))
-        };
-        cut(&self.path, len_bytes).map_err(|error| could_not("set the length of", error))?;
+    /// It is a copy, whose bytes are safe from a crash: makes its name safe, too, and keeps it.
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
         if self.created {
-            sync_folder(&self.path).map_err(|error| could_not("flush the folder of", error))?;
+            sync_folder(&self.path).map_err(|error| {
+                let path = self.path.display();
+                Failure::failed(format!("could not flush the folder of '{path}': {error}"))
+            })?;
         }
         self.unfinished.set(None);
         Ok(())
@@ -144,18 +141,6 @@ fn refuse_length(target: &Facts, source: &Facts) -> Result<(), Failure> {
         source.path.display(),
         source.len_bytes
     )))
-}
-
-/// Without the page cache only whole sectors are written, so a file whose length is no multiple of
-/// them has become longer. What is behind its end is zeroes.
-fn cut(path: &Path, len_bytes: u64) -> io::Result<()> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() || metadata.len() <= len_bytes {
-        return Ok(());
-    }
-    let file = fs::File::options().write(true).open(path)?;
-    file.set_len(len_bytes)?;
-    file.sync_all()
 }
 
 /// Makes the name of a new file safe from a crash, where the filesystem has such a thing.

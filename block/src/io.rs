@@ -153,7 +153,7 @@ impl Node {
             request.set_serialising(align);
             request.wait_serialising().await;
             match self.pad(&padded, offset, &data).await {
-                Ok(wide) => self.write_split(padded.start, wide).await,
+                Ok(wide) => self.write_padded(&padded, offset + bytes, wide).await,
                 Err(error) => Err(error),
             }
         };
@@ -188,6 +188,17 @@ impl Node {
         }
         wide[head..tail].copy_from_slice(data);
         Ok(wide.freeze())
+    }
+
+    /// Writes a padded range: the second half of a read-modify-write. The padding of the last block
+    /// must not make the node longer than what was asked for does, which is up to `end`.
+    async fn write_padded(&self, padded: &Padded, end: u64, wide: Bytes) -> BlockResult<()> {
+        let keep = self.len()?.max(end);
+        self.write_split(padded.start, wide).await?;
+        if padded.end > keep && self.len()? == padded.end {
+            self.driver().truncate(self, keep).await?;
+        }
+        Ok(())
     }
 
     async fn write_split(&self, mut offset: u64, mut data: Bytes) -> BlockResult<()> {

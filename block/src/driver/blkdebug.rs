@@ -91,7 +91,7 @@ impl Driver for BlkdebugDriver {
         let image = image.unwrap_or_default();
         let or = |own, inherited| if own == 0 { inherited } else { own };
         Limits {
-            request_alignment: or(self.limits.align, image.request_alignment),
+            request_alignment: or(self.limits.align, 1),
             max_transfer: or(self.limits.max_transfer, image.max_transfer),
             max_write_zeroes: or(self.limits.max_write_zero, image.max_write_zeroes),
             max_discard: or(self.limits.max_discard, image.max_discard),

@@ -143,7 +143,11 @@ pub trait Driver: 'static {
     /// What it can take. Asked when the node is made and when the graph below it changes.
     fn limits(&self, node: &Node) -> Limits {
         match (self.is_filter(), node.filtered()) {
-            (true, Some(child)) => child.node().limits(),
+            // The child pads what is not aligned for it: it knows best where its end is.
+            (true, Some(child)) => Limits {
+                request_alignment: 1,
+                ..child.node().limits()
+            },
             _ => Limits::default(),
         }
     }

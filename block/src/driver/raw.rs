@@ -120,13 +120,11 @@ impl Driver for RawDriver {
     }
 
     fn limits(&self, node: &Node) -> Limits {
-        let mut limits = self.file(node).node().limits();
-        let RawOptions { offset, size } = self.options;
-        if !(offset | size.unwrap_or(0)).is_multiple_of(limits.request_alignment) {
-            // What is aligned here is not aligned there, or the end is not: let the child pad.
-            limits.request_alignment = 1;
+        // The child pads what is not aligned for it: it knows best where its end is.
+        Limits {
+            request_alignment: 1,
+            ..self.file(node).node().limits()
         }
-        limits
     }
 
     fn length(&self, node: &Node) -> BlockResult<u64> {

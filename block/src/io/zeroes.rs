@@ -77,7 +77,7 @@ impl Node {
     async fn zero_part(&self, start: u64, end: u64, align: u64) -> BlockResult<()> {
         let padded = Padded::new(start, end - start, align);
         let wide = self.pad(&padded, start, &zeroes(end - start)).await?;
-        self.write_split(padded.start, wide).await
+        self.write_padded(&padded, end, wide).await
     }
 
     /// QEMU: `bdrv_co_do_pwrite_zeroes` (block/io.c).

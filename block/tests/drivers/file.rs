@@ -339,3 +339,31 @@ fn fill_up(folder: &Path) {
     );
     assert_eq!(node.len().expect("has one"), 4 << 20);
 }
+
+#[test]
+fn a_file_of_odd_length_does_not_grow_when_its_last_block_is_written_past_the_page_cache() {
+    let world = World::real();
+    let len = 3 * 4096 + 1234;
+    let image = image(len);
+    let driver = match FileDriver::open(&OpenOptions::new(&image.path).direct(true)) {
+        Ok(driver) => driver,
+        Err(error) => {
+            println!("skipped: no direct I/O here: {error}");
+            return;
+        }
+    };
+    let node = world.node(driver, &[]);
+    let writing = node.clone();
+    world.run(async move {
+        let tail = Bytes::from(vec![7; 2000]);
+        let offset = len as u64 - 2000;
+        writing.co_write(offset, tail).await.expect("writes");
+        let zeroes = writing.co_write_zeroes(len as u64 - 100, 100, ZeroFlags::default());
+        zeroes.await.expect("zeroes");
+    });
+    assert_eq!(node.len().expect("is known"), len as u64);
+    let mut expected = noise(1, len);
+    expected[len - 2000..].fill(7);
+    expected[len - 100..].fill(0);
+    assert!(contents(&image) == expected);
+}
