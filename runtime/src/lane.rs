@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use crate::context::AioContext;
@@ -39,8 +40,9 @@ impl Shared {
                     }
                 }
             };
-            // It does not panic: what it was made of may, and that is caught (`pool::task`).
-            job();
+            // A panic of what it does is caught where its result is kept (`pool::task`); one of what it
+            // drops must not take the worker with it, or its turn would never end.
+            let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
 }

@@ -74,4 +74,23 @@ in_both_lives! {
         }
         assert_eq!(*results.borrow(), [Ok(1), Err(Cancelled), Ok(3)]);
     }
+
+    fn a_cancelled_job_whose_destructor_panics_does_not_keep_its_turn(ctx) {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("the destructor of a cancelled job");
+            }
+        }
+        let lane = ctx.lane(1);
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let first = lane.spawn(move || { let _ = gate.recv(); });
+        let bomb = Bomb;
+        let second = lane.spawn(move || { let _bomb = &bomb; });
+        assert!(second.cancel());
+        drop(open);
+        assert_eq!(ctx.run("waiter", first), Ok(()));
+        let third = lane.spawn(|| 3);
+        assert_eq!(ctx.run("waiter", third), Ok(3));
+    }
 }
