@@ -155,11 +155,13 @@ impl Job {
         let before = txn.stage.replace(Stage::Preparing);
         assert_eq!(before, Stage::Open, "{txn:?} is decided once");
         let jobs = txn.jobs();
-        let failed = jobs.iter().any(|job| job.prepare().is_err());
+        let failed = jobs.iter().find(|job| job.prepare().is_err());
         // One that was prepared early may have been cancelled while another one polled.
-        let cancelled = jobs.iter().any(|job| job.is_cancelled());
-        if failed || cancelled {
-            self.completed_txn_abort();
+        let failed = failed.or_else(|| jobs.iter().find(|job| job.is_cancelled()));
+        if let Some(failed) = failed {
+            // It is the one that keeps its own error. QEMU takes the job that was finalized for it, which
+            // then succeeds alone, while the one that failed is said to be cancelled.
+            failed.completed_txn_abort();
             return;
         }
         txn.stage.set(Stage::Committing);

@@ -228,3 +228,29 @@ fn a_cancel_in_a_commit_comes_too_late() {
     );
     assert!(!world.told().contains("CANCELLED"));
 }
+
+#[test]
+fn the_job_that_fails_to_prepare_keeps_its_error_and_the_others_are_cancelled() {
+    let world = World::virtual_time();
+    let txn = JobTxn::new();
+    let jobs = ["j1", "j2"].map(|id| {
+        let driver = TestJob::new();
+        let options = JobOptions {
+            txn: Some(txn.clone()),
+            ..JobOptions::default()
+        };
+        let job = world.job_with(id, driver.clone(), options);
+        job.start();
+        (job, driver)
+    });
+    // Prepared last, after the other one has been; and it is the other one that ends last.
+    jobs[0].1.prepare_fails_with.replace(Some(EIO));
+    for (job, driver) in &jobs {
+        driver.converge(&world, job);
+        job.complete().expect("a ready job completes");
+    }
+    world.poll_until(|| jobs.iter().all(|(job, _)| job.status() == JobStatus::Null));
+    assert_eq!(jobs[0].0.ret(), Err(EIO));
+    assert_eq!(jobs[1].0.ret(), Err(JobError::Cancelled));
+    assert_eq!(jobs[1].1.asked(), "prepare abort clean");
+}
