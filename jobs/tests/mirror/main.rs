@@ -1,5 +1,6 @@
 //! The mirror, in virtual time, over disks in memory and guests that write.
 
+mod faults;
 mod guests;
 mod lab;
 mod model;
@@ -10,10 +11,15 @@ mod cow;
 mod empty;
 mod ends;
 mod errors;
+mod flushes;
 mod granules;
+mod museum;
 mod pauses;
 mod pivot;
+mod random;
 mod refused;
 mod room;
+mod several;
 mod sync_modes;
+mod traces;
 mod zeroes;
