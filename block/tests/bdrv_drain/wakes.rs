@@ -145,12 +145,13 @@ fn an_edge_that_is_moved_away_wakes() {
     let (disk, filter, parent, _edge) = busy_user(&world);
     let (other, _) = world.disk("other");
     let waits = waiter(&world, &disk);
-    let graph = world.graph.clone();
+    let (graph, from) = (world.graph.clone(), filter.clone());
     woken_by(&world, &waits, move || {
         parent.set_busy(false);
-        graph.replace_node(&filter, &other).expect("nobody objects");
+        graph.replace_node(&from, &other).expect("nobody objects");
         parent.set_busy(true);
     });
+    assert!(filter.parents().is_empty());
 }
 
 struct Device {
