@@ -198,7 +198,9 @@ fn a_busy_device_that_is_taken_away_wakes() {
     let backend = world.backend("drive", &disk);
     backend.set_device_ops(Some(busy_device()));
     let waits = waiter(&world, &disk);
-    woken_by(&world, &waits, move || backend.set_device_ops(None));
+    let drive = backend.clone();
+    woken_by(&world, &waits, move || drive.set_device_ops(None));
+    drop(backend);
 }
 
 #[test]

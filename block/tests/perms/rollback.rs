@@ -239,7 +239,7 @@ fn limits_are_asked_for_anew_below_and_above_a_change() {
 }
 
 #[test]
-fn a_filter_is_dropped_and_itsusers_go_on_below_it() {
+fn a_filter_is_dropped_and_its_users_go_on_below_it() {
     let scene = scene();
     let graph = &scene.world.graph;
     graph.drop_filter(&scene.filter).expect("nobody objects");
