@@ -37,7 +37,9 @@ impl Qmp {
     /// Sends a command and waits for its reply; an error reply is an error.
     pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, Failure> {
         let request = json!({"execute": command, "arguments": arguments});
-        writeln!(self.output, "{request}")?;
+        // In one piece: the peer acts on the last brace, and may be gone before a line end that
+        // comes by itself.
+        self.output.write_all(format!("{request}\n").as_bytes())?;
         self.output.flush()?;
         loop {
             let mut message = self.receive()?;
