@@ -152,6 +152,7 @@ fn new_state(
         reserved: RefCell::new(None),
         dirty_bitmap: RefCell::new(None),
         iter: RefCell::new(DirtyIter::new()),
+        begun: RefCell::new(None),
         in_flight_bitmap: RefCell::new(None),
         cow_bitmap: RefCell::new(None),
         seen: RefCell::new(None),

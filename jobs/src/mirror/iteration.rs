@@ -8,7 +8,9 @@
 //! QEMU: `mirror_iteration` (block/mirror.c).
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+
+use blockjob_block::buf::Taken;
 
 use super::copy::{Method, Part};
 use super::options::{MAX_IN_FLIGHT, MAX_IO_BYTES};
@@ -16,13 +18,13 @@ use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::job::Job;
 use crate::rate_limit::SLICE_TIME_NS;
-use blockjob_block::buf::Taken;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// A range of granules that is being copied. Dropping the last reference gives it back.
 pub(super) struct Claim {
-    mirror: Rc<MirrorJob>,
+    /// Not its owner: the job may keep a claim itself.
+    mirror: Weak<MirrorJob>,
     pub(super) offset: u64,
     pub(super) bytes: u64,
     /// A part of it was not copied.
@@ -34,7 +36,7 @@ impl Claim {
         let mut bits = mirror.in_flight_bitmap.borrow_mut();
         bits.as_mut().expect("made in M3").set(offset, bytes);
         Rc::new(Claim {
-            mirror: mirror.clone(),
+            mirror: Rc::downgrade(mirror),
             offset,
             bytes,
             failed: Cell::new(false),
@@ -44,7 +46,9 @@ impl Claim {
     /// A range of it was not copied, and is dirty again. Nobody takes it before the claim has ended.
     pub(super) fn fail(&self, offset: u64, bytes: u64) {
         self.failed.set(true);
-        if let Some(bitmap) = &*self.mirror.dirty_bitmap.borrow() {
+        if let Some(mirror) = self.mirror.upgrade()
+            && let Some(bitmap) = &*mirror.dirty_bitmap.borrow()
+        {
             bitmap.bits_mut().set(offset, bytes);
         }
     }
@@ -53,7 +57,9 @@ impl Claim {
 impl Drop for Claim {
     /// All parts have ended. Only now another copy of the same granules may begin.
     fn drop(&mut self) {
-        let mirror = &self.mirror;
+        let Some(mirror) = self.mirror.upgrade() else {
+            return;
+        };
         // A cluster of which a part is missing is widened again the next time.
         if !self.failed.get()
             && let Some(cow) = &mut *mirror.cow_bitmap.borrow_mut()
@@ -73,14 +79,21 @@ impl MirrorJob {
     /// QEMU: `mirror_iteration` (block/mirror.c).
     pub(super) async fn iteration(self: &Rc<Self>, job: &Rc<Job>) {
         self.step(Step::M10);
-        let Some(offset) = self.next_free_dirty() else {
-            // All that is dirty is being copied at this moment, and must be copied again after.
-            self.wait_for_slot().await;
-            return;
+        let begun = self.begun.borrow_mut().take();
+        let (claim, mut at) = match begun {
+            Some(rest) => rest,
+            None => {
+                let Some(offset) = self.next_free_dirty() else {
+                    // All that is dirty is being copied at this moment, and must be copied again.
+                    self.wait_for_slot().await;
+                    return;
+                };
+                let claim = self.claim(offset, self.most_at_once(job));
+                let start = claim.offset;
+                (claim, start)
+            }
         };
-        let claim = self.claim(offset, self.most_at_once(job));
         self.step(Step::M11);
-        let mut at = claim.offset;
         let end = claim.offset + claim.bytes;
         while at < end && !self.is_over(job) {
             let (method, bytes) = self.method_at(at, end - at).await;
@@ -92,8 +105,11 @@ impl MirrorJob {
                 Method::Zero => None,
             };
             if method == Method::Copy && room.is_none() {
+                // Other jobs fill the memory. The claim is kept: given back, its granules would be
+                // copied from their beginnings again, and a large one might never be whole.
                 self.wants_room.set(bytes);
-                break;
+                *self.begun.borrow_mut() = Some((claim, at));
+                return;
             }
             self.perform(Part {
                 claim: claim.clone(),
@@ -108,9 +124,25 @@ impl MirrorJob {
             }
         }
         if at < end {
-            // The job ends, or other jobs fill the memory. What was not copied is still dirty.
+            // The job ends. What was not copied is still dirty.
             claim.fail(at, end - at);
-            self.forget_seen(at, end - at);
+        }
+    }
+
+    /// The bytes of a claim that was begun and waits for room.
+    pub(super) fn begun_bytes(&self) -> u64 {
+        let begun = self.begun.borrow();
+        let rest = begun
+            .as_ref()
+            .map(|(claim, at)| claim.offset + claim.bytes - at);
+        rest.unwrap_or(0)
+    }
+
+    /// The job ends, and does not go on with a claim that waits for room.
+    pub(super) fn give_begun_up(&self) {
+        let begun = self.begun.borrow_mut().take();
+        if let Some((claim, at)) = begun {
+            claim.fail(at, claim.offset + claim.bytes - at);
         }
     }
 
@@ -124,13 +156,6 @@ impl MirrorJob {
     pub(super) fn give_room_back(&self) {
         drop(self.reserved.borrow_mut().take());
         self.room.pass_on();
-    }
-
-    /// Granules that were claimed and then not even begun were not copied, for the statistics.
-    fn forget_seen(&self, offset: u64, bytes: u64) {
-        if let Some(seen) = &mut *self.seen.borrow_mut() {
-            seen.clear(offset, bytes);
-        }
     }
 
     /// Whether the job has come to an end by an error or by force, and starts nothing more.

@@ -161,6 +161,9 @@ impl MirrorJob {
         });
         let wait = self.room.wait(bytes, wake);
         job.yield_now().await;
+        // That was the moment which the slice is about. Without this, a job that has waited for
+        // longer than a slice would go past the iteration for which it has the room.
+        self.last_pause_ns.set(self.context.now_ns());
         // Taken before the place in the line is given up, or kept for nobody.
         *self.reserved.borrow_mut() = self.room.take(bytes);
         drop(wait);
@@ -231,6 +234,7 @@ impl MirrorJob {
     async fn exit(&self, job: &Job, result: JobResult) -> JobResult {
         self.step(Step::M16);
         self.give_room_back();
+        self.give_begun_up();
         self.wait_for_all_io().await;
         assert_eq!(self.in_flight.get(), 0);
         if self.drained.borrow().is_none() {

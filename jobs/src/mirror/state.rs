@@ -13,6 +13,7 @@ use blockjob_block::op_blocker::OpBlock;
 use blockjob_block::{BlockBackend, Drained, Node};
 use blockjob_runtime::{AioContext, CoQueue};
 
+use super::iteration::Claim;
 use super::options::MirrorOptions;
 use super::outcome::{MirrorStats, Outcome};
 use super::steps::{MirrorEvent, Step, report};
@@ -48,6 +49,9 @@ pub struct MirrorJob {
     /// What the guest has written, and what was never copied.
     pub(super) dirty_bitmap: RefCell<Option<Rc<NodeBitmap>>>,
     pub(super) iter: RefCell<DirtyIter>,
+    /// A claim that was begun and waits for room, with the place where it goes on. Nothing of it need
+    /// be in flight, so it does not keep the job from standing still.
+    pub(super) begun: RefCell<Option<(Rc<Claim>, u64)>>,
     /// Granules that a copy is under way for: at most one at a time each.
     pub(super) in_flight_bitmap: RefCell<Option<DirtyBitmap>>,
     /// Granules that the target has allocated, if it cannot copy on write itself.
@@ -87,10 +91,11 @@ pub struct MirrorJob {
 impl MirrorJob {
     /// Bytes that remain to be copied: written by the guest since, or never copied.
     pub fn dirty_bytes(&self) -> u64 {
-        match &*self.dirty_bitmap.borrow() {
+        let dirty = match &*self.dirty_bitmap.borrow() {
             Some(bitmap) => bitmap.bits().dirty_bytes(),
             None => 0,
-        }
+        };
+        dirty + self.begun_bytes()
     }
 
     /// The length of the disk in bytes, once the job has begun.

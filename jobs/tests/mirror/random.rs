@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 
+use blockjob_block::buf::BufferPool;
 use blockjob_block::driver::mem::Fill;
 use blockjob_block::{Drained, Node};
 use blockjob_jobs::job::Job;
@@ -38,6 +39,8 @@ struct Plan {
     len: u64,
     granularity: u64,
     buf_size: u64,
+    /// How much of the memory that all mirrors share there is for this one.
+    room: usize,
     speed: u64,
     source_ns: Range<u64>,
     target_ns: Range<u64>,
@@ -80,6 +83,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop_oneof![4 => (8_u64..96).prop_map(|n| n * SECTOR), 1 => 4_097_u64..40_000],
         prop::sample::select(vec![512, KIB, 2 * KIB, 8 * KIB, 64 * KIB]),
         prop::sample::select(vec![0, 1, KIB, 4 * KIB, 16 * KIB]),
+        prop::sample::select(vec![1, 4 << 10, 16 << 10, 64 << 20]),
         prop_oneof![3 => Just(0), 1 => 50_000_u64..2_000_000],
     );
     let times = (latency(), latency(), latency());
@@ -91,7 +95,8 @@ fn plan() -> impl Strategy<Value = Plan> {
         len: shape.1,
         granularity: shape.2,
         buf_size: shape.3,
-        speed: shape.4,
+        room: shape.4,
+        speed: shape.5,
         source_ns: times.0,
         target_ns: times.1,
         status_ns: times.2,
@@ -126,7 +131,8 @@ struct Run {
 
 impl Run {
     fn new(plan: Plan) -> Run {
-        let world = World::new();
+        let mut world = World::new();
+        world.pool = Rc::new(BufferPool::new(512, plan.room));
         let fill = if plan.zero_source {
             Fill::Zeroes
         } else {

@@ -117,3 +117,77 @@ fn room_that_a_paused_job_could_have_had_goes_to_the_next() {
     paused.user_resume().expect("it was paused");
     many.world.until_ready(paused);
 }
+
+/// Each write takes longer than a slice, and so does each wait: room that was waited for is used.
+#[test]
+fn slow_disks_get_their_turns_one_after_the_other() {
+    let world = World::new();
+    let pool = Rc::new(BufferPool::new(4096, 128 << 10));
+    let mut mirrors = Vec::new();
+    for number in 0..4 {
+        let options = MemOptions::new(MIB).fill(noise());
+        let (source, _) = world.disk(&format!("source{number}"), options);
+        let options = MemOptions::new(MIB).latency_ns(150 * MS);
+        let (target, _) = world.disk(&format!("target{number}"), options);
+        let mut options = MirrorOptions::new();
+        options.job_id = Some(format!("job{number}"));
+        options.buf_size = 128 * KIB;
+        let started = mirror_start(&world.jobs, &pool, &source, &target, &options);
+        mirrors.push(started.expect("it starts"));
+    }
+    world.until_ready(&mirrors[0].0);
+    let copied = |mirror: &Rc<MirrorJob>| mirror.stats().copied_bytes;
+    for (job, mirror) in &mirrors {
+        let done = copied(mirror);
+        assert!(done >= MIB / 2, "{job:?} has copied {done} bytes");
+    }
+}
+
+/// A granule of many pieces, of which no two fit into the room: each time that it waits for room, it
+/// goes on where it was.
+#[test]
+fn a_granule_that_needs_room_again_and_again_is_copied_once() {
+    let world = World::new();
+    let pool = Rc::new(BufferPool::new(4096, 4 << 10));
+    let (source, disk) = world.disk("source", MemOptions::new(MIB).cluster_size(4 * KIB));
+    for piece in 0..MIB / (8 * KIB) {
+        disk.write_at(piece * 8 * KIB, &vec![piece as u8 + 1; 4 << 10]);
+    }
+    let options = MemOptions::new(MIB).latency_ns(MS);
+    let (target, copy) = world.disk("target", options);
+    let mut options = crate::support::options();
+    options.granularity = MIB;
+    let (job, mirror) =
+        mirror_start(&world.jobs, &pool, &source, &target, &options).expect("it starts");
+    world.pass(20 * MS);
+    // Between two pieces it can be paused, and is not ready.
+    job.user_pause().expect("a running job can be paused");
+    world.until(|| job.is_paused());
+    assert!(!job.is_ready());
+    assert!(mirror.is_in_flight(0) && mirror.dirty_bytes() > MIB / 2);
+    job.user_resume().expect("it was paused");
+    let outcome = world.complete(&job, &mirror);
+    assert_eq!(outcome.stats.copied_bytes, MIB / 2);
+    assert_eq!(outcome.stats.recopied_bytes, 0);
+    assert!(content(&disk) == content(&copy));
+    world.assert_nothing_left(job, mirror);
+}
+
+#[test]
+fn a_job_that_is_cancelled_between_two_pieces_lets_go_of_them() {
+    let many = many(4, 0, 64 * KIB);
+    many.world.pass(3 * MS / 2);
+    for (job, _) in &many.mirrors {
+        job.user_cancel(true).expect("a running job can be");
+    }
+    many.world
+        .until(|| many.mirrors.iter().all(|(job, _)| job.is_completed()));
+    assert_eq!(many.pool.room().used_bytes(), 0);
+    let gone: Vec<_> = many
+        .mirrors
+        .iter()
+        .map(|(_, mirror)| Rc::downgrade(mirror))
+        .collect();
+    drop(many.mirrors);
+    assert!(gone.iter().all(|mirror| mirror.upgrade().is_none()));
+}
