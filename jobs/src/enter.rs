@@ -96,7 +96,13 @@ impl Job {
     fn co_wake(&self) {
         let coroutine = self.coroutine.get().expect("only started jobs are entered");
         match AioContext::try_current() {
-            Some(current) if current == *self.home() && !in_coroutine() => coroutine.enter(),
+            Some(current) if current == *self.home() && !in_coroutine() => {
+                // A context that is closed in the middle of things drops its coroutines, and with
+                // them drained sections whose end resumes jobs that are gone by then.
+                if !coroutine.ended() {
+                    coroutine.enter();
+                }
+            }
             None if self.home() == self.context() => {
                 let _current = self.home().make_current();
                 coroutine.enter();

@@ -7,6 +7,7 @@ mod model;
 mod support;
 
 mod bounds;
+mod closing;
 mod cow;
 mod empty;
 mod ends;
