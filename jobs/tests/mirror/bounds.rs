@@ -53,6 +53,22 @@ fn sixteen_requests_are_in_flight_and_never_more() {
     assert_eq!(most.bytes.get(), 16 * MIB, "the default buffer is used up");
 }
 
+/// Copies of small pieces fill no buffer, and zeroes none at all: only the count holds them back.
+#[test]
+fn sixteen_requests_are_in_flight_and_never_more_when_they_are_small() {
+    let world = World::new();
+    let lab = LabOptions::new(MIB).page_bytes(4 * KIB);
+    let (source, a) = world.lab("source", lab.clone().fill(Fill::Zeroes));
+    for piece in 0..MIB / (8 * KIB) {
+        a.disk.write_at(piece * 8 * KIB, &[0x5a; 4096]);
+    }
+    let (target, b) = world.lab("target", lab.half_ns(MS..2 * MS));
+    let most = watch([&a, &b]);
+    let (job, mirror) = world.mirror(&source, &target, &options());
+    assert!(world.complete(&job, &mirror).is_copy());
+    assert_eq!(most.requests.get(), MAX_IN_FLIGHT);
+}
+
 #[test]
 fn no_more_is_in_flight_than_the_buffer_holds() {
     for buf_size in [1, 64 * KIB, 300_000, 3 * MIB] {
