@@ -86,7 +86,7 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true,
           requires = "source")]
     pub(crate) speed: Option<u64>,
-    /// Write zeroes as data where SRC has holes
+    /// Where DST has to be zeroed, keep its storage allocated
     #[arg(long, requires = "source")]
     pub(crate) no_unmap: bool,
     /// What an error on SRC does; stop waits for SIGCONT, ignore tries again

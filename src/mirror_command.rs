@@ -11,7 +11,7 @@ use blockjob::block::{BlockBackend, Graph, Node, Perm, PermPair};
 use blockjob::jobs::event::JobEvent;
 use blockjob::jobs::list::JobList;
 use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
-use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, Outcome, mirror_start};
+use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync, Outcome, mirror_start};
 use blockjob::runtime::AioContext;
 
 use crate::cli::{MirrorArgs, Mode, Sync};
@@ -154,10 +154,14 @@ fn conclude(
         target.finish()?;
         outcome_json::print(outcome, target, false, told);
         say::err(&format!(
-            "done in {:.2} s: {}; '{}' is a flushed copy",
+            "done in {:.2} s: {}; '{}' is a flushed copy{}",
             told.seconds,
             outcome_json::sentence(&outcome.stats),
-            target.path().display()
+            target.path().display(),
+            match run.mirror.options().sync {
+                MirrorSync::None => ", if it was a copy before",
+                MirrorSync::Full | MirrorSync::Top => "",
+            }
         ));
         return Ok(ExitCode::SUCCESS);
     }

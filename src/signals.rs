@@ -8,8 +8,16 @@ use blockjob::runtime::AioContext;
 use futures_lite::StreamExt;
 
 /// Those that end the program, unless whoever started it had them ignored (`nohup`, a job in the
-/// background of a script), and the one that lets a stopped job go on.
-const WATCHED: [Signal; 4] = [Signal::Hup, Signal::Int, Signal::Term, Signal::Cont];
+/// background of a script); the one that lets a stopped job go on; and the one that a file gives that
+/// becomes larger than allowed, where the error of the write is enough.
+const WATCHED: [Signal; 6] = [
+    Signal::Hup,
+    Signal::Int,
+    Signal::Quit,
+    Signal::Term,
+    Signal::Cont,
+    Signal::Xfsz,
+];
 
 /// Calls `callback` with each signal, in the event loop, outside of coroutines.
 ///
@@ -28,6 +36,9 @@ pub(crate) fn watch(
     let context = ctx.clone();
     let watcher = ctx.coroutine("signals", async move {
         while let Some(Ok(signal)) = signals.next().await {
+            if signal == Signal::Xfsz {
+                continue;
+            }
             let callback = callback.clone();
             context.schedule_oneshot("signal", move || callback(signal));
         }

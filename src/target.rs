@@ -20,6 +20,9 @@ pub(crate) struct Target {
     /// The file that was created here and is not known to be a copy yet.
     unfinished: Cell<Option<FileIdentity>>,
     created: bool,
+    /// What is written to, whatever becomes of its name meanwhile.
+    opened: Option<FileIdentity>,
+    len_bytes: u64,
 }
 
 impl Target {
@@ -40,26 +43,35 @@ impl Target {
             path: path.to_owned(),
             unfinished: Cell::new(None),
             created: false,
+            opened: None,
+            len_bytes: source.len_bytes,
         };
-        match mode {
+        let file = match mode {
             Mode::Existing => {
                 let file = image::open(path, access)?;
                 refuse_length(&Facts::of(&file)?, source)?;
-                Ok((target, file))
+                file
             }
             Mode::AbsolutePaths => {
                 target.create(source.len_bytes)?;
-                let file = image::open(path, access)?;
-                Ok((target, file))
+                image::open(path, access)?
             }
-        }
+        };
+        target.opened = Some(file.handle().identity());
+        Ok((target, file))
     }
 
     fn create(&mut self, len_bytes: u64) -> Result<(), Failure> {
         // Also a link that leads nowhere is something that the user may not want to lose.
         if fs::symlink_metadata(&self.path).is_ok() {
+            let can_be_image =
+                fs::metadata(&self.path).is_ok_and(|m| image::identity(&m).is_some());
+            let hint = match can_be_image {
+                true => "; --mode existing overwrites it",
+                false => ", and is no disk image",
+            };
             return Err(Failure::bad_input(format!(
-                "'{}' exists already; --mode existing overwrites it",
+                "'{}' exists already{hint}",
                 self.path.display()
             )));
         }
@@ -85,8 +97,23 @@ impl Target {
         self.created
     }
 
-    /// It is a copy, whose bytes are safe from a crash: makes its name safe, too, and keeps it.
+    /// It is a copy, whose bytes are safe from a crash: makes its name safe, too, and keeps it. Fails
+    /// if somebody has changed what the name means, or the length: then the name is no copy.
     pub(crate) fn finish(&self) -> Result<(), Failure> {
+        let metadata = fs::metadata(&self.path).ok();
+        let same = metadata.as_ref().and_then(image::identity) == self.opened;
+        let whole = metadata.is_some_and(|m| !m.is_file() || m.len() == self.len_bytes);
+        if !same || !whole {
+            let what = if same {
+                "has another length now"
+            } else {
+                "is another file now"
+            };
+            return Err(Failure::failed(format!(
+                "'{}' was changed by somebody else during the copy: it {what}, and is no copy",
+                self.path.display()
+            )));
+        }
         if self.created {
             sync_folder(&self.path).map_err(|error| {
                 let path = self.path.display();

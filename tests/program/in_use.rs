@@ -94,3 +94,20 @@ fn two_copies_at_once_share_a_source_but_no_target() {
     drop(slow);
     assert_eq!(scratch.run(&words).status, Some(0));
 }
+
+#[test]
+fn a_target_whose_name_somebody_gave_to_another_file_is_not_called_a_copy() {
+    let scratch = Scratch::new();
+    scratch.file("src", &noise(1, 2 << 20));
+    let mut running = scratch.start(&["mirror", "src", "dst", "--speed", "1M"]);
+    running.wait_for_line("copying");
+    std::fs::remove_file(scratch.path("dst")).expect("it was made");
+    scratch.file("dst", b"precious");
+    let ended = running.end();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("is another file now"), "{ended:?}");
+    assert_eq!(
+        std::fs::read(scratch.path("dst")).expect("it is kept"),
+        b"precious"
+    );
+}

@@ -99,7 +99,7 @@ fn two_nodes_of_one_device_are_the_same_image() {
     rustix::fs::mknodat(CWD, &node, FileType::BlockDevice, mode, number)
         .expect("who makes loop devices makes nodes");
     let handle = OpenOptions::new(&device.0).open().expect("opens");
-    let other = match OpenOptions::new(&node).direct(true).open() {
+    let other = match OpenOptions::new(&node).direct(true).read_only(true).open() {
         Ok(other) => other,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             println!("skipped: the temporary folder's filesystem has no device nodes");
@@ -110,6 +110,21 @@ fn two_nodes_of_one_device_are_the_same_image() {
     assert_eq!(handle.identity(), other.identity());
     assert_ne!(handle.identity(), scratch.open().identity());
     assert_eq!(other.alignment().request_bytes, 512);
+}
+
+#[test]
+fn a_device_that_somebody_has_to_himself_is_not_opened_for_writing() {
+    let scratch = Scratch::with(&noise(LENGTH));
+    let Some(device) = LoopDevice::on(&scratch.image, &[]) else {
+        return;
+    };
+    // As a mount does, and as any open for writing of ours.
+    let held = OpenOptions::new(&device.0).open().expect("opens");
+    let error = OpenOptions::new(&device.0).open().expect_err("held");
+    assert_eq!(error.kind(), ErrorKind::InUse);
+    assert!(error.hint().expect("says why").contains("mounted"));
+    drop(held);
+    OpenOptions::new(&device.0).open().expect("free again");
 }
 
 #[test]

@@ -196,7 +196,9 @@ impl MirrorJob {
     fn most_at_once(&self, job: &Job) -> u64 {
         let granularity = self.options.granularity;
         match job.speed_bytes_per_s() {
-            0 => self.options.buf_size,
+            // A small buffer limits what is copied at a time, not what is zeroed: holes that are made
+            // in small pieces give nothing back.
+            0 => self.options.buf_size.max(MAX_IO_BYTES),
             speed => {
                 let slice = speed / (NS_PER_S / SLICE_TIME_NS);
                 let granules = slice.next_multiple_of(granularity).max(granularity);

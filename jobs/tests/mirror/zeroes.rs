@@ -202,3 +202,12 @@ fn zeroes_are_written_to_a_target_that_will_get_its_backing_file_later() {
     assert!(world.complete(&job, &mirror).is_copy());
     assert_eq!(*written.borrow(), [(128 * KIB, 64 * KIB)]);
 }
+
+#[test]
+fn a_small_buffer_does_not_cut_holes_into_pieces_that_give_nothing_back() {
+    let world = World::new();
+    let mut small = options();
+    (small.granularity, small.buf_size) = (512, 512);
+    let ran = run(&world, sparse(2 * MIB), full(2 * MIB), &small);
+    assert_eq!(ran.copy.disk.allocated_bytes(), ran.data);
+}

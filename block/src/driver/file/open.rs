@@ -83,8 +83,8 @@ impl OpenOptions {
         // A FIFO would block an open for reading until somebody writes, so the kind is looked at
         // before the open, and again after it, because the path may have changed hands.
         let stat = rustix::fs::stat(&self.path).map_err(|errno| self.could_not_open(errno))?;
-        classify(&self.path, &stat)?;
-        let fd = rustix::fs::open(&self.path, self.flags(), Mode::empty())
+        let kind_before = classify(&self.path, &stat)?;
+        let fd = rustix::fs::open(&self.path, self.flags(kind_before), Mode::empty())
             .map_err(|errno| self.could_not_open(errno))?;
         let stat = rustix::fs::fstat(&fd).map_err(|errno| self.could_not_open(errno))?;
         let kind = classify(&self.path, &stat)?;
@@ -107,8 +107,13 @@ impl OpenOptions {
         })
     }
 
-    fn flags(&self) -> OFlags {
+    fn flags(&self, kind: FileKind) -> OFlags {
         let mut flags = OFlags::CLOEXEC;
+        if kind == FileKind::BlockDevice && !self.read_only {
+            // A device that is mounted, or part of another one, is not to be written to. The kernel
+            // knows, and refuses (`EBUSY`); image locks would not tell.
+            flags |= OFlags::EXCL;
+        }
         flags |= if self.read_only {
             OFlags::RDONLY
         } else {
@@ -130,7 +135,11 @@ impl OpenOptions {
             .with_errno(errno.raw_os_error())
             .with_hint("Try cache.direct=off");
         }
-        BlockError::from_errno(errno.raw_os_error(), place)
+        let error = BlockError::from_errno(errno.raw_os_error(), place);
+        if errno == rustix::io::Errno::BUSY {
+            return error.with_hint("Is the device mounted, or in use by another process?");
+        }
+        error
     }
 }
 
