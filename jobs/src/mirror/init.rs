@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use blockjob_block::BlockError;
 use blockjob_block::dirty_bitmap::DirtyBitmap;
 
 use super::options::MirrorSync;
@@ -14,12 +15,19 @@ use crate::rate_limit::SLICE_TIME_NS;
 /// How much of the disk is asked about at a time, in M5.
 const INIT_BYTES: u64 = 1 << 30;
 
+/// As the peer has it: the result of a job whose request failed is the number alone.
+fn by_number(error: BlockError) -> JobError {
+    tracing::debug!(target: "blockjob::mirror", %error, "a request failed");
+    let errno = error.errno();
+    JobError::Io { errno }
+}
+
 impl MirrorJob {
     /// M2: what there is to copy.
     pub(super) fn lengths(&self) -> Result<u64, JobError> {
         self.step(Step::M2);
-        let len = self.source_node.len().map_err(JobError::from)?;
-        let target_len = self.target().len().map_err(JobError::from)?;
+        let len = self.source_node.len().map_err(by_number)?;
+        let target_len = self.target().len().map_err(by_number)?;
         if len != target_len {
             return Err(JobError::Invalid {
                 text: "Source and target image have different sizes".to_owned(),
@@ -102,7 +110,7 @@ impl MirrorJob {
             .source_node
             .block_status_above(base, offset, bytes)
             .await
-            .map_err(JobError::from)?;
+            .map_err(by_number)?;
         // Above a base, zeroes are content: they hide what the base has. Without one, the target
         // reads as zeroes already.
         let dirty = match base {

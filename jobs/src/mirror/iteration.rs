@@ -100,6 +100,10 @@ impl MirrorJob {
             while self.in_flight.get() >= MAX_IN_FLIGHT || !self.has_room(method, bytes) {
                 self.wait_for_slot().await;
             }
+            if self.is_over(job) {
+                // Since it was asked above.
+                break;
+            }
             let room = match method {
                 Method::Copy => self.take_room(bytes),
                 Method::Zero => None,

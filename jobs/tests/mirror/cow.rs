@@ -1,6 +1,7 @@
 //! A target without its backing file whose clusters are larger than granules: what is copied is
 //! widened to clusters, and no old copy of a neighbour lands after a newer one.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use blockjob_block::Node;
@@ -13,7 +14,7 @@ use blockjob_jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync};
 use bytes::Bytes;
 
 use crate::guests::{Guest, Habits};
-use crate::lab::{Kind, Lab, LabOptions};
+use crate::lab::{Dice, Kind, Lab, LabOptions};
 use crate::model::Model;
 use crate::support::{KIB, MS, World, options};
 
@@ -128,10 +129,20 @@ fn no_granule_is_copied_twice_at_a_time() {
         let guest = Guest::start(&world.ctx, &blk, &model, habits);
         let (job, mirror) = world.mirror(&source, &target, &top(seed % 9 * 3 * GRANULE));
         let claims = world.diary.clone();
+        // Now and then somebody drains a side.
+        let pulses = Dice::new(seed);
+        let next_pulse_ns = Cell::new(pulses.within(0..3 * MS));
         let mut seen = 0;
         let mut copying = vec![false; granules];
         let end_ns = world.ctx.now_ns() + 20 * MS;
         world.until(|| {
+            if seed % 3 == 0 && world.ctx.now_ns() >= next_pulse_ns.get() {
+                let node = [&source, &target][pulses.within(0..2) as usize];
+                drop(node.drained_begin("pulse"));
+                next_pulse_ns.set(world.ctx.now_ns() + pulses.within(0..3 * MS));
+                // What was claimed and copied meanwhile cannot be told apart.
+                seen += claims.mirror_since(seen).len();
+            }
             let events = claims.mirror_since(seen);
             seen += events.len();
             for (_, _, event) in events {

@@ -169,6 +169,11 @@ impl Lab {
         bytes
     }
 
+    /// How much of a request lies in the disk: one that is padded to its last unit ends behind it.
+    fn inside(&self, offset: u64, bytes: u64) -> usize {
+        bytes.min(self.disk.len().saturating_sub(offset)) as usize
+    }
+
     async fn half(&self, node: &Node) {
         let range = self.half_ns.borrow().clone();
         if range.end > 0 {
@@ -261,7 +266,8 @@ impl Driver for LabDriver {
             let lab = &*self.0;
             let _io = UnderWay::begin(lab, node, Kind::Write, offset, data.len() as u64, false);
             lab.half(node).await;
-            lab.disk.write_at(offset, &data);
+            lab.disk
+                .write_at(offset, &data[..lab.inside(offset, data.len() as u64)]);
             lab.half(node).await;
             Ok(())
         })
@@ -278,7 +284,8 @@ impl Driver for LabDriver {
             let lab = &*self.0;
             let _io = UnderWay::begin(lab, node, Kind::Zero, offset, bytes, flags.may_unmap);
             lab.half(node).await;
-            lab.disk.zero_at(offset, bytes, flags.may_unmap);
+            let inside = lab.inside(offset, bytes) as u64;
+            lab.disk.zero_at(offset, inside, flags.may_unmap);
             lab.half(node).await;
             Ok(())
         })
@@ -294,7 +301,8 @@ impl Driver for LabDriver {
             let lab = &*self.0;
             let _io = UnderWay::begin(lab, node, Kind::Discard, offset, bytes, true);
             lab.half(node).await;
-            lab.disk.discard_at(offset, bytes);
+            lab.disk
+                .discard_at(offset, lab.inside(offset, bytes) as u64);
             lab.half(node).await;
             Ok(())
         })

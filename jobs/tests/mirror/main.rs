@@ -7,6 +7,7 @@ mod model;
 mod support;
 
 mod bounds;
+mod cancels;
 mod closing;
 mod cow;
 mod empty;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_block::buf::BufferPool;
+use blockjob_block::driver::Limits;
 use blockjob_block::driver::mem::Fill;
 use blockjob_block::{Drained, Node};
 use blockjob_jobs::job::Job;
@@ -41,6 +42,8 @@ struct Plan {
     buf_size: u64,
     /// How much of the memory that all mirrors share there is for this one.
     room: usize,
+    /// What each side's requests are multiples of, and its unit of allocation.
+    units: [(u64, u64); 2],
     speed: u64,
     source_ns: Range<u64>,
     target_ns: Range<u64>,
@@ -77,6 +80,11 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
+fn units() -> impl Strategy<Value = (u64, u64)> {
+    let alignment = prop::sample::select(vec![1, 1, 512, 4096]);
+    (alignment, prop::sample::select(vec![512, 4096]))
+}
+
 fn plan() -> impl Strategy<Value = Plan> {
     let shape = (
         any::<u64>(),
@@ -86,7 +94,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop::sample::select(vec![1, 4 << 10, 16 << 10, 64 << 20]),
         prop_oneof![3 => Just(0), 1 => 50_000_u64..2_000_000],
     );
-    let times = (latency(), latency(), latency());
+    let times = (latency(), latency(), latency(), units(), units());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let guest = (0_usize..=4, prop_oneof![100_000..300_000_u64, 0..20 * MS]);
     let deeds = prop::collection::vec((prop_oneof![0..MS, 0..60 * MS], deed()), 0..12);
@@ -96,6 +104,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         granularity: shape.2,
         buf_size: shape.3,
         room: shape.4,
+        units: [times.3, times.4],
         speed: shape.5,
         source_ns: times.0,
         target_ns: times.1,
@@ -108,6 +117,15 @@ fn plan() -> impl Strategy<Value = Plan> {
         deeds,
         completes: flags.3,
     })
+}
+
+fn with_units(lab: LabOptions, (request_alignment, page_bytes): (u64, u64)) -> LabOptions {
+    let limits = Limits {
+        request_alignment,
+        cluster_size: if page_bytes == 512 { 0 } else { page_bytes },
+        ..Limits::default()
+    };
+    lab.limits(limits).page_bytes(page_bytes)
 }
 
 struct Run {
@@ -141,6 +159,7 @@ impl Run {
         let lab = LabOptions::new(plan.len).status_ns(plan.status_ns.clone());
         let lab = lab.seed(plan.seed);
         let source = lab.clone().half_ns(plan.source_ns.clone()).fill(fill);
+        let source = with_units(source, plan.units[0]);
         let (source, disk) = world.lab("source", source);
         let fill = if plan.zero_target {
             Fill::Zeroes
@@ -148,7 +167,8 @@ impl Run {
             Fill::Noise(99)
         };
         let target = lab.half_ns(plan.target_ns.clone()).fill(fill);
-        let (target, copy) = world.lab("target", target.seed(plan.seed ^ 77));
+        let target = with_units(target, plan.units[1]).seed(plan.seed ^ 77);
+        let (target, copy) = world.lab("target", target);
         for (lab, is_zero) in [(&disk, plan.zero_source), (&copy, plan.zero_target)] {
             if !is_zero {
                 // To look at it is cheaper then.
