@@ -9,6 +9,7 @@ use blockjob_jobs::error::JobError;
 use blockjob_jobs::mirror::steps::Step;
 use blockjob_jobs::mirror::{MirrorEnd, MirrorOptions};
 use blockjob_jobs::state::JobStatus;
+use bytes::Bytes;
 
 use crate::guests::{Guest, Habits};
 use crate::lab::{Lab, LabOptions};
@@ -139,6 +140,31 @@ fn a_forced_cancel_abandons_the_copy_even_when_it_was_told_to_complete() {
         assert_eq!(scene.used_by_guest(), "source");
         scene.guest.stop();
         world.assert_nothing_left(job, mirror);
+    }
+}
+
+#[test]
+fn what_was_written_after_the_last_flush_is_not_said_to_be_flushed() {
+    for writes in [false, true] {
+        let scene = Scene::new(11);
+        let world = &scene.world;
+        scene.guest.stop();
+        let (job, mirror) = world.mirror(&scene.source, &scene.target, &options());
+        world.until_ready(&job);
+        if writes {
+            let blk = world.graph.find_backend("drive0").expect("it is there");
+            let data = Bytes::from(vec![1; 512]);
+            let written = world
+                .ctx
+                .run("write", async move { blk.write(0, data).await });
+            written.expect("the disk is good");
+            world.pass(SECOND);
+            assert_eq!(mirror.dirty_bytes(), 0, "it was copied");
+        }
+        job.block_job_cancel(true).expect("a ready job can be");
+        let outcome = world.until_end(&job, &mirror);
+        assert_eq!(outcome.flushed, !writes);
+        assert!(!outcome.is_copy());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use blockjob_block::driver::mem::Fill;
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Node, Perm, PermPair};
 use blockjob_jobs::mirror::{MirrorEnd, MirrorOptions};
@@ -155,6 +156,21 @@ fn users_who_do_not_get_on_with_the_job_keep_their_node() {
 
     let (job, mirror) = scene.world.mirror(&scene.source, &scene.target, &options());
     assert_eq!(scene.world.complete(&job, &mirror).end, MirrorEnd::Pivoted);
+}
+
+/// The last step of setting up is the one that fails.
+#[test]
+fn a_disk_of_too_many_granules_is_refused_and_nothing_is_kept() {
+    let scene = Scene::new();
+    let huge = || LabOptions::new(1 << 50).fill(Fill::Zeroes);
+    let (source, _) = scene.world.lab("huge-source", huge());
+    let (target, _) = scene.world.lab("huge-target", huge());
+    let options = MirrorOptions {
+        granularity: 512,
+        ..options()
+    };
+    let refused = scene.refuses(&source, &target, &options);
+    assert!(refused.contains("granules"), "{refused}");
 }
 
 #[test]

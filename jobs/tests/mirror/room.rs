@@ -183,6 +183,10 @@ fn a_job_that_is_cancelled_between_two_pieces_lets_go_of_them() {
     many.world
         .until(|| many.mirrors.iter().all(|(job, _)| job.is_completed()));
     assert_eq!(many.pool.room().used_bytes(), 0);
+    for (_, mirror) in &many.mirrors {
+        assert_eq!(mirror.dirty_bytes(), 0);
+        assert!((0..16).all(|granule| !mirror.is_in_flight(granule * 64 * KIB)));
+    }
     let gone: Vec<_> = many
         .mirrors
         .iter()
