@@ -42,7 +42,11 @@ fn a_directory_is_no_source_and_no_target() {
     let scratch = with_source();
     fs::create_dir(scratch.path("folder")).expect("it is new");
     refuses(&scratch, &["folder", "dst"], "is a directory");
-    refuses(&scratch, &["src", "folder"], "exists already");
+    refuses(
+        &scratch,
+        &["src", "folder"],
+        "exists already, and is no disk image",
+    );
     let existing = ["src", "folder", "--mode", "existing"];
     refuses(&scratch, &existing, "is a directory");
 }
@@ -95,7 +99,11 @@ fn the_source_is_no_target_through_an_open_descriptor() {
 fn a_target_that_exists_is_not_overwritten_unless_asked() {
     let scratch = with_source();
     scratch.file("dst", &noise(2, 1 << 20));
-    refuses(&scratch, &["src", "dst"], "--mode existing");
+    refuses(
+        &scratch,
+        &["src", "dst"],
+        "exists already; --mode existing overwrites it",
+    );
     symlink("nowhere", scratch.path("dangling")).expect("it is new");
     refuses(&scratch, &["src", "dangling"], "exists already");
 }

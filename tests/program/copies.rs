@@ -143,3 +143,18 @@ fn options_of_every_kind_are_taken_together() {
                  --speed 1G --on-source-error enospc --on-target-error stop --no-unmap";
     copies(&scratch, &words.split_whitespace().collect::<Vec<_>>());
 }
+
+#[test]
+fn a_copy_of_nothing_but_new_writes_is_not_called_more_than_it_is() {
+    let scratch = Scratch::new();
+    scratch.file("src", &noise(1, 1 << 20));
+    scratch.file("dst", &noise(2, 1 << 20));
+    let ended = scratch.run(&[
+        "mirror", "src", "dst", "--mode", "existing", "--sync", "none",
+    ]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("if it was a copy before"),
+        "{ended:?}"
+    );
+}

@@ -80,3 +80,15 @@ fn what_was_put_in_the_place_of_the_target_is_not_removed() {
         b"precious"
     );
 }
+
+#[test]
+fn also_a_quit_leaves_no_half_target() {
+    let scratch = Scratch::new();
+    scratch.file("src", &noise(1, 16 << 20));
+    let mut running = scratch.start(&["mirror", "src", "dst", "--speed", "1M"]);
+    running.wait_for_line("copying");
+    running.signal(Signal::QUIT);
+    let ended = running.end();
+    assert!(ended.stderr.contains("'dst' was removed"), "{ended:?}");
+    assert!(!scratch.path("dst").exists());
+}

@@ -2,7 +2,7 @@
 //!
 //! A thousand jobs must not need a thousand times the memory of one. Each part of a copy takes room
 //! before it takes a buffer, and gives it back when it has ended. A job that gets none does not wait
-//! in the middle of things: it lets go of what it holds, and yields as a job does, so that it can be
+//! in the middle of things: with no memory in its hands it yields as a job does, so that it can be
 //! paused and drained meanwhile, and no job's drained section ever waits for another job's memory.
 //!
 //! QEMU has no counterpart: there each job has its own buffer.
