@@ -9,7 +9,7 @@ use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::trace::Event;
+use crate::trace::{Event, Wants};
 
 /// The callback is to run.
 const SCHEDULED: u32 = 1;
@@ -87,7 +87,7 @@ impl Inner {
             };
             (bh.shared.name, running)
         };
-        self.trace(|| Event::BottomHalf { name });
+        self.trace(Wants::CALLBACKS, || Event::BottomHalf { name });
         running.run();
         true
     }

@@ -12,7 +12,7 @@ use crate::inner::Inner;
 use crate::reactor::{Reactor, RealReactor, VirtualReactor};
 use crate::sync::Arc;
 use crate::timer_heap::TimerHeap;
-use crate::trace::Trace;
+use crate::trace::{Trace, Wants};
 
 /// What a context is made of; see [`AioContext::builder`](AioContext::builder).
 pub struct AioContextBuilder {
@@ -69,6 +69,10 @@ impl AioContextBuilder {
 
     /// The context. It belongs to this thread.
     pub fn build(self) -> AioContext {
+        let wants = match &self.trace {
+            Some(trace) => trace.wants(),
+            None => Wants::NOTHING,
+        };
         let shared = Shared::new(self.name, self.reactor.unpark_handle());
         AioContext::from_inner(Rc::new(Inner {
             shared: Arc::new(shared),
@@ -86,6 +90,7 @@ impl AioContextBuilder {
             reactor: self.reactor,
             decide: self.decide,
             trace: self.trace,
+            wants,
         }))
     }
 }

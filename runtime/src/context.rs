@@ -23,7 +23,7 @@ use crate::handle::AioHandle;
 use crate::inner::Inner;
 use crate::ready::Named;
 use crate::sync::Arc;
-use crate::trace::{Event, LayerEvent};
+use crate::trace::{Event, LayerEvent, Mark, Wants};
 
 /// So many passes in a row may find work without a look into the reactor. A look costs little, but
 /// what nobody looks at never happens: see `Reactor::poll`.
@@ -98,7 +98,9 @@ impl AioContext {
 
     /// Reports an event of a layer above. `event` is called only if somebody listens.
     pub fn trace_layer<E: LayerEvent>(&self, event: impl FnOnce() -> E) {
-        if let Some(trace) = &self.inner.trace {
+        if self.inner.wants.contains(Wants::LAYERS)
+            && let Some(trace) = &self.inner.trace
+        {
             let event = event();
             trace.event(
                 self.now_ns(),
@@ -106,6 +108,12 @@ impl AioContext {
                 &Event::Layer(&event),
             );
         }
+    }
+
+    /// Says that a rare place was come past.
+    #[inline]
+    pub fn mark(&self, mark: &'static Mark) {
+        self.inner.trace(Wants::MARKS, || Event::Mark { mark });
     }
 
     /// Makes a coroutine that has not run yet: enter it, or wake it.
@@ -122,6 +130,40 @@ impl AioContext {
     /// How many coroutines have been created and have not ended.
     pub fn live_coroutines(&self) -> usize {
         self.inner.coroutines.borrow().live()
+    }
+
+    /// True if a pass would find something to do now: something is ready, was posted, or a timer has
+    /// expired. For whoever steps several contexts on one thread.
+    pub fn has_work(&self) -> bool {
+        let inner = &self.inner;
+        let expired = |deadline_ns: u64| deadline_ns <= self.now_ns();
+        !inner.ready.borrow().is_empty()
+            || inner.shared.has_work()
+            || self.next_deadline_ns().is_some_and(expired)
+    }
+
+    /// When the next timer expires, in nanoseconds of the context's clock.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.inner.timers.borrow().next_deadline_ns()
+    }
+
+    /// The name of an event source that announced something, may be served, and is not going to be:
+    /// nobody has queued its handler. There is none, unless the context has lost a wake-up.
+    pub fn forgotten_event(&self) -> Option<&'static str> {
+        let inner = &self.inner;
+        if inner.shared.has_work() || !inner.ready.borrow().is_empty() {
+            return None;
+        }
+        let masked = self.handle().external_disabled();
+        let events = inner.events.borrow();
+        let mut served = events
+            .iter()
+            // One that runs at the moment looks again when it has ended.
+            .filter(|(_, event)| event.handler.is_some())
+            .map(|(_, event)| &event.shared)
+            .filter(|event| !(event.external && masked));
+        let forgotten = served.find(|event| event.announced());
+        forgotten.map(|event| event.name)
     }
 
     /// How many timers are going to expire, those of sleeping coroutines among them.

@@ -10,7 +10,7 @@ use crate::handle::Shared;
 use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{Ordering, fence};
-use crate::trace::{CoroutineId, Event};
+use crate::trace::{CoroutineId, Event, Wants};
 
 pub(crate) type CoFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -158,7 +158,7 @@ impl Inner {
             .coroutines
             .borrow_mut()
             .create(&self.shared, name, future);
-        self.trace(|| Event::Create { coroutine: id });
+        self.trace(Wants::COROUTINES, || Event::Create { coroutine: id });
         Coroutine { shared, id }
     }
 
@@ -175,7 +175,7 @@ impl Inner {
                 return;
             }
         }
-        self.trace(|| Event::Wake {
+        self.trace(Wants::WAKES, || Event::Wake {
             serial,
             by: self.current_id(),
         });

@@ -22,4 +22,11 @@ impl Site {
 pub trait Decide {
     /// One of `0..n`, where `n` is at least 2 and 0 is always the dullest option.
     fn decide(&self, site: &'static Site, n: usize) -> usize;
+
+    /// As [`decide`](Self::decide), among `n` things that run. `who` names each by a number that it
+    /// keeps while it lives, for whoever answers by who they are and not by their places.
+    fn decide_among(&self, site: &'static Site, n: usize, who: &dyn Fn(usize) -> u64) -> usize {
+        let _ = who;
+        self.decide(site, n)
+    }
 }

@@ -13,7 +13,7 @@ use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::trace::Event;
+use crate::trace::{Event, Wants};
 
 /// Announced and not yet served.
 const SET: u32 = 1;
@@ -62,6 +62,11 @@ impl EventShared {
         before & (SET | REMOVED) == SET
     }
 
+    /// True if it has announced something that nobody has served.
+    pub(crate) fn announced(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & (SET | REMOVED) == SET
+    }
+
     /// Puts the entry back into the queue if there is an announcement and no entry.
     pub(crate) fn requeue(&self) -> bool {
         self.state.load(Ordering::Relaxed) & (SET | REMOVED) == SET
@@ -101,7 +106,7 @@ impl Inner {
             };
             (event.shared.name, serving)
         };
-        self.trace(|| Event::EventSource { name });
+        self.trace(Wants::CALLBACKS, || Event::EventSource { name });
         serving.run();
         true
     }

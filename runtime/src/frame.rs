@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use crate::coroutine::Coroutine;
 use crate::coroutines::{CoFuture, NOBODY, Phase, Slot};
 use crate::inner::Inner;
-use crate::trace::Event;
+use crate::trace::{Event, Wants};
 
 impl Inner {
     /// Runs a coroutine that the ready queue named, unless it has run meanwhile or ended.
@@ -69,7 +69,7 @@ impl Inner {
             before: self.running.replace(index),
             entered_before: self.entered.replace(entered),
         };
-        self.trace(|| Event::Enter {
+        self.trace(Wants::COROUTINES, || Event::Enter {
             coroutine: slot.id.get(),
             by: self.coroutines.borrow().id_at(by),
         });
@@ -95,7 +95,7 @@ struct Frame<'a> {
 impl Frame<'_> {
     /// Off the stack, to be entered again.
     fn park(self, future: CoFuture) {
-        self.inner.trace(|| Event::Yield {
+        self.inner.trace(Wants::COROUTINES, || Event::Yield {
             coroutine: self.slot.id.get(),
         });
         self.slot.future.set(Some(future));
@@ -113,7 +113,7 @@ impl Frame<'_> {
 
 impl Drop for Frame<'_> {
     fn drop(&mut self) {
-        self.inner.trace(|| Event::End {
+        self.inner.trace(Wants::COROUTINES, || Event::End {
             coroutine: self.slot.id.get(),
         });
         self.slot.end();

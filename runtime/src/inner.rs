@@ -19,7 +19,7 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::timer::TimerEntry;
 use crate::timer_heap::TimerHeap;
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, Trace, Wants};
 
 /// The state of a context. It never leaves its thread.
 pub(crate) struct Inner {
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) reactor: Rc<dyn Reactor>,
     pub(crate) decide: Option<Rc<dyn Decide>>,
     pub(crate) trace: Option<Rc<dyn Trace>>,
+    /// What `trace` takes; nothing if there is none.
+    pub(crate) wants: Wants,
 }
 
 impl Inner {
@@ -49,8 +51,11 @@ impl Inner {
         self.clock.now_ns()
     }
 
-    pub(crate) fn trace<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        if let Some(trace) = &self.trace {
+    #[inline]
+    pub(crate) fn trace<'a>(&self, kind: Wants, event: impl FnOnce() -> Event<'a>) {
+        if self.wants.contains(kind)
+            && let Some(trace) = &self.trace
+        {
             trace.event(self.now_ns(), &self.shared.name, &event());
         }
     }
@@ -64,9 +69,12 @@ impl Inner {
     }
 
     fn ask(&self, decide: &dyn Decide, site: &'static Site, n: usize) -> usize {
-        let chosen = decide.decide(site, n);
+        self.chosen(site, n, decide.decide(site, n))
+    }
+
+    fn chosen(&self, site: &'static Site, n: usize, chosen: usize) -> usize {
         assert!(chosen < n, "{} chose {chosen} of {n}", site.name);
-        self.trace(|| Event::Decision { site, n, chosen });
+        self.trace(Wants::DECISIONS, || Event::Decision { site, n, chosen });
         chosen
     }
 
@@ -179,11 +187,19 @@ impl Inner {
         if self.decide.is_none() {
             return self.ready.borrow_mut().pop(limit);
         }
-        let n = self.ready.borrow().eligible(limit);
+        let ready = self.ready.borrow();
+        let n = ready.eligible(limit);
         if n == 0 {
             return None;
         }
-        let chosen = self.decide(&NEXT, n);
+        let chosen = match &self.decide {
+            Some(decide) if n > 1 => {
+                let chosen = decide.decide_among(&NEXT, n, &|index| ready.who(index));
+                self.chosen(&NEXT, n, chosen)
+            }
+            _ => 0,
+        };
+        drop(ready);
         self.ready.borrow_mut().remove(chosen)
     }
 
@@ -210,7 +226,7 @@ impl Inner {
             Ready::Timer(key) => self.run_timer(key),
             Ready::Once(once) => {
                 let name = once.name();
-                self.trace(|| Event::BottomHalf { name });
+                self.trace(Wants::CALLBACKS, || Event::BottomHalf { name });
                 once.run(ctx);
                 true
             }

@@ -104,7 +104,9 @@ impl ReadyQueue {
 
     pub(crate) fn push_once(&mut self, once: Box<dyn Once>) {
         let slot = self.onces.insert(once) as u32;
-        self.entries.push_back(Entry::new(ONCE, slot, 0));
+        // Its place in the count of all entries: no other has it.
+        let serial = self.left + self.entries.len() as u64;
+        self.entries.push_back(Entry::new(ONCE, slot, serial));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,6 +122,20 @@ impl ReadyQueue {
     pub(crate) fn eligible(&self, limit: u64) -> usize {
         let eligible = limit.saturating_sub(self.left) as usize;
         eligible.min(self.entries.len())
+    }
+
+    /// A number that the thing at `index` keeps for its life, within this context. What runs once is
+    /// another thing each time.
+    pub(crate) fn who(&self, index: usize) -> u64 {
+        let entry = self.entries[index];
+        let kind = entry.kind_and_slot >> 32;
+        match kind as u32 {
+            // Serials are counted together, so they tell these apart.
+            COROUTINE | BOTTOM_HALF | EVENT => entry.serial,
+            // A timer's slot and how often it was armed; a one-shot's place in the count of all.
+            TIMER => kind << 56 | (entry.kind_and_slot & 0xffff_ffff),
+            _ => kind << 56 | entry.serial,
+        }
     }
 
     /// Takes the first entry, if the pass that ends at `limit` may run it.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use crate::context::AioContext;
 use crate::inner::Inner;
 use crate::timer_heap::{TimerHeap, TimerKey};
-use crate::trace::Event;
+use crate::trace::{Event, Wants};
 
 /// What an expired timer does.
 pub(crate) enum TimerEntry {
@@ -55,7 +55,7 @@ impl Inner {
                 _ => return false,
             }
         };
-        self.trace(|| Event::Timer { name });
+        self.trace(Wants::CALLBACKS, || Event::Timer { name });
         running.run();
         true
     }

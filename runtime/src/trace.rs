@@ -37,6 +37,56 @@ pub trait LayerEvent: Any + fmt::Debug {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// Something that a good search comes past sometimes: a rare place that the engine marks, so that a
+/// sweep of simulated runs can say whether it was there. Each is a `static` beside what it marks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// A short name, unique in the program.
+    pub name: &'static str,
+}
+
+impl Mark {
+    /// A mark named `name`.
+    pub const fn new(name: &'static str) -> Self {
+        Mark { name }
+    }
+}
+
+/// Which kinds of events a sink takes. Those that it does not take are not even made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants(u8);
+
+impl Wants {
+    /// [`Event::Create`], [`Event::Enter`], [`Event::Yield`], [`Event::End`].
+    pub const COROUTINES: Wants = Wants(1);
+    /// [`Event::Wake`].
+    pub const WAKES: Wants = Wants(2);
+    /// [`Event::BottomHalf`], [`Event::Timer`], [`Event::EventSource`].
+    pub const CALLBACKS: Wants = Wants(4);
+    /// [`Event::Decision`].
+    pub const DECISIONS: Wants = Wants(8);
+    /// [`Event::Layer`].
+    pub const LAYERS: Wants = Wants(16);
+    /// [`Event::Mark`].
+    pub const MARKS: Wants = Wants(32);
+    /// Nothing.
+    pub const NOTHING: Wants = Wants(0);
+    /// Everything.
+    pub const ALL: Wants = Wants(63);
+
+    /// What either takes.
+    #[must_use]
+    pub const fn or(self, other: Wants) -> Wants {
+        Wants(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is taken.
+    #[must_use]
+    pub const fn contains(self, other: Wants) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
 /// What happened.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -94,6 +144,11 @@ pub enum Event<'a> {
         /// Which.
         chosen: usize,
     },
+    /// A rare place was come past.
+    Mark {
+        /// Which.
+        mark: &'static Mark,
+    },
     /// Something happened in a layer above.
     Layer(&'a dyn LayerEvent),
 }
@@ -102,8 +157,14 @@ pub enum Event<'a> {
 pub trait Trace {
     /// Takes note of `event`, which happened at `now_ns` in the context named `context`.
     ///
-    /// Called in the middle of things: it must not call back into the engine.
+    /// Called in the middle of things: it must not call back into the engine. To leave something in
+    /// the inbox of a context, by its [`AioHandle`](crate::AioHandle), is no such call.
     fn event(&self, now_ns: u64, context: &str, event: &Event<'_>);
+
+    /// What it takes; asked once, when a context is made.
+    fn wants(&self) -> Wants {
+        Wants::ALL
+    }
 }
 
 /// Keeps every event as a line of text: for tests that compare two runs.

@@ -1,0 +1,27 @@
+//! Decisions: who makes them, and the log of them.
+//!
+//! Whatever could go one way or another in a world asks the world's [`Decider`]: which of the ready
+//! things runs next, how long a disk takes, whether a request fails, what a guest does. The decider
+//! asks its [`Policy`], and keeps what was answered, so that the log of a run *is* the run.
+
+use blockjob_runtime::decide::Site;
+
+/// One question to a policy.
+pub struct Question<'a> {
+    /// Where it is asked.
+    pub site: &'static Site,
+    /// The answer is one of `0..n`; at least 2. 0 is the dullest option.
+    pub n: usize,
+    /// How often, of 1,024 times, whoever asks would like another answer than 0; without it every
+    /// answer is as good as another.
+    pub odds: Option<u32>,
+    /// Who the options are, where they are things that run: a number that stays with a coroutine or
+    /// a bottom half for its life. For policies that give priorities.
+    pub who: Option<&'a dyn Fn(usize) -> u64>,
+}
+
+/// How questions are answered.
+pub trait Policy {
+    /// One of `0..question.n`.
+    fn choose(&mut self, question: &Question<'_>) -> usize;
+}
