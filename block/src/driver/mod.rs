@@ -23,6 +23,7 @@ pub mod null_co;
 pub mod overlay;
 mod pages;
 pub mod raw;
+pub mod transfer;
 
 /// What the methods of a driver return: `!Send`, because a node stays in its context.
 pub type IoFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

@@ -2,10 +2,10 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
-use blockjob_block::driver::file::{OpenOptions, read_full, write_full};
+use blockjob_block::driver::file::OpenOptions;
+use blockjob_block::driver::transfer::{Errno, read_full, write_full};
 use blockjob_block::error::ErrorKind;
 use proptest::prelude::*;
-use rustix::io::Errno;
 
 use crate::common::{Scratch, noise};
 

@@ -22,7 +22,6 @@ pub use create::{CreateOptions, create};
 pub use driver::FileDriver;
 pub use flush::FlushState;
 pub use handle::{FileHandle, FileIdentity, FileKind};
-pub use io::{read_full, write_full};
 pub use lock_bytes::{ImagePermissions, image_permission};
 pub use open::{Locking, OpenOptions};
 pub use probe::{Alignment, probe_by_reading};
