@@ -16,11 +16,12 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use blockjob_runtime::in_coroutine;
+use blockjob_runtime::{AioContext, in_coroutine};
 
 use crate::graph::Graph;
 use crate::node::Node;
-use crate::request::BlockTrace;
+use crate::request::{ALL_NODES, BlockTrace};
+use crate::section::{Section, Sections};
 
 /// What a section covers.
 enum Extent {
@@ -33,23 +34,41 @@ enum Extent {
 #[must_use = "the section ends when this is dropped"]
 pub struct Drained {
     extent: Extent,
-    owner: &'static str,
+    section: Rc<Section>,
 }
 
 impl Drained {
     fn begin(extent: Extent, owner: &'static str) -> Self {
-        match &extent {
-            Extent::Node(node) => {
-                node.trace_drain(|node| BlockTrace::DrainBegin { node, owner });
-                node.quiesce_begin();
-            }
-            Extent::Subtree(node) => {
-                node.trace_drain(|node| BlockTrace::DrainBegin { node, owner });
-                node.subtree_quiesce_begin();
-            }
+        let section = match &extent {
+            Extent::Node(node) => Section::begin(node.sections(), node.label(), false, owner),
+            Extent::Subtree(node) => Section::begin(node.sections(), node.label(), true, owner),
+            Extent::All(graph) => Section::begin(&graph.sections, &ALL_NODES.into(), true, owner),
+        };
+        let drained = Drained { extent, section };
+        drained.trace(|node, section| BlockTrace::DrainBegin {
+            node,
+            section,
+            owner,
+        });
+        match &drained.extent {
+            Extent::Node(node) => node.quiesce_begin(),
+            Extent::Subtree(node) => node.subtree_quiesce_begin(),
             Extent::All(graph) => graph.drain_all_quiesce_begin(),
         }
-        Drained { extent, owner }
+        drained
+    }
+
+    fn context(&self) -> &AioContext {
+        match &self.extent {
+            Extent::Node(node) | Extent::Subtree(node) => node.context(),
+            Extent::All(graph) => graph.context(),
+        }
+    }
+
+    fn trace(&self, event: impl FnOnce(Rc<str>, u64) -> BlockTrace) {
+        let section = &self.section;
+        self.context()
+            .trace_layer(|| event(section.node.clone(), section.id));
     }
 
     /// True while something that the section covers is still in flight.
@@ -63,14 +82,17 @@ impl Drained {
 
     /// Who asked for the section.
     pub fn owner(&self) -> &'static str {
-        self.owner
+        self.section.owner
     }
 
     fn established(self) -> Self {
-        let owner = self.owner;
-        if let Extent::Node(node) | Extent::Subtree(node) = &self.extent {
-            node.trace_drain(|node| BlockTrace::Drained { node, owner });
-        }
+        let owner = self.owner();
+        self.section.established.set(true);
+        self.trace(|node, section| BlockTrace::Drained {
+            node,
+            section,
+            owner,
+        });
         self
     }
 
@@ -80,12 +102,9 @@ impl Drained {
         assert!(
             !in_coroutine(),
             "'{}' drains by polling, inside of a coroutine: it must await instead",
-            self.owner
+            self.owner()
         );
-        let context = match &self.extent {
-            Extent::Node(node) | Extent::Subtree(node) => node.context().clone(),
-            Extent::All(graph) => graph.context().clone(),
-        };
+        let context = self.context().clone();
         // One loop at the end, and no poll before it: what runs in it may change the graph.
         context.poll_while(|| self.busy());
         self.established()
@@ -106,17 +125,26 @@ impl Drained {
 
 impl Drop for Drained {
     fn drop(&mut self) {
-        let owner = self.owner;
+        let owner = self.owner();
+        self.trace(|node, section| BlockTrace::DrainEnd {
+            node,
+            section,
+            owner,
+        });
+        // First the list: whoever is let go on below may look at it.
         match &self.extent {
             Extent::Node(node) => {
-                node.trace_drain(|node| BlockTrace::DrainEnd { node, owner });
+                self.section.end(node.sections());
                 node.quiesce_end();
             }
             Extent::Subtree(node) => {
-                node.trace_drain(|node| BlockTrace::DrainEnd { node, owner });
+                self.section.end(node.sections());
                 node.subtree_quiesce_end();
             }
-            Extent::All(graph) => graph.drain_all_quiesce_end(),
+            Extent::All(graph) => {
+                self.section.end(&graph.sections);
+                graph.drain_all_quiesce_end();
+            }
         }
     }
 }
@@ -282,8 +310,8 @@ impl Node {
         self.io.drain_waiters.wake_all();
     }
 
-    fn trace_drain(&self, event: impl FnOnce(String) -> BlockTrace) {
-        self.context().trace_layer(|| event(self.name().to_owned()));
+    fn sections(&self) -> &Rc<Sections> {
+        &self.io.sections
     }
 }
 

@@ -19,6 +19,7 @@ use crate::error::{BlockError, BlockResult, ErrorKind};
 pub use crate::graph_edge::{attach_root, detach_root, set_edge_perms};
 use crate::node::Node;
 use crate::perm_update::refresh_perms;
+use crate::section::Sections;
 
 /// All nodes and backends of a program.
 pub struct Graph {
@@ -29,6 +30,7 @@ pub struct Graph {
     /// Coroutines that wait for the beginning of a drained section; see [`Node::drain_kick`].
     pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) drain_all_count: Cell<u32>,
+    pub(crate) sections: Rc<Sections>,
 }
 
 /// Names of nodes are shorter than this, as QEMU's are.
@@ -57,6 +59,7 @@ impl Graph {
             next_number: Cell::new(0),
             drain_waiters: Rc::default(),
             drain_all_count: Cell::new(0),
+            sections: Rc::default(),
         })
     }
 

@@ -165,8 +165,8 @@ impl Graph {
             edge.check_not_frozen()?;
         }
         self.context().trace_layer(|| BlockTrace::ReplaceNode {
-            from: from.name().to_owned(),
-            to: to.name().to_owned(),
+            from: from.label().clone(),
+            to: to.label().clone(),
         });
         let mut moved = Moved { edges: Vec::new() };
         for edge in edges {

@@ -25,6 +25,7 @@ pub mod op_blocker;
 pub mod perm;
 mod perm_update;
 pub mod request;
+pub mod section;
 mod status;
 
 pub use backend::BlockBackend;

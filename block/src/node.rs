@@ -23,6 +23,7 @@ use crate::graph::Graph;
 use crate::op_blocker::OpBlockers;
 use crate::perm::PermPair;
 use crate::request::Requests;
+use crate::section::Sections;
 
 /// What goes on in a node; see the module.
 pub(crate) struct IoState {
@@ -35,6 +36,8 @@ pub(crate) struct IoState {
     /// Coroutines that wait for the beginning of a drained section, of whichever node of the graph:
     /// what one of them waits for may be anywhere above it, and edges move.
     pub(crate) drain_waiters: Rc<CoQueue>,
+    /// The open drained sections of the graph.
+    pub(crate) sections: Rc<Sections>,
     pub(crate) requests: Requests,
     /// Counts the writes that have ended.
     pub(crate) write_gen: Cell<u64>,
@@ -52,7 +55,7 @@ pub(crate) struct IoState {
 ///
 /// QEMU: `BlockDriverState` (include/block/block_int-common.h).
 pub struct Node {
-    name: String,
+    name: Rc<str>,
     driver: Box<dyn Driver>,
     context: AioContext,
     graph: Weak<Graph>,
@@ -72,7 +75,7 @@ impl Node {
         read_only: bool,
     ) -> Rc<Node> {
         Rc::new_cyclic(|myself| Node {
-            name,
+            name: name.into(),
             driver,
             context: graph.context().clone(),
             graph: Rc::downgrade(graph),
@@ -86,6 +89,7 @@ impl Node {
                 quiesce_counter: Cell::new(0),
                 subtree_quiesce_counter: Cell::new(0),
                 drain_waiters: graph.drain_waiters.clone(),
+                sections: graph.sections.clone(),
                 requests: Requests::default(),
                 write_gen: Cell::new(0),
                 flushed_gen: Cell::new(0),
@@ -100,6 +104,11 @@ impl Node {
 
     /// Its name, unique in the graph.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name, to be kept: as [`name`](Self::name).
+    pub fn label(&self) -> &Rc<str> {
         &self.name
     }
 

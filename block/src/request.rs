@@ -29,13 +29,18 @@ pub enum RequestKind {
     Truncate,
 }
 
+/// What stands for the node in the trace of a section that covers the whole graph.
+pub const ALL_NODES: &str = "(all)";
+
 /// What the block layer reports to a trace.
 #[derive(Debug)]
 pub enum BlockTrace {
     /// A request has begun at a node.
     RequestBegin {
         /// The node's name.
-        node: String,
+        node: Rc<str>,
+        /// Tells the requests of a node apart; counted from 1.
+        id: u64,
         /// What it does.
         kind: RequestKind,
         /// From where, in bytes.
@@ -46,7 +51,9 @@ pub enum BlockTrace {
     /// A request has ended.
     RequestEnd {
         /// The node's name.
-        node: String,
+        node: Rc<str>,
+        /// As it began.
+        id: u64,
         /// What it did.
         kind: RequestKind,
         /// From where, in bytes.
@@ -56,31 +63,37 @@ pub enum BlockTrace {
     },
     /// Somebody asks for a drained section; it is not established yet.
     DrainBegin {
-        /// The node's name.
-        node: String,
+        /// The node's name; [`ALL_NODES`] for a section of the whole graph.
+        node: Rc<str>,
+        /// The section: see [`Section::id`](crate::section::Section::id).
+        section: u64,
         /// Who asks.
         owner: &'static str,
     },
     /// The section is established: nothing is in flight.
     Drained {
-        /// The node's name.
-        node: String,
+        /// The node's name; [`ALL_NODES`] for a section of the whole graph.
+        node: Rc<str>,
+        /// The section: see [`Section::id`](crate::section::Section::id).
+        section: u64,
         /// Who asked.
         owner: &'static str,
     },
     /// The section ends.
     DrainEnd {
-        /// The node's name.
-        node: String,
+        /// The node's name; [`ALL_NODES`] for a section of the whole graph.
+        node: Rc<str>,
+        /// The section: see [`Section::id`](crate::section::Section::id).
+        section: u64,
         /// Who asked.
         owner: &'static str,
     },
     /// All users of one node now use another.
     ReplaceNode {
         /// The node that they used.
-        from: String,
+        from: Rc<str>,
         /// The node that they use.
-        to: String,
+        to: Rc<str>,
     },
 }
 
@@ -91,6 +104,7 @@ impl LayerEvent for BlockTrace {
 }
 
 struct Tracked {
+    id: u64,
     kind: RequestKind,
     /// What was asked for, for traces.
     asked: (u64, u64),
@@ -104,7 +118,32 @@ struct Tracked {
     waiters: CoQueue,
 }
 
+/// A request that is under way, for whoever explains what a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestInfo {
+    /// Tells the requests of a node apart; counted from 1.
+    pub id: u64,
+    /// What it does.
+    pub kind: RequestKind,
+    /// From where, in bytes.
+    pub offset: u64,
+    /// How long, in bytes.
+    pub bytes: u64,
+    /// The request of the same node that it waits for, because they must not overlap.
+    pub waits_for: Option<u64>,
+}
+
 impl Tracked {
+    fn info(&self) -> RequestInfo {
+        RequestInfo {
+            id: self.id,
+            kind: self.kind,
+            offset: self.asked.0,
+            bytes: self.asked.1,
+            waits_for: self.waiting_for.borrow().as_ref().map(|other| other.id),
+        }
+    }
+
     fn overlaps(&self, other: &Tracked) -> bool {
         self.offset.get() < other.offset.get() + other.bytes.get()
             && other.offset.get() < self.offset.get() + self.bytes.get()
@@ -116,6 +155,8 @@ impl Tracked {
 pub(crate) struct Requests {
     all: RefCell<Vec<Rc<Tracked>>>,
     serialising: Cell<usize>,
+    /// How many there have been.
+    begun: Cell<u64>,
 }
 
 /// A request for as long as it is under way: tracked, and in flight.
@@ -156,11 +197,21 @@ impl Node {
         self.io.in_flight.get()
     }
 
+    /// The requests that are under way, oldest first.
+    pub fn requests(&self) -> Vec<RequestInfo> {
+        let all = self.io.requests.all.borrow();
+        all.iter().map(|request| request.info()).collect()
+    }
+
     /// Begins a request. It does not wait yet: see [`Request::wait_serialising`].
     ///
     /// QEMU: `tracked_request_begin` (block/io.c).
     pub(crate) fn begin_request(&self, kind: RequestKind, offset: u64, bytes: u64) -> Request<'_> {
+        let requests = &self.io.requests;
+        let id = requests.begun.get() + 1;
+        requests.begun.set(id);
         let tracked = Rc::new(Tracked {
+            id,
             kind,
             asked: (offset, bytes),
             offset: Cell::new(offset),
@@ -169,9 +220,10 @@ impl Node {
             waiting_for: RefCell::new(None),
             waiters: CoQueue::new(),
         });
-        self.io.requests.all.borrow_mut().push(tracked.clone());
+        requests.all.borrow_mut().push(tracked.clone());
         self.context().trace_layer(|| BlockTrace::RequestBegin {
-            node: self.name().to_owned(),
+            node: self.label().clone(),
+            id,
             kind,
             offset,
             bytes,
@@ -264,7 +316,8 @@ impl Drop for Request<'_> {
         drop(all);
         self.tracked.waiters.wake_all();
         self.node.context().trace_layer(|| BlockTrace::RequestEnd {
-            node: self.node.name().to_owned(),
+            node: self.node.label().clone(),
+            id: self.tracked.id,
             kind: self.tracked.kind,
             offset: self.tracked.asked.0,
             bytes: self.tracked.asked.1,

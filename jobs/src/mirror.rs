@@ -39,7 +39,7 @@ mod run;
 mod state;
 pub mod steps;
 
-pub use options::{MirrorOptions, MirrorSync};
+pub use options::{MirrorOptions, MirrorSync, MirrorTuning};
 pub use outcome::{MirrorEnd, MirrorStats, Outcome};
 pub use state::MirrorJob;
 use steps::MirrorEvent;

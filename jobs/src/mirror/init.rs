@@ -10,7 +10,6 @@ use super::state::MirrorJob;
 use super::steps::Step;
 use crate::error::JobError;
 use crate::job::Job;
-use crate::rate_limit::SLICE_TIME_NS;
 
 /// How much of the disk is asked about at a time, in M5.
 const INIT_BYTES: u64 = 1 << 30;
@@ -126,7 +125,7 @@ impl MirrorJob {
     async fn throttle(&self, job: &Rc<Job>) {
         self.step(Step::M6);
         let now_ns = self.context.now_ns();
-        if now_ns - self.last_pause_ns.get() > SLICE_TIME_NS {
+        if now_ns - self.last_pause_ns.get() > self.options.tuning.slice_time_ns {
             self.last_pause_ns.set(now_ns);
             job.sleep_ns(0).await;
         } else {

@@ -13,7 +13,7 @@ use std::rc::{Rc, Weak};
 use blockjob_block::buf::Taken;
 
 use super::copy::{Method, Part};
-use super::options::{MAX_IN_FLIGHT, MAX_IO_BYTES};
+use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::job::Job;
@@ -69,6 +69,10 @@ impl Drop for Claim {
         if let Some(bits) = &mut *mirror.in_flight_bitmap.borrow_mut() {
             bits.clear(self.offset, self.bytes);
         }
+        mirror.report(MirrorEvent::MirrorIterationDone {
+            offset: self.offset,
+            bytes: self.bytes,
+        });
         mirror.slot_free.wake_all();
     }
 }
@@ -97,7 +101,9 @@ impl MirrorJob {
         let end = claim.offset + claim.bytes;
         while at < end && !self.is_over(job) {
             let (method, bytes) = self.method_at(at, end - at).await;
-            while self.in_flight.get() >= MAX_IN_FLIGHT || !self.has_room(method, bytes) {
+            while self.in_flight.get() >= self.options.tuning.max_in_flight
+                || !self.has_room(method, bytes)
+            {
                 self.wait_for_slot().await;
             }
             if self.is_over(job) {
@@ -202,7 +208,7 @@ impl MirrorJob {
         match job.speed_bytes_per_s() {
             // A small buffer limits what is copied at a time, not what is zeroed: holes that are made
             // in small pieces give nothing back.
-            0 => self.options.buf_size.max(MAX_IO_BYTES),
+            0 => self.options.buf_size.max(self.options.tuning.max_io_bytes),
             speed => {
                 let slice = speed / (NS_PER_S / SLICE_TIME_NS);
                 let granules = slice.next_multiple_of(granularity).max(granularity);
@@ -315,7 +321,9 @@ impl MirrorJob {
     /// the whole of it, for which nobody could make room.
     fn max_copy(&self, align: u64) -> u64 {
         let share = self.options.buf_size / MAX_IN_FLIGHT as u64;
-        let max = share.max(MAX_IO_BYTES).min(self.buf_total.get());
+        let max = share
+            .max(self.options.tuning.max_io_bytes)
+            .min(self.buf_total.get());
         // A copy that ends between two units makes two of one.
         if max < align { max } else { max & !(align - 1) }
     }

@@ -11,6 +11,7 @@ use blockjob_block::op_blocker::BlockOp;
 use super::exit::can_replace;
 use crate::error::JobError;
 use crate::error_policy::OnError;
+use crate::rate_limit::SLICE_TIME_NS;
 
 /// Copies in flight at a time, at most. QEMU: `MAX_IN_FLIGHT` (block/mirror.c).
 pub const MAX_IN_FLIGHT: usize = 16;
@@ -35,6 +36,31 @@ pub enum MirrorSync {
     Top,
     /// Only what is written from now on.
     None,
+}
+
+/// What QEMU has as constants: for those who measure what they do. Whoever mirrors a disk leaves it
+/// alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MirrorTuning {
+    /// How long the job may run before it comes past a pause point with a moment for others, and how
+    /// long it rests when there is nothing to do, in nanoseconds. QEMU:
+    /// `BLOCK_JOB_SLICE_TIME` (include/block/blockjob_int.h).
+    pub slice_time_ns: u64,
+    /// Copies in flight at a time, at most; at least 1.
+    pub max_in_flight: usize,
+    /// The longest single copy, in bytes, unless a sixteenth of the buffer is more; at least 512.
+    pub max_io_bytes: u64,
+}
+
+impl Default for MirrorTuning {
+    /// QEMU's constants.
+    fn default() -> Self {
+        MirrorTuning {
+            slice_time_ns: SLICE_TIME_NS,
+            max_in_flight: MAX_IN_FLIGHT,
+            max_io_bytes: MAX_IO_BYTES,
+        }
+    }
 }
 
 /// The arguments of a mirror. Build one with [`MirrorOptions::new`] and set what differs.
@@ -66,6 +92,8 @@ pub struct MirrorOptions {
     pub auto_finalize: bool,
     /// Whether the job vanishes by itself.
     pub auto_dismiss: bool,
+    /// What nobody but a student of schedules changes.
+    pub tuning: MirrorTuning,
 }
 
 impl MirrorOptions {
@@ -84,6 +112,7 @@ impl MirrorOptions {
             zero_target: true,
             auto_finalize: true,
             auto_dismiss: true,
+            tuning: MirrorTuning::default(),
         }
     }
 
@@ -102,6 +131,12 @@ impl MirrorOptions {
             if !options.granularity.is_power_of_two() {
                 return invalid("Parameter 'granularity' expects a power of 2");
             }
+        }
+        if options.tuning.max_in_flight == 0 {
+            return invalid("Parameter 'max_in_flight' expects a value of at least 1");
+        }
+        if options.tuning.max_io_bytes < MIN_GRANULARITY {
+            return invalid("Parameter 'max_io_bytes' expects a value of at least 512");
         }
         source.check_op(BlockOp::MirrorSource)?;
         target.check_op(BlockOp::MirrorTarget)?;

@@ -6,13 +6,11 @@ use std::rc::Rc;
 
 use blockjob_block::Drained;
 
-use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::driver::JobResult;
 use crate::error_policy::IoStatus;
 use crate::job::Job;
-use crate::rate_limit::SLICE_TIME_NS;
 
 /// How one turn of the loop ends.
 enum Turn {
@@ -60,7 +58,7 @@ impl MirrorJob {
                 Turn::Again => {}
                 // Unless it is over: then the head of the loop ends it.
                 Turn::Retry if self.ret.borrow().is_some() => {}
-                Turn::Retry => job.sleep_ns(SLICE_TIME_NS).await,
+                Turn::Retry => job.sleep_ns(self.options.tuning.slice_time_ns).await,
                 Turn::InSync => return Ok(()),
                 Turn::Sleep {
                     clean,
@@ -89,15 +87,16 @@ impl MirrorJob {
     async fn turn(self: &Rc<Self>, job: &Rc<Job>) -> Turn {
         self.step(Step::M8);
         let mut dirty = self.dirty_bytes();
+        let tuning = self.options.tuning;
         job.progress_set_remaining(dirty + self.bytes_in_flight.get());
 
         // Also without a rate limit the loop must come past M15 from time to time, where it has
         // nothing of its own to do: else a drained section might never begin.
-        let in_slice = self.context.now_ns() - self.last_pause_ns.get() < SLICE_TIME_NS;
+        let in_slice = self.context.now_ns() - self.last_pause_ns.get() < tuning.slice_time_ns;
         if in_slice && job.io_status() == IoStatus::Ok {
             let in_flight = self.in_flight.get();
             let starved = self.wants_room.get() > 0;
-            if in_flight >= MAX_IN_FLIGHT
+            if in_flight >= tuning.max_in_flight
                 || (self.buf_free.get() == 0 && in_flight > 0)
                 || (dirty == 0 && in_flight > 0)
                 || starved
@@ -213,7 +212,7 @@ impl MirrorJob {
         let synced = job.is_ready();
         let resting = synced && !should_complete;
         let delay_ns = if resting && clean {
-            SLICE_TIME_NS
+            self.options.tuning.slice_time_ns
         } else {
             job.ratelimit_delay(0)
         };

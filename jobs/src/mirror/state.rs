@@ -129,6 +129,17 @@ impl MirrorJob {
         bitmap.as_ref().is_some_and(|map| map.get(offset))
     }
 
+    /// Copies under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    /// The room that it waits for, in bytes, because other jobs fill the memory that all share; 0 if
+    /// it does not.
+    pub fn waits_for_room(&self) -> u64 {
+        self.wants_room.get()
+    }
+
     /// What it has done so far.
     pub fn stats(&self) -> MirrorStats {
         self.stats.get()
@@ -177,7 +188,7 @@ impl MirrorJob {
     pub(super) fn report(&self, event: MirrorEvent) {
         match self.job() {
             Some(job) => report(&self.context, job.label(), event),
-            None => report(&self.context, "", event),
+            None => report(&self.context, &"".into(), event),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The steps of a mirror, M1 to M17, as code, traces and book call them.
 
 use std::fmt;
+use std::rc::Rc;
 
 use blockjob_runtime::AioContext;
 use blockjob_runtime::trace::LayerEvent;
@@ -101,6 +102,13 @@ pub enum MirrorEvent {
         /// How long they are together.
         bytes: u64,
     },
+    /// All parts of what was taken have ended, well or not.
+    MirrorIterationDone {
+        /// Where they begin.
+        offset: u64,
+        /// How long they are together.
+        bytes: u64,
+    },
     /// The target is to be flushed.
     MirrorBeforeFlush,
     /// The source is to be drained, to complete.
@@ -125,7 +133,7 @@ pub enum MirrorEvent {
 #[derive(Debug)]
 pub struct MirrorTrace {
     /// The job's name.
-    pub job: String,
+    pub job: Rc<str>,
     /// What happened.
     pub event: MirrorEvent,
 }
@@ -137,13 +145,13 @@ impl LayerEvent for MirrorTrace {
 }
 
 /// Reports `event` of `job` to the context's trace and to `tracing`.
-pub(super) fn report(context: &AioContext, job: &str, event: MirrorEvent) {
+pub(super) fn report(context: &AioContext, job: &Rc<str>, event: MirrorEvent) {
     match event {
-        MirrorEvent::Step(step) => tracing::trace!(target: "blockjob::mirror", job, %step),
-        event => tracing::trace!(target: "blockjob::mirror", job, ?event),
+        MirrorEvent::Step(step) => tracing::trace!(target: "blockjob::mirror", job = &**job, %step),
+        event => tracing::trace!(target: "blockjob::mirror", job = &**job, ?event),
     }
     context.trace_layer(|| MirrorTrace {
-        job: job.to_owned(),
+        job: job.clone(),
         event,
     });
 }

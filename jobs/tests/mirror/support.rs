@@ -64,7 +64,7 @@ impl Trace for Diary {
         if let Event::Layer(layer) = event
             && let Some(trace) = layer.as_any().downcast_ref::<MirrorTrace>()
         {
-            let note = (now_ns, trace.job.clone(), trace.event);
+            let note = (now_ns, trace.job.to_string(), trace.event);
             self.mirror.borrow_mut().push(note);
         }
         let hook = self.hook.borrow().clone();

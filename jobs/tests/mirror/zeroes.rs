@@ -192,8 +192,9 @@ fn zeroes_are_written_to_a_target_that_will_get_its_backing_file_later() {
                 kind: RequestKind::Write,
                 offset,
                 bytes,
+                ..
             }) = layer.as_any().downcast_ref()
-            && node == "target"
+            && &**node == "target"
         {
             noted.borrow_mut().push((*offset, *bytes));
         }
