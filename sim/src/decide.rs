@@ -4,13 +4,26 @@
 //! things runs next, how long a disk takes, whether a request fails, what a guest does. The decider
 //! asks its [`Policy`], and keeps what was answered, so that the log of a run *is* the run.
 
+mod decider;
+mod digest;
+mod log;
+mod random;
+mod sites;
+
+pub use decider::Decider;
+pub use log::{Decision, Listing, Log};
+pub use random::Random;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use blockjob_runtime::decide::Site;
 
 /// One question to a policy.
 pub struct Question<'a> {
     /// Where it is asked.
     pub site: &'static Site,
-    /// The answer is one of `0..n`; at least 2. 0 is the dullest option.
+    /// The answer is one of `0..n`; at least 2, at most `u32::MAX`. 0 is the dullest option.
     pub n: usize,
     /// How often, of 1,024 times, whoever asks would like another answer than 0; without it every
     /// answer is as good as another.
@@ -21,7 +34,16 @@ pub struct Question<'a> {
 }
 
 /// How questions are answered.
+///
+/// A policy must not ask the decider that asks it.
 pub trait Policy {
     /// One of `0..question.n`.
     fn choose(&mut self, question: &Question<'_>) -> usize;
+}
+
+/// A policy whose maker keeps a handle: what it learnt in a run is read from there afterwards.
+impl<P: Policy> Policy for Rc<RefCell<P>> {
+    fn choose(&mut self, question: &Question<'_>) -> usize {
+        self.borrow_mut().choose(question)
+    }
 }
