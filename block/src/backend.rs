@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use blockjob_runtime::AioContext;
+use blockjob_runtime::{AioContext, bug};
 
 use crate::child::{Child, ChildParent};
 use crate::error::{BlockError, BlockResult, ErrorKind};
@@ -286,7 +286,7 @@ impl ChildParent for BlockBackend {
         for request in queued {
             // From here on it is in flight, although it has not run yet.
             self.in_flight.set(self.in_flight.get() + 1);
-            if !request.released.send(()) {
+            if !request.released.send(()) || bug!(DRN_01) {
                 self.end_one();
             }
         }

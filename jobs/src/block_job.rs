@@ -14,6 +14,7 @@ use blockjob_block::child::{Child, ChildParent};
 use blockjob_block::graph::{attach_root, detach_root};
 use blockjob_block::op_blocker::{BlockOp, OpBlock};
 use blockjob_block::{BlockError, BlockResult, Node, PermPair};
+use blockjob_runtime::bug;
 
 use crate::driver::JobDriver;
 use crate::error::JobError;
@@ -212,7 +213,8 @@ impl ChildParent for BlockJob {
     }
 
     fn drained_poll(&self, _child: &Child) -> bool {
-        self.job.upgrade().is_some_and(|job| job.drained_poll())
+        let job = self.job.upgrade();
+        job.is_some_and(|job| job.drained_poll() && !bug!(DRN_09))
     }
 
     fn drained_end(&self, _child: &Child) {

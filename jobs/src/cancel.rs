@@ -6,6 +6,8 @@
 //!
 //! QEMU: `job_cancel_async_locked`, `job_cancel_locked` (job.c).
 
+use blockjob_runtime::bug;
+
 use crate::job::Job;
 use crate::state::JobStatus;
 use crate::trace::JobTraceKind;
@@ -42,6 +44,7 @@ impl Job {
         // A soft cancel of a job that is done changes nothing: what `run` returned stands. A forced
         // one still does, until the transaction is being committed.
         let done = self.run.deferred_to_main_loop.get();
+        let force = force || (bug!(JOB_01) && done);
         if (force || !done) && !self.is_committing() {
             self.run.cancelled.set(true);
             // A soft cancel does not take a forced one back.

@@ -60,6 +60,11 @@ impl Job {
         self.deferred.stage.get() == Stage::Scheduled
     }
 
+    /// Whether something that was deferred runs now.
+    pub(crate) fn is_deferral_running(&self) -> bool {
+        self.deferred.stage.get() == Stage::Running
+    }
+
     fn schedule_deferred(&self) {
         self.deferred.stage.set(Stage::Scheduled);
         let job = self.rc();

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use blockjob_runtime::{AioContext, in_coroutine};
+use blockjob_runtime::{AioContext, bug, in_coroutine};
 
 use crate::driver::JobResult;
 use crate::job::Job;
@@ -81,7 +81,8 @@ impl Job {
         if !self.is_started() || self.run.deferred_to_main_loop.get() {
             return;
         }
-        if self.run.busy.get() || (self.run.paused.get() && self.run.held()) || !condition(self) {
+        let busy = self.run.busy.get() && !bug!(JOB_05);
+        if busy || (self.run.paused.get() && self.run.held()) || !condition(self) {
             return;
         }
         self.sleep_timer.disarm();

@@ -19,7 +19,7 @@ use std::rc::{Rc, Weak};
 use blockjob_block::buf::BufferPool;
 use blockjob_block::dirty_bitmap::DirtyIter;
 use blockjob_block::{BlockBackend, Node, Perm, PermPair};
-use blockjob_runtime::CoQueue;
+use blockjob_runtime::{CoQueue, bug};
 
 use crate::block_job::BlockJob;
 use crate::driver::{JobDriver, JobFuture, JobResult};
@@ -199,6 +199,9 @@ fn set_up(
     // From this moment on every write to the source is seen. Nothing is in flight that was begun
     // before and would not be: the bit is set when a write ends.
     let bitmap = source.create_dirty_bitmap(None, mirror.options.granularity)?;
+    if bug!(MIR_01) {
+        bitmap.set_enabled(false);
+    }
     *mirror.dirty_bitmap.borrow_mut() = Some(bitmap);
     Ok(())
 }
@@ -238,7 +241,8 @@ impl JobDriver for MirrorJob {
     ///
     /// QEMU: `mirror_drained_poll` (block/mirror.c).
     fn drained_poll(&self, job: &Rc<Job>) -> bool {
-        let may_start_more = !job.is_paused() && !self.in_drain.get();
+        let own = self.in_drain.get() && !bug!(MIR_06B);
+        let may_start_more = !job.is_paused() && !own && !bug!(MIR_06A);
         may_start_more || self.in_flight.get() > 0
     }
 

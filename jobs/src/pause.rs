@@ -7,6 +7,8 @@
 //! QEMU: `job_pause_locked`, `job_resume_locked`, `job_pause_point_locked` (job.c),
 //! `child_job_drained_poll` (blockjob.c).
 
+use blockjob_runtime::bug;
+
 use crate::job::Job;
 use crate::trace::JobTraceKind;
 
@@ -74,7 +76,10 @@ impl Job {
     /// `child_job_drained_poll` (`blockjob.c`).
     pub fn drained_poll(&self) -> bool {
         // Before the driver is asked: it knows its requests, but not that the completion is to come.
-        if self.is_deferral_pending() {
+        if self.is_deferral_pending() && !bug!(JOB_03A) {
+            return true;
+        }
+        if bug!(JOB_03B) && self.is_deferral_running() {
             return true;
         }
         // A job that is not busy stands still, or has a pause point before it does anything else. Of

@@ -6,7 +6,7 @@
 //! QEMU: `job_do_yield_locked`, `job_yield`, `job_sleep_ns` (job.c), `block_job_ratelimit_*`
 //! (blockjob.c).
 
-use blockjob_runtime::{Coroutine, yield_now};
+use blockjob_runtime::{Coroutine, bug, yield_now};
 
 use crate::job::Job;
 use crate::trace::JobTraceKind;
@@ -59,7 +59,7 @@ impl Job {
         assert!(self.is_busy(), "{self:?} yields twice");
         // Before `busy` is cleared: a cancel that came while the job was busy entered nobody, and
         // this is where it is noticed.
-        if self.is_cancelled() {
+        if self.is_cancelled() && !bug!(HZ_04) {
             return;
         }
         if !self.run.held() {
@@ -90,7 +90,7 @@ impl Job {
             // Asked anew each time: the speed may change during the sleep.
             let delay_ns = self.ratelimit_delay(0);
             self.sleep_ns(delay_ns).await;
-            if delay_ns == 0 || self.is_cancelled() {
+            if delay_ns == 0 || self.is_cancelled() || bug!(JOB_04) {
                 return;
             }
         }

@@ -15,6 +15,7 @@
 use std::fmt;
 
 use crate::bottom_half::BhShared;
+use crate::bug;
 use crate::context::AioContext;
 use crate::coroutine::CoShared;
 use crate::current;
@@ -237,7 +238,8 @@ impl AioHandle {
                 count.checked_sub(1)
             })
             .expect("enable_external without disable_external");
-        if before == 1 && current::if_current(&self.shared, Inner::requeue_events).is_none() {
+        let last = before == 1 && !bug!(AIO_05);
+        if last && current::if_current(&self.shared, Inner::requeue_events).is_none() {
             self.shared.post(Remote::ExternalEnabled);
         }
     }

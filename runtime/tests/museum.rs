@@ -53,6 +53,10 @@ fn exhibits_are_told_apart_and_found_by_either_name() {
     assert!(find("MIR-99").is_none());
 }
 
+fn is_of_a_constant(character: char) -> bool {
+    character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_'
+}
+
 /// The names in `bug!(..)` of all files below `folder`.
 fn collect_switches(folder: &Path, into: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).expect("a folder of the tree can be read") {
@@ -64,8 +68,11 @@ fn collect_switches(folder: &Path, into: &mut BTreeSet<String>) {
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"));
             for line in code {
-                let calls = line.split("bug!(").skip(1);
-                into.extend(calls.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
+                let arguments = line.split("bug!(").skip(1);
+                let names = arguments.filter_map(|rest| Some(rest.split_once(')')?.0));
+                // `debug!(..)` is none of ours.
+                let names = names.filter(|name| name.chars().all(is_of_a_constant));
+                into.extend(names.map(str::to_owned));
             }
         }
     }

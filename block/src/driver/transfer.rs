@@ -5,6 +5,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 
+use blockjob_runtime::bug;
 pub use rustix::io::Errno;
 
 /// Fills `slices` from `offset_bytes` on with calls of `preadv_once`, which reads at a given
@@ -30,12 +31,16 @@ pub fn read_full(
     mut preadv_once: impl FnMut(u64, &mut [IoSliceMut<'_>]) -> Result<usize, Errno>,
 ) -> Result<u64, Errno> {
     let mut rest = slices;
-    let mut done: u64 = 0;
+    let (mut from, mut done) = (offset_bytes, 0);
     IoSliceMut::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
-        match preadv_once(offset_bytes + done, rest) {
+        match preadv_once(from, rest) {
             Ok(0) => break,
             Ok(count) => {
+                from += count as u64;
+                if bug!(THR_04) {
+                    from = count as u64;
+                }
                 done += count as u64;
                 IoSliceMut::advance_slices(&mut rest, count);
             }

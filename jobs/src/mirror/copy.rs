@@ -8,6 +8,7 @@ use std::rc::Rc;
 use blockjob_block::buf::Taken;
 use blockjob_block::driver::ZeroFlags;
 use blockjob_block::{BlockError, BlockResult};
+use blockjob_runtime::bug;
 
 use super::iteration::Claim;
 use super::state::MirrorJob;
@@ -71,6 +72,9 @@ impl MirrorJob {
                 operation: IoOperation::Read,
             });
         }
+        if bug!(HZ_01) {
+            part.claim.clear_dirty();
+        }
         let data = buf.freeze();
         let result = self.target().write(offset, data.clone()).await;
         self.pool.put_bytes(data);
@@ -81,6 +85,9 @@ impl MirrorJob {
 
     /// QEMU: `mirror_co_zero` (block/mirror.c).
     async fn zero(&self, part: &Part) -> Result<(), Failure> {
+        if bug!(HZ_01) {
+            part.claim.clear_dirty();
+        }
         let (mut offset, end) = (part.offset, part.offset + part.bytes);
         while offset < end {
             let (already, bytes) = self.target_reads_as_zero(offset, end - offset).await;

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use blockjob_block::buf::Taken;
+use blockjob_runtime::bug;
 
 use super::copy::{Method, Part};
 use super::options::MAX_IN_FLIGHT;
@@ -41,6 +42,15 @@ impl Claim {
             bytes,
             failed: Cell::new(false),
         })
+    }
+
+    /// Clears its dirty bits. Only the museum does so when a copy has begun: whoever claims has
+    /// cleared them.
+    pub(super) fn clear_dirty(&self) {
+        if let Some(mirror) = self.mirror.upgrade() {
+            let bitmap = mirror.bitmap();
+            bitmap.bits_mut().clear(self.offset, self.bytes);
+        }
     }
 
     /// A range of it was not copied, and is dirty again. Nobody takes it before the claim has ended.
@@ -191,9 +201,10 @@ impl MirrorJob {
                 return None;
             }
             let (start, bytes) = self.widen(offset);
-            if in_flight
-                .next_dirty_area(start, start + bytes, bytes)
-                .is_none()
+            if bug!(MIR_08)
+                || in_flight
+                    .next_dirty_area(start, start + bytes, bytes)
+                    .is_none()
             {
                 return Some(offset);
             }
@@ -229,7 +240,9 @@ impl MirrorJob {
             false => (offset, self.free_run(offset, end)),
         };
         let bytes = end - start;
-        self.bitmap().bits_mut().clear(start, bytes);
+        if !bug!(HZ_01) {
+            self.bitmap().bits_mut().clear(start, bytes);
+        }
         self.report(MirrorEvent::MirrorIteration {
             offset: start,
             bytes,
@@ -246,6 +259,9 @@ impl MirrorJob {
         let bitmap = self.bitmap();
         let run = bitmap.bits().next_dirty_area(offset, end, end - offset);
         let end = run.expect("the granule is dirty").end;
+        if bug!(MIR_08) {
+            return end;
+        }
         let in_flight = self.in_flight_bitmap.borrow();
         let in_flight = in_flight.as_ref().expect("made in M3");
         let taken = in_flight.next_dirty_area(offset, end, end - offset);

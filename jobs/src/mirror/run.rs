@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use blockjob_block::Drained;
+use blockjob_runtime::bug;
 
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
@@ -43,6 +44,9 @@ impl MirrorJob {
         }
         self.prepare_bitmaps()?;
         self.dirty_init(job).await?;
+        if bug!(MIR_01) {
+            self.bitmap().set_enabled(true);
+        }
         loop {
             // M7. The order matters: a job that must end does not pause first, and one that was
             // cancelled while it paused starts nothing. Every `continue` comes back here.
@@ -50,8 +54,10 @@ impl MirrorJob {
             if let Some(error) = self.ret.borrow().clone() {
                 return Err(error);
             }
-            job.pause_point().await;
-            if job.is_cancelled() {
+            if !bug!(HZ_02) {
+                job.pause_point().await;
+            }
+            if job.is_cancelled() && !bug!(MIR_10) {
                 return Ok(());
             }
             match self.turn(job).await {
@@ -66,6 +72,9 @@ impl MirrorJob {
                 } => {
                     self.sleep(job, clean, should_complete).await;
                     self.last_pause_ns.set(self.context.now_ns());
+                    if bug!(MIR_10) && job.is_cancelled() {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -92,7 +101,8 @@ impl MirrorJob {
 
         // Also without a rate limit the loop must come past M15 from time to time, where it has
         // nothing of its own to do: else a drained section might never begin.
-        let in_slice = self.context.now_ns() - self.last_pause_ns.get() < tuning.slice_time_ns;
+        let slice_ns = self.context.now_ns() - self.last_pause_ns.get();
+        let in_slice = slice_ns < tuning.slice_time_ns || bug!(HZ_02);
         if in_slice && job.io_status() == IoStatus::Ok {
             let in_flight = self.in_flight.get();
             let starved = self.wants_room.get() > 0;
@@ -117,6 +127,9 @@ impl MirrorJob {
             }
             if dirty > 0 {
                 self.iteration(job).await;
+                if bug!(HZ_02) && job.ratelimit_delay(0) == 0 {
+                    return Turn::Again;
+                }
             }
         }
         // It was for a part that is not to be copied any more.
@@ -188,7 +201,7 @@ impl MirrorJob {
             dirty_bytes: self.dirty_bytes(),
         });
         let drained = self.drain_source("mirror_run").await;
-        let dirty = self.dirty_bytes() > 0;
+        let dirty = self.dirty_bytes() > 0 && !bug!(HZ_03);
         if dirty || self.flush().await.is_err() {
             drop(drained);
             return if dirty { Turn::Again } else { Turn::Retry };
@@ -239,6 +252,10 @@ impl MirrorJob {
         if self.drained.borrow().is_none() {
             let drained = self.drain_source("mirror_exit").await;
             *self.drained.borrow_mut() = Some(drained);
+        }
+        if bug!(MIR_02) {
+            drop(self.drained.take());
+            return result;
         }
         // As in the article: whatever speaks for a guest is not even listened to. But that goes for
         // all guests of the context, and so not when a user or another job may take hours to end it.

@@ -50,7 +50,7 @@ exhibit! {
     seen_as: "a hang in the main loop when a job completes",
     breaks: ["PROGRESS"],
     found_by: Simulator,
-    state: State::Here { site: "jobs: defer, Job::is_deferral_pending" },
+    state: State::Here { site: "jobs: pause, Job::drained_poll" },
 }
 
 exhibit! {
