@@ -4,15 +4,27 @@
 //! things runs next, how long a disk takes, whether a request fails, what a guest does. The decider
 //! asks its [`Policy`], and keeps what was answered, so that the log of a run *is* the run.
 
+mod bytes;
+mod compare;
+mod cursor;
 mod decider;
 mod digest;
 mod log;
+mod parse;
 mod random;
+mod recording;
+mod replay;
 mod sites;
+mod text;
 
+pub use bytes::Bytes;
+pub use compare::{Divergence, compare};
 pub use decider::Decider;
 pub use log::{Decision, Listing, Log};
+pub use parse::{TextError, TextErrorKind};
 pub use random::Random;
+pub use recording::{BUILD, BadConfig, Recording};
+pub use replay::{Drift, Lenient, Replay, Verdict};
 
 use std::cell::RefCell;
 use std::rc::Rc;

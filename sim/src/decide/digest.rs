@@ -22,3 +22,11 @@ pub(crate) fn fnv64(bytes: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
+
+/// FNV-1a of 32 bits, for texts: of two texts that differ in one character only, the hashes differ
+/// for certain, since each step can be undone.
+pub(crate) fn fnv32(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}
