@@ -9,22 +9,28 @@ mod compare;
 mod cursor;
 mod decider;
 mod digest;
+mod exhaustive;
 mod log;
 mod parse;
+mod pct;
 mod random;
 mod recording;
 mod replay;
+mod shrink;
 mod sites;
 mod text;
 
 pub use bytes::Bytes;
 pub use compare::{Divergence, compare};
 pub use decider::Decider;
+pub use exhaustive::Exhaustive;
 pub use log::{Decision, Listing, Log};
 pub use parse::{TextError, TextErrorKind};
+pub use pct::{Pct, miss_probability};
 pub use random::Random;
 pub use recording::{BUILD, BadConfig, Recording};
 pub use replay::{Drift, Lenient, Replay, Verdict};
+pub use shrink::{ShrinkStats, Size, shrink};
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -6,10 +6,16 @@ mod bytes;
 mod compare;
 #[path = "decide/decider.rs"]
 mod decider;
+#[path = "decide/exhaustive.rs"]
+mod exhaustive;
+#[path = "decide/pct.rs"]
+mod pct;
 #[path = "decide/random.rs"]
 mod random;
 #[path = "decide/replay.rs"]
 mod replay;
+#[path = "decide/shrink.rs"]
+mod shrink;
 #[path = "decide/speed.rs"]
 mod speed;
 #[path = "decide/text.rs"]

@@ -81,7 +81,7 @@ fn what_is_dull_or_repeated_or_known_takes_no_room() {
     for _ in 0..5 {
         every_third.extend([(fail, 2, 0, 2), (fail, 2, 1, 1)]);
     }
-    assert_eq!(decisions_of(&every_third), "disk.fail=2a1.2,2a1+3");
+    assert_eq!(decisions_of(&every_third), "disk.fail=2a1.2+4");
 }
 
 #[test]
