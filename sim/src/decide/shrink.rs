@@ -72,7 +72,7 @@ pub fn shrink(
     let mut fixed_point = false;
     while !fixed_point && !shrinker.exhausted {
         let accepted = shrinker.accepted;
-        passes::PASSES.iter().for_each(|pass| pass(&mut shrinker));
+        shrinker.pass();
         fixed_point = shrinker.accepted == accepted && !shrinker.exhausted;
     }
     let stats = ShrinkStats {

@@ -3,19 +3,19 @@
 use super::Shrinker;
 use crate::decide::log::Entry;
 
-/// All of them, in the order of what they save for what they cost.
-pub(super) const PASSES: [fn(&mut Shrinker<'_>); 8] = [
-    Shrinker::cut_tail,
-    Shrinker::zero_chunks,
-    Shrinker::merge,
-    Shrinker::delete_chunks,
-    Shrinker::delete_followed,
-    Shrinker::move_ahead,
-    Shrinker::lower_each,
-    Shrinker::lower_equals,
-];
-
 impl Shrinker<'_> {
+    /// All of them once, in the order of what they save for what they cost.
+    pub(super) fn pass(&mut self) {
+        self.cut_tail();
+        self.zero_chunks();
+        self.merge();
+        self.delete_chunks();
+        self.delete_followed();
+        self.move_ahead();
+        self.lower_each();
+        self.lower_equals();
+    }
+
     /// Zeroes all after the first so many nonzero decisions, and searches for how many that are.
     fn cut_tail(&mut self) {
         let mut low = 0;
