@@ -2,4 +2,18 @@
 //! where every choice is one entry of a log that replays, is searched and shrinks.
 #![forbid(unsafe_code)]
 
+pub mod cast;
+pub mod check;
+pub mod config;
+pub mod coverage;
 pub mod decide;
+pub mod disk;
+pub mod event;
+pub mod failure;
+pub mod guest;
+pub mod hub;
+pub mod model;
+pub mod monitor;
+pub mod run;
+pub mod scenario;
+pub mod world;

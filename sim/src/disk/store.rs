@@ -1,0 +1,303 @@
+//! What a disk holds, and what of it would survive a crash.
+
+use std::collections::VecDeque;
+
+use blockjob_block::driver::BlockStatus;
+use blockjob_runtime::decide::Site;
+
+use super::{DiskSpec, Fill, UNIT_BYTES};
+use crate::decide::Decider;
+
+/// Whether a write that no flush has made safe survives a crash, and how much of it.
+static SURVIVES: Site = Site::new("disk.survives");
+
+const UNIT: usize = UNIT_BYTES as usize;
+
+/// What is known of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cluster {
+    Unallocated,
+    Zero,
+    Data,
+}
+
+/// A write that no flush has made safe.
+struct Unsafe {
+    /// How many had landed before it.
+    order: u64,
+    offset: usize,
+    data: Vec<u8>,
+}
+
+/// See the module.
+pub(crate) struct Store {
+    bytes: Vec<u8>,
+    clusters: Vec<Cluster>,
+    cluster_bytes: usize,
+    /// Unallocated clusters show what is below.
+    has_backing: bool,
+    /// What a crash leaves in any case; empty if nothing is volatile.
+    safe: Vec<u8>,
+    unsafe_writes: VecDeque<Unsafe>,
+    landed: u64,
+}
+
+/// What the place `unit` of a disk holds to begin with, if that is data: in each place another.
+pub(crate) fn initial_stamp(unit: u64) -> u64 {
+    1 << 63 | unit
+}
+
+/// What a target held before.
+fn noise_stamp(unit: u64) -> u64 {
+    (unit + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 3 << 62
+}
+
+fn fill_unit(bytes: &mut [u8], stamp: u64) {
+    for word in bytes.chunks_mut(8) {
+        word.copy_from_slice(&stamp.to_le_bytes()[..word.len()]);
+    }
+}
+
+impl Store {
+    pub(crate) fn new(len: u64, spec: &DiskSpec) -> Store {
+        let cluster_bytes = spec.cluster_bytes.max(UNIT_BYTES) as usize;
+        let mut bytes = vec![0; len as usize];
+        let mut clusters = vec![Cluster::Unallocated; bytes.len().div_ceil(cluster_bytes)];
+        let holds_data = |cluster: usize| match spec.fill {
+            Fill::Data | Fill::Noise => true,
+            // Runs of different lengths, so that requests straddle the ends.
+            Fill::Sparse => cluster / 3 % 2 == 0,
+            Fill::Holes => false,
+        };
+        for (cluster, bytes) in bytes.chunks_mut(cluster_bytes).enumerate() {
+            if !holds_data(cluster) {
+                continue;
+            }
+            clusters[cluster] = Cluster::Data;
+            let first = (cluster * cluster_bytes / UNIT) as u64;
+            for (unit, bytes) in (first..).zip(bytes.chunks_mut(UNIT)) {
+                let stamp = match spec.fill {
+                    Fill::Noise => noise_stamp(unit),
+                    _ => initial_stamp(unit),
+                };
+                fill_unit(bytes, stamp);
+            }
+        }
+        let safe = if spec.volatile {
+            bytes.clone()
+        } else {
+            Vec::new()
+        };
+        Store {
+            bytes,
+            clusters,
+            cluster_bytes,
+            has_backing: false,
+            safe,
+            unsafe_writes: VecDeque::new(),
+            landed: 0,
+        }
+    }
+
+    pub(crate) fn set_backing(&mut self, has_backing: bool) {
+        self.has_backing = has_backing;
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// All of it. What is unallocated is zero.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many writes have landed.
+    pub(crate) fn landed(&self) -> u64 {
+        self.landed
+    }
+
+    /// Grows or shrinks; what is new is zero.
+    pub(crate) fn truncate(&mut self, len: u64) {
+        self.bytes.resize(len as usize, 0);
+        let clusters = self.bytes.len().div_ceil(self.cluster_bytes);
+        self.clusters.resize(clusters, Cluster::Zero);
+        if !self.safe.is_empty() {
+            self.safe.resize(len as usize, 0);
+        }
+    }
+
+    pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) {
+        let offset = offset as usize;
+        let inside = buf.len().min(self.bytes.len().saturating_sub(offset));
+        buf[..inside].copy_from_slice(&self.bytes[offset..offset + inside]);
+        buf[inside..].fill(0);
+    }
+
+    /// Puts what this disk itself holds over what `buf` has from below.
+    pub(crate) fn read_over(&self, offset: u64, buf: &mut [u8]) {
+        for at in (0..buf.len()).step_by(UNIT) {
+            let start = offset as usize + at;
+            let end = (at + UNIT).min(buf.len());
+            if self.cluster_at(start as u64) != Cluster::Unallocated {
+                let inside = (end - at).min(self.bytes.len().saturating_sub(start));
+                buf[at..at + inside].copy_from_slice(&self.bytes[start..start + inside]);
+            }
+        }
+    }
+
+    fn cluster_at(&self, offset: u64) -> Cluster {
+        let cluster = self.clusters.get(offset as usize / self.cluster_bytes);
+        cluster.copied().unwrap_or(Cluster::Zero)
+    }
+
+    /// The clusters that a change from `offset` on covers only in part, and that are unallocated: their
+    /// rest is to be copied up first.
+    pub(crate) fn to_copy_up(&self, offset: u64, bytes: u64) -> Vec<(u64, u64)> {
+        let size = self.cluster_bytes as u64;
+        let end = offset + bytes;
+        let mut found = Vec::new();
+        for cluster in [offset / size, (end - 1) / size] {
+            let start = cluster * size;
+            let past = (start + size).min(self.len());
+            let is_part = start < offset || past > end;
+            let range = (start, past - start);
+            if is_part && self.cluster_at(start) == Cluster::Unallocated && !found.contains(&range)
+            {
+                found.push(range);
+            }
+        }
+        found
+    }
+
+    /// What was copied up, unless somebody has allocated the cluster meanwhile.
+    pub(crate) fn put_copied_up(&mut self, offset: u64, data: &[u8]) {
+        if self.cluster_at(offset) == Cluster::Unallocated {
+            self.write(offset, data);
+        }
+    }
+
+    pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
+        let start = offset as usize;
+        let inside = data.len().min(self.bytes.len().saturating_sub(start));
+        let data = &data[..inside];
+        self.bytes[start..start + inside].copy_from_slice(data);
+        self.set_clusters(start, inside, |_| Cluster::Data);
+        self.note(start, inside);
+    }
+
+    pub(crate) fn zero(&mut self, offset: u64, bytes: u64, may_unmap: bool) {
+        let start = offset as usize;
+        let inside = (bytes as usize).min(self.bytes.len().saturating_sub(start));
+        self.bytes[start..start + inside].fill(0);
+        self.set_clusters(start, inside, |whole| match whole {
+            true if may_unmap => Cluster::Zero,
+            _ => Cluster::Data,
+        });
+        self.note(start, inside);
+    }
+
+    /// What is given up reads as zeroes, where whole clusters are; else it stays as it was.
+    pub(crate) fn discard(&mut self, offset: u64, bytes: u64) {
+        let size = self.cluster_bytes as u64;
+        let start = offset.next_multiple_of(size);
+        let end = match offset + bytes {
+            end if end >= self.len() => self.len(),
+            end => end & !(size - 1),
+        };
+        if start < end {
+            self.zero(start, end - start, true);
+        }
+    }
+
+    fn set_clusters(&mut self, start: usize, bytes: usize, kind: impl Fn(bool) -> Cluster) {
+        if bytes == 0 {
+            return;
+        }
+        let (size, end) = (self.cluster_bytes, start + bytes);
+        for cluster in start / size..=(end - 1) / size {
+            let past = ((cluster + 1) * size).min(self.bytes.len());
+            let whole = cluster * size >= start && past <= end;
+            let known = self.clusters[cluster];
+            // A hole of which a part is made zero is a hole.
+            if !(known != Cluster::Data
+                && !whole
+                && kind(true) == Cluster::Zero
+                && known == Cluster::Zero)
+            {
+                self.clusters[cluster] = kind(whole);
+            }
+        }
+    }
+
+    fn note(&mut self, start: usize, bytes: usize) {
+        self.landed += 1;
+        if !self.safe.is_empty() {
+            self.unsafe_writes.push_back(Unsafe {
+                order: self.landed,
+                offset: start,
+                data: self.bytes[start..start + bytes].to_vec(),
+            });
+        }
+    }
+
+    /// The first `landed` writes are safe.
+    pub(crate) fn flush(&mut self, landed: u64) {
+        while let Some(write) = self.unsafe_writes.front()
+            && write.order <= landed
+        {
+            let end = write.offset + write.data.len();
+            self.safe[write.offset..end].copy_from_slice(&write.data);
+            self.unsafe_writes.pop_front();
+        }
+    }
+
+    /// Loses what is not safe, but for what `decider` spares: none of a write, a part, or all.
+    pub(crate) fn crash(&mut self, decider: &Decider) {
+        if self.safe.is_empty() {
+            return;
+        }
+        for write in std::mem::take(&mut self.unsafe_writes) {
+            let units = write.data.len() / UNIT;
+            let kept = match decider.pick(&SURVIVES, 3) {
+                0 => 0,
+                1 => write.data.len(),
+                _ => units / 2 * UNIT,
+            };
+            self.safe[write.offset..write.offset + kept].copy_from_slice(&write.data[..kept]);
+        }
+        self.bytes.copy_from_slice(&self.safe);
+    }
+
+    /// What is known of the beginning of a range.
+    pub(crate) fn status(&self, offset: u64, bytes: u64) -> BlockStatus {
+        let kind = self.cluster_at(offset);
+        let size = self.cluster_bytes as u64;
+        let end = offset + bytes;
+        let mut past = (offset / size + 1) * size;
+        while past < end && self.cluster_at(past) == kind {
+            past += size;
+        }
+        let bytes = past.min(end) - offset;
+        match kind {
+            Cluster::Data => BlockStatus::data(bytes),
+            Cluster::Zero => BlockStatus::zero(bytes),
+            Cluster::Unallocated if self.has_backing => BlockStatus::unallocated(bytes),
+            Cluster::Unallocated => BlockStatus {
+                allocated: false,
+                zero: true,
+                data: false,
+                bytes,
+            },
+        }
+    }
+
+    /// The same, by somebody who cannot tell holes from data.
+    pub(crate) fn coarse_status(&self, offset: u64, bytes: u64) -> BlockStatus {
+        let status = self.status(offset, bytes);
+        match self.has_backing && !status.allocated {
+            true => status,
+            false => BlockStatus::data(bytes),
+        }
+    }
+}

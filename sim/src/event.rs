@@ -1,0 +1,120 @@
+//! What happens in a world outside of the engine, as the checkers are told of it.
+
+use crate::monitor::Verb;
+
+/// What a disk is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskKind {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+    /// Writes zeroes.
+    Zero,
+    /// Gives a range up.
+    Discard,
+    /// Makes what was written safe.
+    Flush,
+    /// Says what it knows of a range.
+    Status,
+}
+
+impl DiskKind {
+    /// Whether it reads or changes what the disk holds.
+    pub const fn moves_data(self) -> bool {
+        !matches!(self, DiskKind::Status | DiskKind::Flush)
+    }
+
+    /// Whether it changes what the disk holds.
+    pub const fn changes(self) -> bool {
+        matches!(self, DiskKind::Write | DiskKind::Zero | DiskKind::Discard)
+    }
+}
+
+/// Where a request of a disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskWhat {
+    /// The disk got it.
+    Begins,
+    /// It has done what it does; if it failed, perhaps in part.
+    Lands {
+        /// It is going to answer with an error.
+        failed: bool,
+    },
+}
+
+impl DiskWhat {
+    /// Whether it has done what it does.
+    pub const fn lands(self) -> bool {
+        matches!(self, DiskWhat::Lands { .. })
+    }
+}
+
+/// Something that happened at a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskEvent {
+    /// The disk.
+    pub disk: &'static str,
+    /// What it was asked.
+    pub kind: DiskKind,
+    /// From where, in bytes.
+    pub offset: u64,
+    /// How much, in bytes.
+    pub bytes: u64,
+    /// What happened.
+    pub what: DiskWhat,
+}
+
+/// What a guest asks of its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestKind {
+    /// Reads.
+    Read,
+    /// Writes.
+    Write,
+    /// Writes zeroes.
+    Zero,
+    /// Gives a range up.
+    Discard,
+    /// Makes what was written safe.
+    Flush,
+}
+
+/// Something that a guest did.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestEvent {
+    /// Which guest, from 0.
+    pub guest: usize,
+    /// Tells the requests of all guests apart, counted from 1.
+    pub request: u32,
+    /// What it asks.
+    pub kind: GuestKind,
+    /// From where, in bytes.
+    pub offset: u64,
+    /// How much, in bytes.
+    pub bytes: u64,
+    /// What happened.
+    pub what: GuestWhat,
+}
+
+/// Where a request of a guest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestWhat {
+    /// The guest asks.
+    Asks,
+    /// The guest hears that it was done.
+    Done,
+    /// The guest hears that it failed.
+    Failed,
+    /// The guest does not wait for it any more.
+    Abandons,
+}
+
+/// Something that the monitor did.
+#[derive(Clone, Debug)]
+pub struct MonitorEvent {
+    /// What it asked for.
+    pub verb: Verb,
+    /// Whether that was granted; if not, why.
+    pub refused: Option<String>,
+}

@@ -1,0 +1,409 @@
+//! Guests: they write, read, zero, discard and flush, several requests at a time, and remember what
+//! they were told.
+//!
+//! A guest runs in the main context, or in a context of its own. Then it has a device as virtio's: it
+//! puts requests into a ring and kicks, the kick is an external event source of the main context, and
+//! the answer comes back as a wake-up in the guest's.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use blockjob_block::driver::ZeroFlags;
+use blockjob_block::{BlockBackend, BlockResult};
+use blockjob_runtime::decide::Site;
+use blockjob_runtime::{AioContext, EventNotifier};
+use bytes::{Bytes, BytesMut};
+
+use crate::disk::UNIT_BYTES;
+use crate::event::{GuestEvent, GuestKind, GuestWhat};
+use crate::failure::{Failure, Rule};
+use crate::hub::Hub;
+use crate::model::{Model, ZERO, stamp};
+use crate::world::World;
+
+static KIND: Site = Site::new("guest.kind");
+static PLACE: Site = Site::new("guest.place");
+static SPAN: Site = Site::new("guest.span");
+static REST: Site = Site::new("guest.rest");
+static UNMAP: Site = Site::new("guest.unmap");
+static ABANDON: Site = Site::new("guest.abandon");
+
+/// How a guest behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Habits {
+    /// Requests at a time.
+    pub depth: u64,
+    /// Requests in its life.
+    pub requests: u64,
+    /// The longest request, in units.
+    pub span: u64,
+    /// What all its requests are multiples of, in units.
+    pub step: u64,
+    /// Half of its requests go to one place.
+    pub hot: bool,
+    /// What it does besides writing.
+    pub kinds: Vec<GuestKind>,
+    /// The longest rest between two requests of a lane.
+    pub rest_ns: u64,
+    /// The odds, of 1,024, that it does not wait for a request.
+    pub abandon: u32,
+}
+
+/// What one request came to.
+type Reply = (BytesMut, BlockResult<()>);
+
+/// A request in the ring.
+struct Ringed {
+    request: Request,
+    answer: Rc<Answer>,
+}
+
+#[derive(Default)]
+struct Answer {
+    reply: RefCell<Option<Reply>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+struct Answered(Rc<Answer>);
+
+impl Future for Answered {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        if let Some(reply) = self.0.reply.borrow_mut().take() {
+            return Poll::Ready(reply);
+        }
+        *self.0.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// The ring between a guest in its own context and its device.
+struct Ring {
+    requests: RefCell<VecDeque<Ringed>>,
+    kick: EventNotifier,
+}
+
+#[derive(Clone)]
+struct Request {
+    id: u32,
+    kind: GuestKind,
+    offset: u64,
+    bytes: u64,
+    may_unmap: bool,
+}
+
+/// Counts the requests of all guests of a world, from 1.
+#[derive(Default)]
+pub(crate) struct RequestIds(Cell<u32>);
+
+impl RequestIds {
+    fn next(&self) -> u32 {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+}
+
+/// What guests share.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) world: Rc<World>,
+    pub(crate) hub: Rc<Hub>,
+    pub(crate) main: AioContext,
+    pub(crate) ids: Rc<RequestIds>,
+}
+
+/// A guest.
+pub struct Guest {
+    number: usize,
+    around: Surroundings,
+    /// Where it runs.
+    context: AioContext,
+    device: Rc<BlockBackend>,
+    model: Rc<RefCell<Model>>,
+    ring: Option<Rc<Ring>>,
+    habits: Habits,
+    left: Cell<u64>,
+    running: Cell<u64>,
+    done: Cell<u64>,
+    latencies_ns: RefCell<Vec<u64>>,
+}
+
+impl Guest {
+    /// A guest at `device`, whose disk holds what `model` says. It runs in `context`.
+    pub(crate) fn new(
+        around: &Surroundings,
+        number: usize,
+        context: &AioContext,
+        device: &Rc<BlockBackend>,
+        model: &Rc<RefCell<Model>>,
+        habits: Habits,
+    ) -> Rc<Guest> {
+        let ring = (*context != around.main).then(|| Ring::new(&around.main, device));
+        Rc::new(Guest {
+            number,
+            around: around.clone(),
+            context: context.clone(),
+            device: device.clone(),
+            model: model.clone(),
+            ring,
+            left: Cell::new(habits.requests),
+            running: Cell::new(habits.depth),
+            done: Cell::new(0),
+            latencies_ns: RefCell::default(),
+            habits,
+        })
+    }
+
+    /// Begins.
+    pub(crate) fn start(self: &Rc<Self>) {
+        let _current = self.context.make_current();
+        for _ in 0..self.habits.depth {
+            let me = self.clone();
+            let lane = self.context.coroutine("guest", async move {
+                while me.take_one() {
+                    me.one_request().await;
+                    me.done.set(me.done.get() + 1);
+                    me.rest().await;
+                }
+                me.running.set(me.running.get() - 1);
+            });
+            lane.wake();
+        }
+    }
+
+    fn take_one(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Begins nothing more.
+    pub(crate) fn stop(&self) {
+        self.left.set(0);
+    }
+
+    /// Whether it has ended, with all its requests.
+    pub fn stopped(&self) -> bool {
+        self.running.get() == 0
+    }
+
+    /// Requests that have ended.
+    pub fn done(&self) -> u64 {
+        self.done.get()
+    }
+
+    /// How long each request took, in nanoseconds, in the order of their ends.
+    pub fn latencies_ns(&self) -> Vec<u64> {
+        self.latencies_ns.borrow().clone()
+    }
+
+    async fn rest(&self) {
+        if self.habits.rest_ns > 0 {
+            let part = self.around.world.decider().pick(&REST, 4) as u64;
+            self.context.sleep(self.habits.rest_ns * part / 3).await;
+        }
+    }
+
+    fn draw(&self) -> Request {
+        let (habits, decider) = (&self.habits, self.around.world.decider());
+        let kind = match decider.pick(&KIND, habits.kinds.len() + 1) {
+            0 => GuestKind::Write,
+            other => habits.kinds[other - 1],
+        };
+        let units = self.model.borrow().units() as u64 / habits.step;
+        let span = 1 + decider.pick(&SPAN, habits.span.min(units) as usize) as u64;
+        let places = (units - span + 1) as usize;
+        let place = match habits.hot {
+            true => decider.pick_rarely(&PLACE, places, 512),
+            false => decider.pick(&PLACE, places),
+        } as u64;
+        Request {
+            id: self.around.ids.next(),
+            kind,
+            offset: place * habits.step * UNIT_BYTES,
+            bytes: span * habits.step * UNIT_BYTES,
+            may_unmap: kind == GuestKind::Zero && decider.pick(&UNMAP, 2) == 1,
+        }
+    }
+
+    fn tell(&self, request: &Request, what: GuestWhat) {
+        self.around.hub.guest(&GuestEvent {
+            guest: self.number,
+            request: request.id,
+            kind: request.kind,
+            offset: request.offset,
+            bytes: request.bytes,
+            what,
+        });
+    }
+
+    async fn one_request(&self) {
+        let request = self.draw();
+        let range = (request.offset, request.bytes);
+        let began_ns = self.around.world.now_ns();
+        self.tell(&request, GuestWhat::Asks);
+        let reading = match request.kind {
+            GuestKind::Read => Some(self.model.borrow_mut().begin_read(range)),
+            GuestKind::Flush => None,
+            kind => {
+                let discards = kind == GuestKind::Discard;
+                let writes = kind == GuestKind::Write;
+                let value = |unit| {
+                    if writes {
+                        stamp(request.id, unit)
+                    } else {
+                        ZERO
+                    }
+                };
+                let mut model = self.model.borrow_mut();
+                model.begin_write(request.id, range, discards, value);
+                None
+            }
+        };
+        let abandon = self.habits.abandon;
+        if abandon > 0 && self.around.world.decider().flip(&ABANDON, abandon) {
+            self.abandon(&request).await;
+            if let Some(reading) = reading {
+                self.model.borrow_mut().give_read_up(reading);
+            }
+            return;
+        }
+        let (buf, result) = self.perform(request.clone()).await;
+        let latency_ns = self.around.world.now_ns() - began_ns;
+        self.latencies_ns.borrow_mut().push(latency_ns);
+        if let Some(reading) = reading {
+            self.end_read(&request, reading, &buf, result.is_ok());
+        } else if request.kind != GuestKind::Flush {
+            self.model
+                .borrow_mut()
+                .end_write(request.id, result.is_ok());
+        }
+        self.tell(
+            &request,
+            if result.is_ok() {
+                GuestWhat::Done
+            } else {
+                GuestWhat::Failed
+            },
+        );
+    }
+
+    /// Asks, and loses interest after a while. What was asked for may be done at any time from now on.
+    async fn abandon(&self, request: &Request) {
+        let asked = self.perform(request.clone());
+        let patience = self.context.sleep(1 + self.habits.rest_ns);
+        futures_lite::future::or(
+            async {
+                asked.await;
+            },
+            patience,
+        )
+        .await;
+        self.tell(request, GuestWhat::Abandons);
+    }
+
+    fn end_read(&self, request: &Request, reading: crate::model::Reading, buf: &[u8], done: bool) {
+        let mut model = self.model.borrow_mut();
+        if !done {
+            model.give_read_up(reading);
+        } else if let Err(illegal) = model.end_read(reading, buf) {
+            self.around.hub.fail(Failure {
+                rule: Rule::Data,
+                place: "guest-read".to_owned(),
+                parties: vec![format!("guest {}", self.number)],
+                text: format!(
+                    "request {} read {} at {}, where there may be {}",
+                    request.id,
+                    illegal.found,
+                    illegal.offset,
+                    illegal.legal.join(" or ")
+                ),
+                at_ns: self.around.world.now_ns(),
+                decisions: self.around.world.decider().decisions(),
+            });
+        }
+    }
+
+    async fn perform(&self, request: Request) -> Reply {
+        match &self.ring {
+            None => perform(&self.device, request).await,
+            Some(ring) => {
+                let answer = Rc::new(Answer::default());
+                ring.requests.borrow_mut().push_back(Ringed {
+                    request,
+                    answer: answer.clone(),
+                });
+                ring.kick.set();
+                Answered(answer).await
+            }
+        }
+    }
+}
+
+impl Ring {
+    /// The device's side of a ring: a handler in the main context.
+    fn new(main: &AioContext, device: &Rc<BlockBackend>) -> Rc<Ring> {
+        Rc::new_cyclic(|ring: &std::rc::Weak<Ring>| {
+            let (ring, device, context) = (ring.clone(), device.clone(), main.clone());
+            let kick = main.event_source("virtio", true, move || {
+                let Some(ring) = ring.upgrade() else { return };
+                while let Some(Ringed { request, answer }) = ring.take() {
+                    let device = device.clone();
+                    let served = context.coroutine("virtio", async move {
+                        let reply = perform(&device, request).await;
+                        *answer.reply.borrow_mut() = Some(reply);
+                        let waker = answer.waker.borrow_mut().take();
+                        if let Some(waker) = waker {
+                            waker.wake();
+                        }
+                    });
+                    served.enter();
+                }
+            });
+            Ring {
+                requests: RefCell::default(),
+                kick,
+            }
+        })
+    }
+
+    fn take(&self) -> Option<Ringed> {
+        self.requests.borrow_mut().pop_front()
+    }
+}
+
+/// Does a request at a device.
+async fn perform(device: &Rc<BlockBackend>, request: Request) -> Reply {
+    let (offset, bytes) = (request.offset, request.bytes);
+    let nothing = BytesMut::new();
+    match request.kind {
+        GuestKind::Read => device.read(offset, BytesMut::zeroed(bytes as usize)).await,
+        GuestKind::Write => (nothing, device.write(offset, content(&request)).await),
+        GuestKind::Zero => {
+            let flags = ZeroFlags {
+                may_unmap: request.may_unmap,
+                no_fallback: false,
+            };
+            (nothing, device.write_zeroes(offset, bytes, flags).await)
+        }
+        GuestKind::Discard => (nothing, device.discard(offset, bytes).await),
+        GuestKind::Flush => (nothing, device.flush().await),
+    }
+}
+
+/// What a write writes: in each unit another value, so that no place can be taken for another.
+fn content(request: &Request) -> Bytes {
+    let mut data = Vec::with_capacity(request.bytes as usize);
+    let first = request.offset / UNIT_BYTES;
+    for unit in first..first + request.bytes / UNIT_BYTES {
+        let word = stamp(request.id, unit).to_le_bytes();
+        for _ in 0..UNIT_BYTES / 8 {
+            data.extend_from_slice(&word);
+        }
+    }
+    Bytes::from(data)
+}

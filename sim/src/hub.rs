@@ -1,0 +1,213 @@
+//! Where everything that happens in a world arrives, and is handed to the checkers that want it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use blockjob_block::request::BlockTrace;
+use blockjob_jobs::event::JobEvent;
+use blockjob_jobs::mirror::steps::MirrorTrace;
+use blockjob_jobs::trace::JobTrace;
+use blockjob_runtime::trace::{Event, Mark, Trace, Wants};
+
+use crate::cast::Cast;
+use crate::check::{Checker, Interest, Scene, Seen};
+use crate::coverage::Marks;
+use crate::decide::Decider;
+use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
+use crate::failure::Failure;
+use crate::monitor::Triggers;
+use crate::world::Watch;
+
+/// See the module. One for each run at a time; its checkers are used again for the next.
+pub struct Hub {
+    checkers: RefCell<Vec<Box<dyn Checker>>>,
+    /// For each kind of event the places of the checkers that want it.
+    wanted: RefCell<[Vec<u16>; Interest::KINDS]>,
+    cast: OnceCell<Rc<Cast>>,
+    decider: Rc<Decider>,
+    failure: RefCell<Option<Failure>>,
+    failed: Cell<bool>,
+    now_ns: Cell<u64>,
+    seen: Cell<u64>,
+    pub(crate) triggers: Triggers,
+    pub(crate) marks: Marks,
+    runtime: Wants,
+}
+
+impl Hub {
+    /// A hub for one run, with `checkers` that have been reset. What the runtime itself reports, of
+    /// coroutines and callbacks, is only asked for if `runtime` says so.
+    pub(crate) fn new(
+        decider: &Rc<Decider>,
+        checkers: Vec<Box<dyn Checker>>,
+        runtime: Wants,
+    ) -> Rc<Hub> {
+        let mut wanted: [Vec<u16>; Interest::KINDS] = Default::default();
+        for (index, checker) in checkers.iter().enumerate() {
+            for (kind, list) in wanted.iter_mut().enumerate() {
+                if checker.wants().has_kind(kind) {
+                    list.push(index as u16);
+                }
+            }
+        }
+        Rc::new(Hub {
+            checkers: RefCell::new(checkers),
+            wanted: RefCell::new(wanted),
+            cast: OnceCell::new(),
+            decider: decider.clone(),
+            failure: RefCell::new(None),
+            failed: Cell::new(false),
+            now_ns: Cell::new(0),
+            seen: Cell::new(0),
+            triggers: Triggers::default(),
+            marks: Marks::default(),
+            runtime,
+        })
+    }
+
+    /// Takes the checkers back, to be used again.
+    pub(crate) fn take_checkers(&self) -> Vec<Box<dyn Checker>> {
+        std::mem::take(&mut *self.checkers.borrow_mut())
+    }
+
+    /// Who is there. Checkers see nothing before they know.
+    pub(crate) fn set_cast(&self, cast: Rc<Cast>) {
+        let set = self.cast.set(cast);
+        assert!(set.is_ok(), "the cast of a run is set once");
+    }
+
+    /// The first failure.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.borrow().clone()
+    }
+
+    /// Whether there is one.
+    pub fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Keeps the first failure of the run.
+    pub(crate) fn fail(&self, failure: Failure) {
+        self.failed.set(true);
+        self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    /// How many events there were.
+    pub fn seen(&self) -> u64 {
+        self.seen.get()
+    }
+
+    fn tell(&self, interest: Interest, seen: &Seen<'_>) {
+        if interest != Interest::RUNTIME {
+            // Whoever is asked for changes no run: these are not counted.
+            self.seen.set(self.seen.get() + 1);
+        }
+        self.triggers.event(self.seen.get(), seen);
+        let wanted = self.wanted.borrow();
+        let list = &wanted[interest.kind()];
+        let Some(cast) = self.cast.get() else { return };
+        if list.is_empty() || self.failed.get() {
+            return;
+        }
+        let mut checkers = self.checkers.borrow_mut();
+        let scene = self.scene(cast);
+        for index in list {
+            checkers[usize::from(*index)].see(&scene, seen);
+        }
+    }
+
+    fn scene<'a>(&'a self, cast: &'a Cast) -> Scene<'a> {
+        Scene {
+            now_ns: cast.world.now_ns(),
+            decisions: self.decider.decisions(),
+            cast,
+            hub: self,
+        }
+    }
+
+    fn each_that(&self, interest: Interest, mut act: impl FnMut(&mut dyn Checker, &Scene<'_>)) {
+        let Some(cast) = self.cast.get() else { return };
+        if self.failed.get() {
+            return;
+        }
+        let scene = self.scene(cast);
+        let mut checkers = self.checkers.borrow_mut();
+        for index in &self.wanted.borrow()[interest.kind()] {
+            act(&mut *checkers[usize::from(*index)], &scene);
+        }
+    }
+
+    pub(crate) fn disk(&self, event: &DiskEvent) {
+        self.decider.absorb(
+            event.offset << 8
+                ^ event.bytes << 3
+                ^ event.kind as u64
+                ^ u64::from(event.what.lands()) << 63,
+        );
+        self.tell(Interest::DISK, &Seen::Disk(event));
+    }
+
+    pub(crate) fn guest(&self, event: &GuestEvent) {
+        self.tell(Interest::GUEST, &Seen::Guest(event));
+    }
+
+    pub(crate) fn monitor(&self, event: &MonitorEvent) {
+        self.tell(Interest::MONITOR, &Seen::Monitor(event));
+    }
+
+    pub(crate) fn job_event(&self, event: &JobEvent) {
+        self.tell(Interest::JOB_EVENT, &Seen::JobEvent(event));
+    }
+
+    /// An actor of the world has acted: nobody is in the middle of anything.
+    pub(crate) fn settled(&self) {
+        self.each_that(Interest::STEP, |checker, scene| checker.step(scene));
+    }
+
+    /// The run is over.
+    pub(crate) fn ended(&self) {
+        self.each_that(Interest::END, |checker, scene| checker.end(scene));
+    }
+
+    pub(crate) fn mark(&self, mark: &'static Mark) {
+        self.marks.hit(mark);
+    }
+}
+
+impl Watch for Hub {
+    fn idle(&self) {
+        self.each_that(Interest::IDLE, |checker, scene| checker.idle(scene));
+    }
+
+    fn settled(&self) {
+        Hub::settled(self);
+    }
+
+    fn failed(&self) -> bool {
+        self.failed.get()
+    }
+}
+
+impl Trace for Hub {
+    fn event(&self, now_ns: u64, _context: &str, event: &Event<'_>) {
+        self.now_ns.set(now_ns);
+        match event {
+            Event::Layer(layer) => {
+                let layer = layer.as_any();
+                if let Some(block) = layer.downcast_ref::<BlockTrace>() {
+                    self.tell(Interest::BLOCK, &Seen::Block(block));
+                } else if let Some(mirror) = layer.downcast_ref::<MirrorTrace>() {
+                    self.tell(Interest::MIRROR, &Seen::Mirror(mirror));
+                } else if let Some(job) = layer.downcast_ref::<JobTrace>() {
+                    self.tell(Interest::JOB, &Seen::Job(job));
+                }
+            }
+            Event::Mark { mark } => self.mark(mark),
+            other => self.tell(Interest::RUNTIME, &Seen::Runtime(other)),
+        }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::LAYERS.or(Wants::MARKS).or(self.runtime)
+    }
+}

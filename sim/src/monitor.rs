@@ -1,0 +1,345 @@
+//! The monitor: somebody who issues every command there is, at any step.
+//!
+//! Its deeds are decisions: what, and when. *When* is a time, a number of events from now, or a moment
+//! in the life of a job; then the command is queued in the main context, as a monitor's input would be,
+//! and which of the ready things runs first is a decision again.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use blockjob_block::Drained;
+use blockjob_jobs::job::Job;
+use blockjob_jobs::mirror::steps::{MirrorEvent, Step};
+use blockjob_jobs::state::JobStatus;
+use blockjob_jobs::trace::JobTraceKind;
+use blockjob_runtime::decide::Site;
+use blockjob_runtime::{EventNotifier, Timer};
+
+use crate::cast::{Cast, Pair};
+use crate::check::Seen;
+use crate::event::MonitorEvent;
+use crate::hub::Hub;
+
+static VERB: Site = Site::new("monitor.verb");
+static WHEN: Site = Site::new("monitor.when");
+static WHOM: Site = Site::new("monitor.whom");
+static SPEED: Site = Site::new("monitor.speed");
+static HOLD: Site = Site::new("monitor.hold");
+
+/// What a monitor asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `query-jobs`.
+    Query,
+    /// `job-pause`.
+    Pause,
+    /// `job-resume`.
+    Resume,
+    /// `block-job-set-speed`.
+    SetSpeed,
+    /// `block-job-complete`.
+    Complete,
+    /// `block-job-cancel`.
+    Cancel,
+    /// `block-job-cancel` with `force`.
+    ForceCancel,
+    /// A drained section of the source that ends at once.
+    DrainSource,
+    /// A drained section of the target that ends at once.
+    DrainTarget,
+    /// A drained section of everything that ends at once.
+    DrainAll,
+    /// A coroutine drains the source for a while.
+    HoldSource,
+    /// A coroutine drains the target for a while.
+    HoldTarget,
+    /// `blockdev-snapshot`: a new image on top of the source.
+    Snapshot,
+    /// `blockdev-mirror` again, of the same disk.
+    SecondJob,
+    /// `job-finalize`.
+    Finalize,
+    /// `job-dismiss`.
+    Dismiss,
+    /// `quit`: all jobs are cancelled.
+    Quit,
+}
+
+impl Verb {
+    /// All of them, the dullest first.
+    pub const ALL: [Verb; 17] = [
+        Verb::Query,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::SetSpeed,
+        Verb::Complete,
+        Verb::Cancel,
+        Verb::ForceCancel,
+        Verb::DrainSource,
+        Verb::DrainTarget,
+        Verb::DrainAll,
+        Verb::HoldSource,
+        Verb::HoldTarget,
+        Verb::Snapshot,
+        Verb::SecondJob,
+        Verb::Finalize,
+        Verb::Dismiss,
+        Verb::Quit,
+    ];
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// When the next deed is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// After so many events of the world.
+    Events(u64),
+    /// After so many nanoseconds.
+    Time(u64),
+    /// When a mirror comes to a step.
+    Step(Step),
+    /// When a job gets into a state.
+    Status(JobStatus),
+    /// When the coroutine of a job has ended.
+    RunEnd,
+    /// When a deferred completion starts.
+    DeferredStart,
+}
+
+const MS: u64 = 1_000_000;
+
+const WHENS: [When; 24] = [
+    When::Events(1),
+    When::RunEnd,
+    When::Step(Step::M14),
+    When::Step(Step::M16),
+    When::Status(JobStatus::Ready),
+    When::DeferredStart,
+    When::Step(Step::M12),
+    When::Step(Step::M15),
+    When::Status(JobStatus::Pending),
+    When::Step(Step::M5),
+    When::Step(Step::M9),
+    When::Step(Step::M11),
+    When::Events(4),
+    When::Events(16),
+    When::Events(64),
+    When::Events(256),
+    When::Events(1024),
+    When::Time(0),
+    When::Time(MS / 10),
+    When::Time(MS),
+    When::Time(10 * MS),
+    When::Time(99 * MS),
+    When::Time(100 * MS),
+    When::Time(350 * MS),
+];
+
+/// What is waited for, in the stream of events.
+#[derive(Default)]
+pub(crate) struct Triggers {
+    waits_for: Cell<Option<(When, u64)>>,
+    alarm: RefCell<Option<EventNotifier>>,
+}
+
+impl Triggers {
+    /// An event of the world: if it is the one, the alarm goes off.
+    pub(crate) fn event(&self, seen_events: u64, seen: &Seen<'_>) {
+        let Some((when, since)) = self.waits_for.get() else {
+            return;
+        };
+        let is_it = match (when, seen) {
+            (When::Events(events), _) => seen_events >= since + events,
+            (When::Step(step), Seen::Mirror(mirror)) => mirror.event == MirrorEvent::Step(step),
+            (When::Status(status), Seen::Job(job)) => {
+                matches!(job.what, JobTraceKind::Status { to, .. } if to == status)
+            }
+            (When::RunEnd, Seen::Job(job)) => job.what == JobTraceKind::RunEnd,
+            (When::DeferredStart, Seen::Job(job)) => job.what == JobTraceKind::DeferredStart,
+            _ => false,
+        };
+        if is_it {
+            self.waits_for.set(None);
+            if let Some(alarm) = &*self.alarm.borrow() {
+                alarm.set();
+            }
+        }
+    }
+}
+
+/// The monitor of a world.
+pub struct Monitor {
+    cast: Rc<Cast>,
+    hub: Rc<Hub>,
+    verbs: Vec<Verb>,
+    left: Cell<u64>,
+    verb: Cell<Option<Verb>>,
+    timer: RefCell<Option<Timer>>,
+    /// Sections that its coroutines hold.
+    held: Cell<usize>,
+    snapshots: Cell<u32>,
+}
+
+impl Monitor {
+    /// A monitor that does `deeds` deeds, each one of `verbs`.
+    pub(crate) fn new(cast: &Rc<Cast>, hub: &Rc<Hub>, deeds: u64, verbs: Vec<Verb>) -> Rc<Monitor> {
+        let monitor = Rc::new_cyclic(|myself: &Weak<Monitor>| {
+            let on_time = myself.clone();
+            let timer = cast.main.timer("monitor", move || {
+                if let Some(monitor) = on_time.upgrade() {
+                    monitor.act();
+                }
+            });
+            let on_event = myself.clone();
+            let alarm = cast.main.event_source("monitor", false, move || {
+                if let Some(monitor) = on_event.upgrade() {
+                    monitor.act();
+                }
+            });
+            *hub.triggers.alarm.borrow_mut() = Some(alarm);
+            Monitor {
+                cast: cast.clone(),
+                hub: hub.clone(),
+                verbs,
+                left: Cell::new(deeds),
+                verb: Cell::new(None),
+                timer: RefCell::new(Some(timer)),
+                held: Cell::new(0),
+                snapshots: Cell::new(0),
+            }
+        });
+        monitor.prepare();
+        monitor
+    }
+
+    /// Whether it has done its last deed, and holds no section.
+    pub fn is_done(&self) -> bool {
+        self.verb.get().is_none() && self.held.get() == 0
+    }
+
+    /// Does nothing more.
+    pub(crate) fn stop(&self) {
+        self.left.set(0);
+        self.verb.set(None);
+        self.hub.triggers.waits_for.set(None);
+        if let Some(timer) = &*self.timer.borrow() {
+            timer.disarm();
+        }
+    }
+
+    /// Decides what is next, and when.
+    fn prepare(self: &Rc<Self>) {
+        self.verb.set(None);
+        if self.left.get() == 0 || self.verbs.is_empty() || self.cast.world.is_calm() {
+            return;
+        }
+        self.left.set(self.left.get() - 1);
+        let decider = self.cast.world.decider();
+        self.verb
+            .set(Some(self.verbs[decider.pick(&VERB, self.verbs.len())]));
+        let when = WHENS[decider.pick(&WHEN, WHENS.len())];
+        match when {
+            When::Time(time_ns) => {
+                if let Some(timer) = &*self.timer.borrow() {
+                    timer.arm(self.cast.world.now_ns() + time_ns);
+                }
+            }
+            when => self
+                .hub
+                .triggers
+                .waits_for
+                .set(Some((when, self.hub.seen()))),
+        }
+    }
+
+    /// Does what it has decided to do. It runs in the main loop, outside of coroutines.
+    fn act(self: &Rc<Self>) {
+        let Some(verb) = self.verb.take() else { return };
+        let pairs = &self.cast.pairs;
+        let pair = &pairs[self.cast.world.decider().pick(&WHOM, pairs.len())];
+        let result = self.perform(verb, pair);
+        self.hub.monitor(&MonitorEvent {
+            verb,
+            refused: result.err(),
+        });
+        self.prepare();
+    }
+
+    fn perform(self: &Rc<Self>, verb: Verb, pair: &Pair) -> Result<(), String> {
+        match verb {
+            Verb::DrainSource => drop(pair.source_node.drained_begin("monitor")),
+            Verb::DrainTarget => drop(pair.target_node.drained_begin("monitor")),
+            Verb::DrainAll => drop(self.cast.graph.drain_all_begin("monitor")),
+            Verb::HoldSource => self.hold(pair, true),
+            Verb::HoldTarget => self.hold(pair, false),
+            Verb::Snapshot => return self.snapshot(pair),
+            Verb::SecondJob => return crate::scenario::second_job(&self.cast, &self.hub, pair),
+            Verb::Quit => {
+                for job in self.cast.jobs.jobs() {
+                    // A job that is ending already ends.
+                    let _ = job.user_cancel(true);
+                }
+            }
+            verb => {
+                let job = pair.job.get().filter(|job| job.status() != JobStatus::Null);
+                let job = job.ok_or_else(|| "Job not found".to_owned())?;
+                return self.command(verb, job).map_err(|error| error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, verb: Verb, job: &Rc<Job>) -> Result<(), blockjob_jobs::error::JobError> {
+        match verb {
+            Verb::Pause => job.user_pause(),
+            Verb::Resume => job.user_resume(),
+            Verb::SetSpeed => {
+                let speeds = [0, 1 << 20, 64 << 10, 16 << 20, 1 << 14, 1 << 30];
+                let chosen = self.cast.world.decider().pick(&SPEED, speeds.len());
+                job.set_speed(speeds[chosen])
+            }
+            Verb::Complete => job.complete(),
+            Verb::Cancel => job.block_job_cancel(false),
+            Verb::ForceCancel => job.block_job_cancel(true),
+            Verb::Finalize => job.finalize(),
+            Verb::Dismiss => job.dismiss(),
+            _ => {
+                let progress = job.progress();
+                self.cast.world.decider().absorb(progress.current());
+                Ok(())
+            }
+        }
+    }
+
+    /// A coroutine drains one side, and holds the section for a while.
+    fn hold(self: &Rc<Self>, pair: &Pair, source: bool) {
+        let node = if source {
+            &pair.source_node
+        } else {
+            &pair.target_node
+        };
+        let (node, me) = (node.clone(), self.clone());
+        let times_ns = [0, MS / 100, MS, 20 * MS, 150 * MS];
+        let time_ns = times_ns[self.cast.world.decider().pick(&HOLD, times_ns.len())];
+        self.held.set(self.held.get() + 1);
+        let coroutine = self.cast.main.coroutine("monitor", async move {
+            let drained: Drained = node.co_drained_begin("monitor").await;
+            me.cast.main.sleep(time_ns).await;
+            drop(drained);
+            me.held.set(me.held.get() - 1);
+        });
+        coroutine.enter();
+    }
+
+    /// Puts a new image on top of the source, if nobody blocks that.
+    fn snapshot(&self, pair: &Pair) -> Result<(), String> {
+        self.snapshots.set(self.snapshots.get() + 1);
+        crate::scenario::snapshot(&self.cast, pair, self.snapshots.get())
+    }
+}

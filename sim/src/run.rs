@@ -1,0 +1,351 @@
+//! One run: a world is built, the storm, the calm, the end.
+//!
+//! First everything that the configuration allows may happen: faults, every schedule, every command.
+//! That is the *storm*, and it ends when guests and monitor have done all they do. Then it is *calm*: no
+//! faults, a fair schedule, resting guests. Whatever could not end then never will: that a job ends is
+//! checked here and nowhere else.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use blockjob_jobs::job::Job;
+use blockjob_jobs::state::JobStatus;
+use blockjob_runtime::trace::{Mark, Wants};
+use bytes::BytesMut;
+
+use crate::cast::{Cast, Pair};
+use crate::check::{self, Checker};
+use crate::config::{Config, Field};
+use crate::decide::{Decider, Policy};
+use crate::failure::{Failure, Rule};
+use crate::hub::Hub;
+use crate::monitor::Monitor;
+use crate::scenario;
+use crate::world::{Halt, World};
+
+/// So many steps may the world take after the storm before somebody is said to wait for ever.
+const CALM_STEPS: u64 = 400_000;
+
+/// So long may a monitor wait for its moment when the guests have ended, in nanoseconds.
+const PATIENCE_NS: u64 = 500_000_000;
+
+/// What a program adds to each run: it is called in the main context before anything begins, and can
+/// start coroutines, jobs, timers there, ask the world's decider, and look at everybody.
+pub type Prologue = Rc<dyn Fn(&Rc<Cast>)>;
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The first rule that was broken.
+    pub failure: Option<Failure>,
+    /// A digest of all decisions and of what the disks did.
+    pub digest: u64,
+    /// How many decisions were made.
+    pub decisions: u64,
+    /// How many steps the world took.
+    pub steps: u64,
+    /// How many events the checkers were told.
+    pub events: u64,
+    /// How long it took, in nanoseconds of the world's clock.
+    pub virtual_ns: u64,
+    /// The marks that were hit, and how often.
+    pub marks: Vec<(&'static Mark, u64)>,
+}
+
+/// Runs one configuration after another, each under a policy of its own.
+pub struct Runner {
+    decider: Rc<Decider>,
+    checkers: Vec<Box<dyn Checker>>,
+    prologues: Vec<Prologue>,
+    runtime: Wants,
+}
+
+impl Runner {
+    /// A runner with all checkers.
+    pub fn new() -> Runner {
+        Self::with_checkers(check::all())
+    }
+
+    /// A runner with these checkers.
+    pub fn with_checkers(checkers: Vec<Box<dyn Checker>>) -> Runner {
+        Runner {
+            decider: Decider::new(Box::new(crate::decide::Random::new(0))),
+            checkers,
+            prologues: Vec::new(),
+            runtime: Wants::NOTHING,
+        }
+    }
+
+    /// Adds a checker.
+    pub fn add_checker(&mut self, checker: Box<dyn Checker>) {
+        self.checkers.push(checker);
+    }
+
+    /// Adds something to each run.
+    pub fn add_prologue(&mut self, prologue: impl Fn(&Rc<Cast>) + 'static) {
+        self.prologues.push(Rc::new(prologue));
+    }
+
+    /// Which events of the runtime itself, of coroutines and callbacks, the checkers are told, if they
+    /// ask for them. It costs time, and changes no run.
+    pub fn set_runtime_events(&mut self, runtime: Wants) {
+        self.runtime = runtime;
+    }
+
+    /// Who made the choices of the last run; its log is that of the run.
+    pub fn decider(&self) -> &Rc<Decider> {
+        &self.decider
+    }
+
+    /// Runs `config`, with the choices that `policy` makes.
+    pub fn run(&mut self, config: &Config, policy: Box<dyn Policy>) -> Report {
+        self.decider.restart(policy);
+        let mut checkers = std::mem::take(&mut self.checkers);
+        for checker in &mut checkers {
+            checker.reset();
+        }
+        let world = World::new(self.decider.clone());
+        let hub = Hub::new(&self.decider, checkers, self.runtime);
+        world.set_watch(Some(hub.clone()));
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            let play = Play::new(config, &world, &hub);
+            play.play(&self.prologues);
+        }));
+        if let Err(panic) = played {
+            hub.fail(from_panic(&*panic, &world));
+        }
+        let report = Report {
+            failure: hub.failure(),
+            digest: self.decider.digest(),
+            decisions: self.decider.decisions(),
+            steps: world.steps(),
+            events: hub.seen(),
+            virtual_ns: world.now_ns(),
+            marks: hub.marks.take(),
+        };
+        // What a broken run leaves behind may panic once more; that is no news.
+        let _ = catch_unwind(AssertUnwindSafe(|| world.close()));
+        self.checkers = hub.take_checkers();
+        report
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn from_panic(panic: &(dyn Any + Send), world: &World) -> Failure {
+    let (rule, place, text) = match panic.downcast_ref::<Halt>() {
+        Some(Halt::Stuck) => (
+            Rule::Progress,
+            "stuck",
+            "somebody polls for what never comes",
+        ),
+        Some(Halt::TooLong) => (
+            Rule::Progress,
+            "endless",
+            "somebody polls for what does not come",
+        ),
+        Some(Halt::Failed) => (Rule::Panic, "checker", "a checker failed before"),
+        None => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            (Rule::Panic, "engine", text.unwrap_or("the engine panicked"))
+        }
+    };
+    Failure {
+        rule,
+        place: place.to_owned(),
+        parties: Vec::new(),
+        text: text.to_owned(),
+        at_ns: world.now_ns(),
+        decisions: world.decider().decisions(),
+    }
+}
+
+/// A run on its way.
+struct Play {
+    cast: Rc<Cast>,
+    world: Rc<World>,
+    hub: Rc<Hub>,
+    monitor: Rc<Monitor>,
+    started: bool,
+}
+
+impl Play {
+    fn new(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Play {
+        world.limit_steps(config.get(Field::Steps), CALM_STEPS);
+        let cast = scenario::build(config, world, hub);
+        let monitor = Monitor::new(&cast, hub, config.get(Field::Deeds), config.verbs());
+        Play {
+            cast,
+            world: world.clone(),
+            hub: hub.clone(),
+            monitor,
+            started: false,
+        }
+    }
+
+    fn play(mut self, prologues: &[Prologue]) {
+        let _current = self.cast.main.make_current();
+        for prologue in prologues {
+            prologue(&self.cast);
+        }
+        for guest in self.guests() {
+            guest.start();
+        }
+        let stormed = self.storm();
+        if self.hub.failure().is_some() {
+            return;
+        }
+        // A world that stands still in the storm may only wait for a command.
+        let calmed = match stormed {
+            Err(Halt::TooLong) => Err(Halt::TooLong),
+            Ok(()) | Err(_) => self.calm(),
+        };
+        if self.hub.failure().is_some() {
+            return;
+        }
+        match calmed {
+            Ok(()) => self.curtain(),
+            Err(halt) => self.report_halt(halt),
+        }
+    }
+
+    fn guests(&self) -> Vec<Rc<crate::guest::Guest>> {
+        let pairs = self.cast.pairs.iter();
+        pairs.flat_map(|pair| pair.guests.iter().cloned()).collect()
+    }
+
+    fn start_jobs(&mut self) {
+        if !self.started {
+            self.started = true;
+            scenario::start_jobs(&self.cast);
+        }
+    }
+
+    fn storm(&mut self) -> Result<(), Halt> {
+        let guests = self.guests();
+        let start = self.cast.config.get(Field::Start);
+        let world = self.world.clone();
+        let mut rests_until = None;
+        world.run_until(|| {
+            if !self.started && (guests.iter().map(|guest| guest.done()).sum::<u64>() >= start) {
+                self.start_jobs();
+            }
+            if self.hub.has_failed() || world.is_calm() {
+                return true;
+            }
+            if !self.started || !guests.iter().all(|guest| guest.stopped()) {
+                return false;
+            }
+            // The moment for which the monitor waits may never come.
+            let rests = rests_until.get_or_insert(world.now_ns() + PATIENCE_NS);
+            self.monitor.is_done() || world.now_ns() > *rests
+        })
+    }
+
+    fn calm(&mut self) -> Result<(), Halt> {
+        self.world.calm();
+        self.monitor.stop();
+        let guests = self.guests();
+        for guest in &guests {
+            guest.stop();
+        }
+        self.start_jobs();
+        let world = self.world.clone();
+        world.run_until(|| {
+            self.nurse();
+            self.hub.has_failed()
+                || (self.monitor.is_done()
+                    && !self.cast.is_kept_open()
+                    && guests.iter().all(|guest| guest.stopped())
+                    && self.cast.jobs.jobs().is_empty())
+        })
+    }
+
+    /// Does for each job what a user would do to see it end.
+    fn nurse(&self) {
+        for job in self.cast.jobs.jobs() {
+            // Whoever comes too early is refused, and comes again.
+            let _ = match job.status() {
+                JobStatus::Pending => job.finalize(),
+                JobStatus::Concluded => job.dismiss(),
+                _ if job.is_user_paused() => job.user_resume(),
+                _ if job.speed_bytes_per_s() > 0 => job.set_speed(0),
+                JobStatus::Ready if !job.cancel_requested() => self.end(&job),
+                _ => Ok(()),
+            };
+        }
+    }
+
+    fn end(&self, job: &Rc<Job>) -> Result<(), blockjob_jobs::error::JobError> {
+        match self.cast.config.get(Field::End) {
+            0 => job.complete(),
+            1 => job.block_job_cancel(false),
+            _ => job.block_job_cancel(true),
+        }
+    }
+
+    /// Looks at what is left on the stage.
+    fn curtain(&self) {
+        self.hub.settled();
+        self.hub.ended();
+        if self.hub.failure().is_none() {
+            for pair in &self.cast.pairs {
+                self.read_all(pair);
+            }
+        }
+    }
+
+    /// The guest reads its whole disk: whatever it was told holds.
+    fn read_all(&self, pair: &Pair) {
+        let device = pair.device.clone();
+        let len = self.cast.config.len_bytes() as usize;
+        let (buf, result) = self.cast.main.run("read_all", async move {
+            device.read(0, BytesMut::zeroed(len)).await
+        });
+        let (place, text) = match (result, pair.model.borrow().check_all(&buf)) {
+            (Err(error), _) => ("last-read", error.to_string()),
+            (Ok(()), Err(illegal)) => (
+                "device-content",
+                format!(
+                    "the guest finds {} at {}, where there may be {}",
+                    illegal.found,
+                    illegal.offset,
+                    illegal.legal.join(" or ")
+                ),
+            ),
+            (Ok(()), Ok(())) => return,
+        };
+        self.hub.fail(Failure {
+            rule: Rule::Data,
+            place: place.to_owned(),
+            parties: vec![pair.job_id.clone()],
+            text,
+            at_ns: self.world.now_ns(),
+            decisions: self.world.decider().decisions(),
+        });
+    }
+
+    fn report_halt(&self, halt: Halt) {
+        let jobs = self.cast.jobs.jobs();
+        let parties = jobs.iter().map(|job| format!("{job:?}")).collect();
+        let place = if halt == Halt::Stuck {
+            "stuck"
+        } else {
+            "endless"
+        };
+        self.hub.fail(Failure {
+            rule: Rule::Progress,
+            place: place.to_owned(),
+            parties,
+            text: "faults have ended, guests rest, and not all jobs can end".to_owned(),
+            at_ns: self.world.now_ns(),
+            decisions: self.world.decider().decisions(),
+        });
+    }
+}

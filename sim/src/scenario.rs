@@ -1,0 +1,337 @@
+//! Building a world from a configuration: disks, guests, jobs.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use blockjob_block::buf::BufferPool;
+use blockjob_block::child::ChildRole;
+use blockjob_block::driver::overlay::OverlayOptions;
+use blockjob_block::op_blocker::BlockOp;
+use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
+use blockjob_jobs::error_policy::OnError;
+use blockjob_jobs::list::JobList;
+use blockjob_jobs::mirror::{
+    MirrorOptions, MirrorSync, MirrorTuning, mirror_start, mirror_start_in,
+};
+use blockjob_jobs::txn::JobTxn;
+
+use crate::cast::{Cast, Pair};
+use crate::config::{Config, Field};
+use crate::disk::{DiskSpec, Fill, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES};
+use crate::event::GuestKind;
+use crate::guest::{Guest, Habits, Surroundings};
+use crate::hub::Hub;
+use crate::model::Model;
+use crate::world::World;
+
+/// Names of disks, by the number of the pair. They live as long as the program does.
+const NAMES: [[&str; 3]; 16] = [
+    ["source", "target", "base"],
+    ["source1", "target1", "base1"],
+    ["source2", "target2", "base2"],
+    ["source3", "target3", "base3"],
+    ["source4", "target4", "base4"],
+    ["source5", "target5", "base5"],
+    ["source6", "target6", "base6"],
+    ["source7", "target7", "base7"],
+    ["source8", "target8", "base8"],
+    ["source9", "target9", "base9"],
+    ["source10", "target10", "base10"],
+    ["source11", "target11", "base11"],
+    ["source12", "target12", "base12"],
+    ["source13", "target13", "base13"],
+    ["source14", "target14", "base14"],
+    ["source15", "target15", "base15"],
+];
+
+/// Names of the targets of second jobs, which are those of the jobs, too.
+const EXTRA: [&str; 4] = ["extra0", "extra1", "extra2", "extra3"];
+
+/// What a guest's device does with its disk, and lets others do.
+const DEVICE: PermPair = PermPair::new(
+    Perm::CONSISTENT_READ.or(Perm::WRITE),
+    Perm::CONSISTENT_READ.or(Perm::WRITE_UNCHANGED),
+);
+
+fn fill(value: u64) -> Fill {
+    [Fill::Data, Fill::Sparse, Fill::Holes, Fill::Noise][value as usize]
+}
+
+fn spread(value: u64) -> Spread {
+    [Spread::Constant, Spread::Uniform, Spread::HeavyTail][value as usize]
+}
+
+fn on_error(value: u64) -> OnError {
+    [
+        OnError::Report,
+        OnError::Ignore,
+        OnError::Enospc,
+        OnError::Stop,
+    ][value as usize]
+}
+
+fn source_spec(config: &Config) -> DiskSpec {
+    DiskSpec {
+        latency_ns: config.get(Field::Latency),
+        spread: spread(config.get(Field::Spread)),
+        early: config.is(Field::Early),
+        fill: fill(config.get(Field::Fill)),
+        status: [StatusKind::Exact, StatusKind::Slow, StatusKind::Coarse]
+            [config.get(Field::Status) as usize],
+        read_error: config.odds(Field::ReadError),
+        write_error: config.odds(Field::WriteError),
+        short: config.odds(Field::Short),
+        hold: config.odds(Field::Hold),
+        alignment: config.get(Field::Alignment),
+        cluster_bytes: config.get(Field::Cluster),
+        ..DiskSpec::default()
+    }
+}
+
+fn target_spec(config: &Config) -> DiskSpec {
+    DiskSpec {
+        latency_ns: config.get(Field::TargetLatency),
+        spread: spread(config.get(Field::TargetSpread)),
+        early: config.is(Field::Early),
+        fill: fill(config.get(Field::TargetFill)),
+        write_error: config.odds(Field::TargetError),
+        full: config.odds(Field::TargetFull),
+        flush_error: config.odds(Field::FlushError),
+        short: config.odds(Field::Short),
+        hold: config.odds(Field::Hold),
+        volatile: config.is(Field::Volatile),
+        alignment: config.get(Field::TargetAlignment),
+        cluster_bytes: config.get(Field::TargetCluster),
+        ..DiskSpec::default()
+    }
+}
+
+fn habits(config: &Config) -> Habits {
+    let kinds = [
+        GuestKind::Read,
+        GuestKind::Zero,
+        GuestKind::Discard,
+        GuestKind::Flush,
+    ];
+    let set = config.get(Field::Kinds);
+    let chosen = kinds.iter().enumerate();
+    let chosen = chosen.filter(|(place, _)| set >> place & 1 == 1);
+    Habits {
+        depth: config.get(Field::Depth),
+        requests: config.get(Field::Requests),
+        span: config.get(Field::Span),
+        step: config.get(Field::Step),
+        hot: config.is(Field::Hot),
+        kinds: chosen.map(|(_, kind)| *kind).collect(),
+        rest_ns: config.get(Field::Rest),
+        abandon: config.odds(Field::Abandon),
+    }
+}
+
+/// The options of the mirrors.
+fn options(config: &Config, job_id: &str) -> MirrorOptions {
+    let granularity = config.get(Field::Granularity);
+    MirrorOptions {
+        job_id: Some(job_id.to_owned()),
+        sync: [MirrorSync::Full, MirrorSync::Top, MirrorSync::None]
+            [config.get(Field::Sync) as usize],
+        granularity,
+        buf_size: config.get(Field::Buf) * granularity,
+        speed: config.get(Field::Speed),
+        on_source_error: on_error(config.get(Field::OnSourceError)),
+        on_target_error: on_error(config.get(Field::OnTargetError)),
+        unmap: config.is(Field::Unmap),
+        zero_target: fill(config.get(Field::TargetFill)) != Fill::Holes,
+        auto_finalize: config.is(Field::Finalize),
+        auto_dismiss: config.is(Field::Dismiss),
+        tuning: MirrorTuning {
+            slice_time_ns: config.get(Field::Slice),
+            max_in_flight: config.get(Field::InFlight) as usize,
+            max_io_bytes: config.get(Field::MaxIo) * granularity,
+        },
+        ..MirrorOptions::new()
+    }
+}
+
+/// Builds the world of a run: the disks with their guests, which have not started, and no job.
+pub(crate) fn build(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Rc<Cast> {
+    let main = world.context("main", Some(hub.clone()));
+    let _current = main.make_current();
+    let graph = Graph::new(&main);
+    let events = hub.clone();
+    let jobs = JobList::new(&main, Rc::new(move |event| events.job_event(&event)));
+    let around = Surroundings {
+        world: world.clone(),
+        hub: hub.clone(),
+        main: main.clone(),
+        ids: Rc::default(),
+    };
+    let pairs = 0..config.get(Field::Jobs) as usize;
+    let pairs = pairs
+        .map(|number| pair(config, &around, &graph, number))
+        .collect();
+    let cast = Cast::new(config, world, main.clone(), graph, jobs, pairs);
+    hub.set_cast(cast.clone());
+    cast
+}
+
+fn pair(config: &Config, around: &Surroundings, graph: &Rc<Graph>, number: usize) -> Pair {
+    let [source_name, target_name, base_name] = NAMES[number];
+    let (world, hub) = (&around.world, &around.hub);
+    let len = config.len_bytes();
+    let base = config.is(Field::Backing).then(|| {
+        let spec = DiskSpec {
+            latency_ns: config.get(Field::Latency),
+            ..DiskSpec::default()
+        };
+        let disk = SimDisk::new(base_name, world, hub, len, spec);
+        (node(graph, &disk, None), disk)
+    });
+    let below = base.as_ref().map(|(node, _)| node);
+    let source = SimDisk::new(source_name, world, hub, len, source_spec(config));
+    let source_node = node(graph, &source, below);
+    let target = SimDisk::new(target_name, world, hub, len, target_spec(config));
+    let target_below = below.filter(|_| config.is(Field::TargetBacking));
+    let target_node = node(graph, &target, target_below);
+    let device_name = format!("drive{number}");
+    let device = BlockBackend::new(graph, &device_name, DEVICE).expect("the name is new");
+    device
+        .insert(&source_node)
+        .expect("nobody else uses the disk");
+    let model = Rc::new(RefCell::new(model(
+        &source.store(),
+        base.as_ref().map(|(_, disk)| &**disk),
+    )));
+    let guests = guests(config, around, number, &device, &model);
+    Pair {
+        job_id: format!("job{number}"),
+        source,
+        source_node,
+        target,
+        target_node,
+        base: base.map(|(_, disk)| disk),
+        device,
+        model,
+        guests,
+        job: OnceCell::new(),
+        mirror: OnceCell::new(),
+        refused: RefCell::new(None),
+    }
+}
+
+fn node(graph: &Rc<Graph>, disk: &Rc<SimDisk>, below: Option<&Rc<Node>>) -> Rc<Node> {
+    let driver = Box::new(SimDriver(disk.clone()));
+    let child = below.map(|node| ("backing", ChildRole::Cow, node.clone()));
+    let node = graph.add_node(Some(disk.name()), driver, false, child.as_slice());
+    node.expect("a world's nodes get on with each other")
+}
+
+/// What guests find on a disk that holds what `store` does, above `base`.
+fn model(store: &Store, base: Option<&SimDisk>) -> Model {
+    let units = store.len().div_ceil(UNIT_BYTES);
+    let mut unit_bytes = [0; UNIT_BYTES as usize];
+    Model::new((0..units).map(|unit| {
+        let offset = unit * UNIT_BYTES;
+        unit_bytes.fill(0);
+        match base {
+            Some(base) => {
+                base.store().read(offset, &mut unit_bytes);
+                store.read_over(offset, &mut unit_bytes);
+            }
+            None => store.read(offset, &mut unit_bytes),
+        }
+        let word = unit_bytes.first_chunk().expect("a unit has words");
+        u64::from_le_bytes(*word)
+    }))
+}
+
+fn guests(
+    config: &Config,
+    around: &Surroundings,
+    pair: usize,
+    device: &Rc<BlockBackend>,
+    model: &Rc<RefCell<Model>>,
+) -> Vec<Rc<Guest>> {
+    let count = config.get(Field::Guests) as usize;
+    let guests = (0..count).map(|index| {
+        let number = pair * count + index;
+        let own = config.is(Field::Own);
+        let context = match own {
+            true => around
+                .world
+                .context(&format!("guest{number}"), Some(around.hub.clone())),
+            false => around.main.clone(),
+        };
+        Guest::new(around, number, &context, device, model, habits(config))
+    });
+    guests.collect()
+}
+
+/// Starts the jobs.
+pub(crate) fn start_jobs(cast: &Cast) {
+    let _current = cast.main.make_current();
+    let config = &cast.config;
+    if !config.is(Field::Mirror) {
+        return;
+    }
+    let room = match config.get(Field::Room) {
+        0 => 1 << 30,
+        bytes => bytes as usize,
+    };
+    let pool = Rc::new(BufferPool::new(512, room));
+    let txn = config.is(Field::Txn).then(JobTxn::new);
+    for pair in &cast.pairs {
+        let options = options(config, &pair.job_id);
+        let started = mirror_start_in(
+            &cast.jobs,
+            &pool,
+            &pair.source_node,
+            &pair.target_node,
+            &options,
+            txn.as_ref(),
+        );
+        match started {
+            Ok((job, mirror)) => {
+                let set = (pair.job.set(job), pair.mirror.set(mirror));
+                assert!(set.0.is_ok() && set.1.is_ok(), "a pair's job starts once");
+            }
+            Err(error) => *pair.refused.borrow_mut() = Some(error.to_string()),
+        }
+    }
+}
+
+/// A second job of the same disk, which must be refused while the first one is there.
+pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), String> {
+    let node = pair.device.node().ok_or("the device has no medium")?;
+    let number = cast.extra.borrow().len();
+    let Some(name) = EXTRA.get(number) else {
+        return Err("there are enough jobs".to_owned());
+    };
+    let spec = target_spec(&cast.config);
+    let disk = SimDisk::new(name, &cast.world, hub, cast.config.len_bytes(), spec);
+    let target = self::node(&cast.graph, &disk, None);
+    let pool = Rc::new(BufferPool::new(512, 1 << 30));
+    let options = options(&cast.config, name);
+    let started = mirror_start(&cast.jobs, &pool, &node, &target, &options);
+    let (job, _) = started.map_err(|error| error.to_string())?;
+    cast.extra.borrow_mut().push(job);
+    Ok(())
+}
+
+/// `blockdev-snapshot`: puts an overlay above what the device uses.
+pub(crate) fn snapshot(cast: &Cast, pair: &Pair, number: u32) -> Result<(), String> {
+    let node = pair.device.node().ok_or("the device has no medium")?;
+    node.check_op(BlockOp::ExternalSnapshot)
+        .map_err(|error| error.to_string())?;
+    let len = node.len().map_err(|error| error.to_string())?;
+    let overlay = OverlayOptions::new(len).build();
+    let name = format!("overlay{number}");
+    let overlay = cast
+        .graph
+        .add_node(Some(&name), Box::new(overlay), false, &[]);
+    let overlay = overlay.map_err(|error| error.to_string())?;
+    let appended = cast
+        .graph
+        .append(&overlay, "backing", ChildRole::Cow, &node);
+    appended.map_err(|error| error.to_string())
+}

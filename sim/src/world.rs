@@ -1,0 +1,316 @@
+//! A world: several contexts stepped on one thread, disks, and a clock that jumps.
+//!
+//! Whatever can happen at the present instant is one of a few *actors*: a context that has work, the
+//! disks that have something to deliver, a job of the blocking pool. A step has one of them act; which
+//! one is a decision. When nothing can happen any more the clock jumps to the next thing that is due.
+//!
+//! A context that waits, because the code in it polls for a condition, steps the others from within
+//! its wait: so a nested event loop of the engine sees the same world as the outermost one.
+
+mod ops;
+mod reactor;
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::rc::Rc;
+
+use blockjob_runtime::AioContext;
+use blockjob_runtime::clock::{Clock, VirtualClock};
+use blockjob_runtime::decide::Site;
+use blockjob_runtime::reactor::BlockingJob;
+use blockjob_runtime::trace::Trace;
+
+use crate::decide::Decider;
+use ops::Ops;
+pub(crate) use ops::{DiskOp, Fate, OpFuture, OpKind, Outcome};
+use reactor::WorldReactor;
+
+/// Which of the actors that could act does.
+static ACTOR: Site = Site::new("world.actor");
+/// Which of the requests that are due at this instant a disk delivers.
+static DELIVER: Site = Site::new("disk.deliver");
+
+/// Among so many of the requests that are due the next one is chosen, at most.
+const MAX_DUE: usize = 16;
+
+/// Unwinds out of whatever the engine does when a run is over although the engine is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Nothing is ready, due or armed: somebody waits for ever.
+    Stuck,
+    /// The run has taken more steps than it may.
+    TooLong,
+    /// A checker has failed, and the engine polls for something that may not come.
+    Failed,
+}
+
+/// What looks at a world whenever nothing can happen at the present instant.
+pub(crate) trait Watch {
+    /// An actor has acted.
+    fn settled(&self);
+    /// Called before the clock jumps.
+    fn idle(&self);
+    /// True once the run may end early.
+    fn failed(&self) -> bool;
+}
+
+/// See the module.
+pub struct World {
+    clock: VirtualClock,
+    decider: Rc<Decider>,
+    contexts: RefCell<Vec<AioContext>>,
+    /// The contexts that are on the stack, innermost last.
+    stack: RefCell<Vec<usize>>,
+    pool: RefCell<VecDeque<BlockingJob>>,
+    pub(crate) ops: Ops,
+    /// What disks will do, and when: the time, the order of submission, the slot.
+    queue: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
+    due: RefCell<Vec<u32>>,
+    next_order: Cell<u64>,
+    steps: Cell<u64>,
+    max_steps: Cell<u64>,
+    /// So many more steps there are when those have been taken, in a world that is calm.
+    calm_steps: Cell<Option<u64>>,
+    watch: RefCell<Option<Rc<dyn Watch>>>,
+}
+
+impl World {
+    /// An empty world at time 0, in which `decider` makes the choices.
+    pub fn new(decider: Rc<Decider>) -> Rc<World> {
+        Rc::new(World {
+            clock: VirtualClock::new(),
+            decider,
+            contexts: RefCell::default(),
+            stack: RefCell::default(),
+            pool: RefCell::default(),
+            ops: Ops::default(),
+            queue: RefCell::default(),
+            due: RefCell::default(),
+            next_order: Cell::new(0),
+            steps: Cell::new(0),
+            max_steps: Cell::new(u64::MAX),
+            calm_steps: Cell::new(None),
+            watch: RefCell::new(None),
+        })
+    }
+
+    /// A new context of this world, the first of which is the main one. `trace` is told what happens
+    /// in it.
+    pub fn context(self: &Rc<Self>, name: &str, trace: Option<Rc<dyn Trace>>) -> AioContext {
+        let index = self.contexts.borrow().len();
+        let reactor = Rc::new(WorldReactor::new(self, index));
+        let mut builder = AioContext::builder()
+            .name(name)
+            .life(Rc::new(self.clock.clone()), reactor)
+            .decide(self.decider.clone());
+        if let Some(trace) = trace {
+            builder = builder.trace(trace);
+        }
+        let context = builder.build();
+        self.contexts.borrow_mut().push(context.clone());
+        context
+    }
+
+    /// The time of this world in nanoseconds.
+    pub fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    /// Who makes the choices.
+    pub fn decider(&self) -> &Rc<Decider> {
+        &self.decider
+    }
+
+    /// How many steps have been taken.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    /// After `steps` further steps the world calms down; after `calm_steps` more the run halts.
+    pub fn limit_steps(&self, steps: u64, calm_steps: u64) {
+        self.max_steps.set(self.steps.get().saturating_add(steps));
+        self.calm_steps.set(Some(calm_steps));
+    }
+
+    /// From now on there are no faults, and the schedule is fair: first come, first served. Requests
+    /// that were held go on.
+    pub fn calm(&self) {
+        if let Some(calm_steps) = self.calm_steps.take() {
+            self.max_steps
+                .set(self.steps.get().saturating_add(calm_steps));
+        }
+        self.decider.calm();
+        self.release_held();
+    }
+
+    /// Whether it is calm.
+    pub fn is_calm(&self) -> bool {
+        self.decider.is_calm()
+    }
+
+    pub(crate) fn set_watch(&self, watch: Option<Rc<dyn Watch>>) {
+        *self.watch.borrow_mut() = watch;
+    }
+
+    /// Steps until `condition` holds. From outside of the contexts only.
+    ///
+    /// # Errors
+    ///
+    /// When the world stands still before, or the limit of steps is reached.
+    pub fn run_until(&self, mut condition: impl FnMut() -> bool) -> Result<(), Halt> {
+        while !condition() {
+            if !self.step()? {
+                self.jump(None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets one actor act. False if none can at this instant.
+    pub(crate) fn step(&self) -> Result<bool, Halt> {
+        let now_ns = self.now_ns();
+        self.collect_due(now_ns);
+        let mut actors: [Actor; MAX_ACTORS] = [Actor::Disks; MAX_ACTORS];
+        let mut n = 0;
+        let stack = self.stack.borrow();
+        for (index, context) in self.contexts.borrow().iter().enumerate() {
+            if n < MAX_ACTORS - 2 && !stack.contains(&index) && context.has_work() {
+                actors[n] = Actor::Context(index);
+                n += 1;
+            }
+        }
+        drop(stack);
+        if !self.due.borrow().is_empty() {
+            actors[n] = Actor::Disks;
+            n += 1;
+        }
+        if !self.pool.borrow().is_empty() {
+            actors[n] = Actor::Pool;
+            n += 1;
+        }
+        if n == 0 {
+            return Ok(false);
+        }
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() > self.max_steps.get() {
+            if self.calm_steps.get().is_none() {
+                return Err(Halt::TooLong);
+            }
+            self.calm();
+        }
+        match actors[self.decider.pick(&ACTOR, n)] {
+            Actor::Context(index) => {
+                let context = self.contexts.borrow()[index].clone();
+                self.stack.borrow_mut().push(index);
+                let _popped = Pop(self);
+                context.poll(false);
+            }
+            Actor::Disks => self.deliver_one(),
+            Actor::Pool => {
+                let job = self.pool.borrow_mut().pop_front();
+                if let Some(job) = job {
+                    job();
+                }
+            }
+        }
+        let watch = self.watch.borrow();
+        if let Some(watch) = &*watch {
+            watch.settled();
+        }
+        Ok(true)
+    }
+
+    fn collect_due(&self, now_ns: u64) {
+        let mut queue = self.queue.borrow_mut();
+        let mut due = self.due.borrow_mut();
+        while let Some(Reverse((at_ns, _, slot))) = queue.peek()
+            && *at_ns <= now_ns
+        {
+            due.push(*slot);
+            queue.pop();
+        }
+    }
+
+    fn deliver_one(&self) {
+        let slot = {
+            let mut due = self.due.borrow_mut();
+            let n = due.len().min(MAX_DUE);
+            let chosen = self.decider.pick(&DELIVER, n);
+            due.remove(chosen)
+        };
+        self.deliver(slot);
+    }
+
+    /// Jumps to the next thing that is due, in any context or disk, or at `deadline_ns`.
+    pub(crate) fn jump(&self, deadline_ns: Option<u64>) -> Result<(), Halt> {
+        let watch = self.watch.borrow().clone();
+        if let Some(watch) = watch {
+            watch.idle();
+            if watch.failed() && !self.stack.borrow().is_empty() {
+                return Err(Halt::Failed);
+            }
+        }
+        let next_op = self
+            .queue
+            .borrow()
+            .peek()
+            .map(|Reverse((at_ns, ..))| *at_ns);
+        let stack = self.stack.borrow();
+        let contexts = self.contexts.borrow();
+        let others = contexts.iter().enumerate();
+        let next_timer = others
+            .filter(|(index, _)| !stack.contains(index))
+            .filter_map(|(_, context)| context.next_deadline_ns())
+            .min();
+        let next = [next_op, next_timer, deadline_ns]
+            .into_iter()
+            .flatten()
+            .min();
+        match next {
+            Some(next_ns) => {
+                self.clock.advance_to(next_ns);
+                Ok(())
+            }
+            // Nobody else can go on, so the requests that are held do.
+            None if self.release_held() => Ok(()),
+            None => Err(Halt::Stuck),
+        }
+    }
+
+    /// Has the request in `slot` go on at `at_ns`.
+    pub(crate) fn schedule(&self, at_ns: u64, slot: u32) {
+        let order = self.next_order.get();
+        self.next_order.set(order + 1);
+        self.queue.borrow_mut().push(Reverse((at_ns, order, slot)));
+    }
+
+    /// Ends all contexts, and with them all that lives in the world.
+    pub fn close(&self) {
+        self.set_watch(None);
+        let contexts = std::mem::take(&mut *self.contexts.borrow_mut());
+        for context in contexts.iter().rev() {
+            context.close();
+        }
+        self.ops.clear();
+        self.pool.borrow_mut().clear();
+    }
+}
+
+const MAX_ACTORS: usize = 34;
+
+#[derive(Clone, Copy)]
+enum Actor {
+    Context(usize),
+    Disks,
+    Pool,
+}
+
+/// Takes the innermost context off the stack, also if it panics.
+struct Pop<'a>(&'a World);
+
+impl Drop for Pop<'_> {
+    fn drop(&mut self) {
+        self.0.stack.borrow_mut().pop();
+    }
+}

@@ -1,0 +1,108 @@
+//! Where a context of a world waits: others act meanwhile.
+
+use std::cell::Cell;
+use std::panic::panic_any;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use blockjob_runtime::reactor::{BlockingJob, Reactor, Unpark};
+
+use super::{Pop, World};
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Unpark for Flag {
+    fn unpark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The reactor of one context of a world.
+pub(super) struct WorldReactor {
+    world: Weak<World>,
+    index: usize,
+    unparked: Arc<Flag>,
+    /// Within a look into the reactor that has others act.
+    stepping: Cell<bool>,
+}
+
+impl WorldReactor {
+    pub(super) fn new(world: &Rc<World>, index: usize) -> Self {
+        WorldReactor {
+            world: Rc::downgrade(world),
+            index,
+            unparked: Arc::default(),
+            stepping: Cell::new(false),
+        }
+    }
+
+    fn world(&self) -> Rc<World> {
+        self.world.upgrade().expect("a world outlives its contexts")
+    }
+
+    /// Whoever polls from outside of a step is to be on the stack, too.
+    fn on_stack<'a>(&self, world: &'a World) -> Option<Pop<'a>> {
+        let mut stack = world.stack.borrow_mut();
+        if stack.contains(&self.index) {
+            return None;
+        }
+        stack.push(self.index);
+        Some(Pop(world))
+    }
+
+    fn has_work(&self, world: &World) -> bool {
+        let contexts = world.contexts.borrow();
+        contexts
+            .get(self.index)
+            .is_some_and(|context| context.has_work())
+    }
+}
+
+impl Reactor for WorldReactor {
+    fn unpark_handle(&self) -> Arc<dyn Unpark> {
+        self.unparked.clone()
+    }
+
+    /// # Panics
+    ///
+    /// With a [`Halt`](super::Halt) as payload, when the run is over: the engine would wait for ever.
+    fn wait(&self, deadline_ns: Option<u64>) {
+        let world = self.world();
+        let _on_stack = self.on_stack(&world);
+        loop {
+            let unparked = self.unparked.0.swap(false, Ordering::Relaxed);
+            if unparked || self.has_work(&world) {
+                return;
+            }
+            let went_on = match world.step() {
+                Ok(true) => Ok(()),
+                Ok(false) => world.jump(deadline_ns),
+                Err(halt) => Err(halt),
+            };
+            if let Err(halt) = went_on {
+                panic_any(halt);
+            }
+        }
+    }
+
+    /// A context that is busy for long lets others act, too.
+    fn poll(&self) {
+        if self.stepping.replace(true) {
+            return;
+        }
+        let world = self.world();
+        let on_stack = self.on_stack(&world);
+        let stepped = world.step();
+        drop(on_stack);
+        self.stepping.set(false);
+        if let Err(halt) = stepped {
+            panic_any(halt);
+        }
+    }
+
+    fn spawn_blocking(&self, job: BlockingJob) {
+        self.world().pool.borrow_mut().push_back(job);
+    }
+}
