@@ -33,6 +33,8 @@ mod copy;
 mod exit;
 mod init;
 mod iteration;
+#[cfg(feature = "museum")]
+mod late_buffers;
 pub mod options;
 pub mod outcome;
 mod run;
@@ -163,6 +165,8 @@ fn new_state(
         buf_total: Cell::new(0),
         buf_free: Cell::new(0),
         slot_free: CoQueue::new(),
+        #[cfg(feature = "museum")]
+        ops: late_buffers::Ops::default(),
         ret: RefCell::new(None),
         retry_later: Cell::new(false),
         last_pause_ns: Cell::new(0),

@@ -32,6 +32,11 @@ pub(super) struct Part {
     pub(super) _room: Option<Taken>,
 }
 
+/// Whether a bug is on in which a part is in flight before it has its buffers.
+pub(super) fn buffers_are_late() -> bool {
+    [bug!(MIR_04A), bug!(MIR_04B)].contains(&true)
+}
+
 impl MirrorJob {
     /// Starts `part`. Whoever calls has seen that there is room for it: a part never waits for
     /// another part, so none can wait for itself or in a ring.
@@ -41,9 +46,11 @@ impl MirrorJob {
         self.in_flight.set(self.in_flight.get() + 1);
         self.bytes_in_flight
             .set(self.bytes_in_flight.get() + part.bytes);
-        if part.method == Method::Copy {
+        if part.method == Method::Copy && !buffers_are_late() {
             self.buf_free.set(self.buf_free.get() - part.bytes);
         }
+        #[cfg(feature = "museum")]
+        self.late_begin(&part);
         self.flushed.set(false);
         let mirror = self.clone();
         let name = match part.method {
@@ -63,6 +70,8 @@ impl MirrorJob {
     /// QEMU: `mirror_co_read`, `mirror_read_complete` (block/mirror.c).
     async fn copy(&self, part: &Part) -> Result<(), Failure> {
         let (offset, bytes) = (part.offset, part.bytes);
+        #[cfg(feature = "museum")]
+        self.late_buffers(part).await;
         let buf = self.pool.get(bytes as usize);
         let (buf, result) = self.source().read(offset, buf).await;
         if let Err(error) = result {
@@ -146,6 +155,8 @@ impl MirrorJob {
         if part.method == Method::Copy {
             self.buf_free.set(self.buf_free.get() + part.bytes);
         }
+        #[cfg(feature = "museum")]
+        self.late_end(&part);
         // The claim may end with its part, and gives the granules back; and there is room for others.
         drop(part);
         self.slot_free.wake_all();

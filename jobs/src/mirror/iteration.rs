@@ -13,7 +13,7 @@ use std::rc::{Rc, Weak};
 use blockjob_block::buf::Taken;
 use blockjob_runtime::bug;
 
-use super::copy::{Method, Part};
+use super::copy::{Method, Part, buffers_are_late};
 use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
@@ -184,7 +184,8 @@ impl MirrorJob {
     }
 
     fn has_room(&self, method: Method, bytes: u64) -> bool {
-        method != Method::Copy || self.buf_free.get() >= bytes
+        let enough = self.buf_free.get() >= bytes || buffers_are_late();
+        method != Method::Copy || enough
     }
 
     /// The next dirty granule, from where the last one was found, that is not in flight.

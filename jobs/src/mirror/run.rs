@@ -127,7 +127,7 @@ impl MirrorJob {
             }
             if dirty > 0 {
                 self.iteration(job).await;
-                if bug!(HZ_02) && job.ratelimit_delay(0) == 0 {
+                if bug!(HZ_02) && job.ratelimit_delay(0) == 0 && !self.retry_later.get() {
                     return Turn::Again;
                 }
             }

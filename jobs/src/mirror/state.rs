@@ -69,6 +69,8 @@ pub struct MirrorJob {
     pub(super) buf_free: Cell<u64>,
     /// Coroutines that wait for an operation to end.
     pub(super) slot_free: CoQueue,
+    #[cfg(feature = "museum")]
+    pub(super) ops: super::late_buffers::Ops,
     /// The error that ends the job.
     pub(super) ret: RefCell<Option<JobError>>,
     /// A request failed and the policy says to go on: wait a moment before the next attempt.

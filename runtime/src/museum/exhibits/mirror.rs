@@ -62,9 +62,7 @@ exhibit! {
     seen_as: "a job that hangs with no request outstanding, and a drained section that hangs with it",
     breaks: ["WAITGRAPH", "INFLIGHT", "PROGRESS"],
     found_by: Simulator,
-    state: State::NotExpressible {
-        why: "a part gets its room before it is counted in flight, and never waits for another one",
-    },
+    state: State::Here { site: "jobs: mirror::copy, MirrorJob::perform; mirror::late_buffers" },
 }
 
 exhibit! {
@@ -76,9 +74,7 @@ exhibit! {
     seen_as: "a job that hangs with no request outstanding, and a drained section that hangs with it",
     breaks: ["WAITGRAPH", "INFLIGHT", "PROGRESS"],
     found_by: Simulator,
-    state: State::NotExpressible {
-        why: "a part gets its room before it is counted in flight, and never waits for another one",
-    },
+    state: State::Here { site: "jobs: mirror::copy, MirrorJob::perform; mirror::late_buffers" },
 }
 
 exhibit! {
