@@ -1,8 +1,7 @@
 //! Only in the museum: operations that are in flight before they have their buffers, and wait for the
 //! end of some other operation until they do. For that the mirror needs what it does not have, QEMU's
 //! list of operations, each with those that wait for it.
-//!
-//! QEMU: `mirror_co_read`, `mirror_wait_for_free_in_flight_slot` (block/mirror.c), as of 4.2.
+//! That is how block/mirror.c was up to 5.0.
 
 use std::cell::RefCell;
 use std::rc::Rc;
