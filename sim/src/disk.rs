@@ -20,6 +20,7 @@ use bytes::BytesMut;
 
 pub use driver::SimDriver;
 pub use spec::{DiskSpec, Fill, Spread, StatusKind};
+pub use store::Spares;
 pub(crate) use store::Store;
 
 use crate::event::{DiskEvent, DiskKind};
@@ -62,7 +63,7 @@ impl SimDisk {
             world: world.clone(),
             hub: hub.clone(),
             home: OnceCell::new(),
-            store: RefCell::new(Store::new(len, &spec)),
+            store: RefCell::new(Store::new(len, &spec, &world.spares)),
             spec,
             in_flight: Cell::new(0),
         })
@@ -254,6 +255,12 @@ impl SimDisk {
             StatusKind::Coarse => store.coarse_status(offset, bytes),
             StatusKind::Exact | StatusKind::Slow => store.status(offset, bytes),
         }
+    }
+}
+
+impl Drop for SimDisk {
+    fn drop(&mut self) {
+        self.store.get_mut().dissolve(&self.world.spares);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where everything that happens in a world arrives, and is handed to the checkers that want it.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use blockjob_block::request::BlockTrace;
@@ -23,7 +23,7 @@ pub struct Hub {
     checkers: RefCell<Vec<Box<dyn Checker>>>,
     /// For each kind of event the places of the checkers that want it.
     wanted: RefCell<[Vec<u16>; Interest::KINDS]>,
-    cast: OnceCell<Rc<Cast>>,
+    cast: RefCell<Option<Rc<Cast>>>,
     decider: Rc<Decider>,
     failure: RefCell<Option<Failure>>,
     failed: Cell<bool>,
@@ -53,7 +53,7 @@ impl Hub {
         Rc::new(Hub {
             checkers: RefCell::new(checkers),
             wanted: RefCell::new(wanted),
-            cast: OnceCell::new(),
+            cast: RefCell::new(None),
             decider: decider.clone(),
             failure: RefCell::new(None),
             failed: Cell::new(false),
@@ -72,8 +72,14 @@ impl Hub {
 
     /// Who is there. Checkers see nothing before they know.
     pub(crate) fn set_cast(&self, cast: Rc<Cast>) {
-        let set = self.cast.set(cast);
-        assert!(set.is_ok(), "the cast of a run is set once");
+        *self.cast.borrow_mut() = Some(cast);
+    }
+
+    /// The run is over, and everybody goes home. The cast knows the hub, too: so this ends a ring.
+    pub(crate) fn dismiss(&self) {
+        let cast = self.cast.borrow_mut().take();
+        drop(cast);
+        self.triggers.disarm();
     }
 
     /// The first failure.
@@ -105,7 +111,8 @@ impl Hub {
         self.triggers.event(self.seen.get(), seen);
         let wanted = self.wanted.borrow();
         let list = &wanted[interest.kind()];
-        let Some(cast) = self.cast.get() else { return };
+        let cast = self.cast.borrow();
+        let Some(cast) = &*cast else { return };
         if list.is_empty() || self.failed.get() {
             return;
         }
@@ -126,7 +133,8 @@ impl Hub {
     }
 
     fn each_that(&self, interest: Interest, mut act: impl FnMut(&mut dyn Checker, &Scene<'_>)) {
-        let Some(cast) = self.cast.get() else { return };
+        let cast = self.cast.borrow();
+        let Some(cast) = &*cast else { return };
         if self.failed.get() {
             return;
         }

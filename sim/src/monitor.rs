@@ -149,6 +149,11 @@ pub(crate) struct Triggers {
 }
 
 impl Triggers {
+    pub(crate) fn disarm(&self) {
+        self.waits_for.set(None);
+        drop(self.alarm.borrow_mut().take());
+    }
+
     /// An event of the world: if it is the one, the alarm goes off.
     pub(crate) fn event(&self, seen_events: u64, seen: &Seen<'_>) {
         let Some((when, since)) = self.waits_for.get() else {

@@ -22,7 +22,7 @@ use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 use crate::monitor::Monitor;
 use crate::scenario;
-use crate::world::{Halt, World};
+use crate::world::{Halt, Spares, World};
 
 /// So many steps may the world take after the storm before somebody is said to wait for ever.
 const CALM_STEPS: u64 = 400_000;
@@ -59,6 +59,7 @@ pub struct Runner {
     checkers: Vec<Box<dyn Checker>>,
     prologues: Vec<Prologue>,
     runtime: Wants,
+    spares: Rc<Spares>,
 }
 
 impl Runner {
@@ -74,6 +75,7 @@ impl Runner {
             checkers,
             prologues: Vec::new(),
             runtime: Wants::NOTHING,
+            spares: Rc::default(),
         }
     }
 
@@ -105,7 +107,7 @@ impl Runner {
         for checker in &mut checkers {
             checker.reset();
         }
-        let world = World::new(self.decider.clone());
+        let world = World::new(self.decider.clone(), self.spares.clone());
         let hub = Hub::new(&self.decider, checkers, self.runtime);
         world.set_watch(Some(hub.clone()));
         let played = catch_unwind(AssertUnwindSafe(|| {
@@ -125,7 +127,10 @@ impl Runner {
             marks: hub.marks.take(),
         };
         // What a broken run leaves behind may panic once more; that is no news.
-        let _ = catch_unwind(AssertUnwindSafe(|| world.close()));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            world.close();
+            hub.dismiss();
+        }));
         self.checkers = hub.take_checkers();
         report
     }

@@ -22,6 +22,7 @@ use blockjob_runtime::reactor::BlockingJob;
 use blockjob_runtime::trace::Trace;
 
 use crate::decide::Decider;
+pub use crate::disk::Spares;
 use ops::Ops;
 pub(crate) use ops::{DiskOp, Fate, OpFuture, OpKind, Outcome};
 use reactor::WorldReactor;
@@ -59,6 +60,7 @@ pub(crate) trait Watch {
 pub struct World {
     clock: VirtualClock,
     decider: Rc<Decider>,
+    pub(crate) spares: Rc<Spares>,
     contexts: RefCell<Vec<AioContext>>,
     /// The contexts that are on the stack, innermost last.
     stack: RefCell<Vec<usize>>,
@@ -67,6 +69,8 @@ pub struct World {
     /// What disks will do, and when: the time, the order of submission, the slot.
     queue: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
     due: RefCell<Vec<u32>>,
+    /// Kept for its capacity.
+    actors: RefCell<Vec<usize>>,
     next_order: Cell<u64>,
     steps: Cell<u64>,
     max_steps: Cell<u64>,
@@ -76,17 +80,20 @@ pub struct World {
 }
 
 impl World {
-    /// An empty world at time 0, in which `decider` makes the choices.
-    pub fn new(decider: Rc<Decider>) -> Rc<World> {
+    /// An empty world at time 0, in which `decider` makes the choices. What it needs in large buffers it
+    /// takes from `spares`, and gives back.
+    pub fn new(decider: Rc<Decider>, spares: Rc<Spares>) -> Rc<World> {
         Rc::new(World {
             clock: VirtualClock::new(),
             decider,
+            spares,
             contexts: RefCell::default(),
             stack: RefCell::default(),
             pool: RefCell::default(),
             ops: Ops::default(),
             queue: RefCell::default(),
             due: RefCell::default(),
+            actors: RefCell::default(),
             next_order: Cell::new(0),
             steps: Cell::new(0),
             max_steps: Cell::new(u64::MAX),
@@ -169,26 +176,8 @@ impl World {
 
     /// Lets one actor act. False if none can at this instant.
     pub(crate) fn step(&self) -> Result<bool, Halt> {
-        let now_ns = self.now_ns();
-        self.collect_due(now_ns);
-        let mut actors: [Actor; MAX_ACTORS] = [Actor::Disks; MAX_ACTORS];
-        let mut n = 0;
-        let stack = self.stack.borrow();
-        for (index, context) in self.contexts.borrow().iter().enumerate() {
-            if n < MAX_ACTORS - 2 && !stack.contains(&index) && context.has_work() {
-                actors[n] = Actor::Context(index);
-                n += 1;
-            }
-        }
-        drop(stack);
-        if !self.due.borrow().is_empty() {
-            actors[n] = Actor::Disks;
-            n += 1;
-        }
-        if !self.pool.borrow().is_empty() {
-            actors[n] = Actor::Pool;
-            n += 1;
-        }
+        self.collect_due(self.now_ns());
+        let (n, actor) = self.choose_actor();
         if n == 0 {
             return Ok(false);
         }
@@ -199,26 +188,48 @@ impl World {
             }
             self.calm();
         }
-        match actors[self.decider.pick(&ACTOR, n)] {
-            Actor::Context(index) => {
-                let context = self.contexts.borrow()[index].clone();
-                self.stack.borrow_mut().push(index);
-                let _popped = Pop(self);
-                context.poll(false);
-            }
-            Actor::Disks => self.deliver_one(),
-            Actor::Pool => {
+        match actor {
+            DISKS => self.deliver_one(),
+            POOL => {
                 let job = self.pool.borrow_mut().pop_front();
                 if let Some(job) = job {
                     job();
                 }
             }
+            index => {
+                let context = self.contexts.borrow()[index].clone();
+                self.stack.borrow_mut().push(index);
+                let _popped = Pop(self);
+                context.poll(false);
+            }
         }
-        let watch = self.watch.borrow();
-        if let Some(watch) = &*watch {
+        if let Some(watch) = &*self.watch.borrow() {
             watch.settled();
         }
         Ok(true)
+    }
+
+    /// How many actors could act, and which one does.
+    fn choose_actor(&self) -> (usize, usize) {
+        let mut actors = self.actors.borrow_mut();
+        actors.clear();
+        let stack = self.stack.borrow();
+        for (index, context) in self.contexts.borrow().iter().enumerate() {
+            if context.has_work() && !stack.contains(&index) {
+                actors.push(index);
+            }
+        }
+        if !self.due.borrow().is_empty() {
+            actors.push(DISKS);
+        }
+        if !self.pool.borrow().is_empty() {
+            actors.push(POOL);
+        }
+        match actors.len() {
+            0 => (0, 0),
+            1 => (1, actors[0]),
+            n => (n, actors[self.decider.pick(&ACTOR, n)]),
+        }
     }
 
     fn collect_due(&self, now_ns: u64) {
@@ -297,14 +308,9 @@ impl World {
     }
 }
 
-const MAX_ACTORS: usize = 34;
-
-#[derive(Clone, Copy)]
-enum Actor {
-    Context(usize),
-    Disks,
-    Pool,
-}
+/// Actors are named by numbers: a context by its own, the others by these.
+const DISKS: usize = usize::MAX;
+const POOL: usize = usize::MAX - 1;
 
 /// Takes the innermost context off the stack, also if it panics.
 struct Pop<'a>(&'a World);

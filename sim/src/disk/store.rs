@@ -1,5 +1,6 @@
 //! What a disk holds, and what of it would survive a crash.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use blockjob_block::driver::BlockStatus;
@@ -52,6 +53,75 @@ fn noise_stamp(unit: u64) -> u64 {
     (unit + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 3 << 62
 }
 
+/// What a disk holds, with what is known of its clusters.
+type Image = (Vec<u8>, Vec<Cluster>);
+
+/// Large buffers, used again from run to run, and the images that disks begin with.
+#[derive(Default)]
+pub struct Spares {
+    /// By length, cluster size and fill.
+    fresh: RefCell<Vec<((usize, usize, Fill), Image)>>,
+    used: RefCell<Vec<Image>>,
+}
+
+/// So many images are kept, at most.
+const MAX_FRESH: usize = 8;
+
+impl Spares {
+    fn image(&self, len: usize, cluster_bytes: usize, fill: Fill) -> Image {
+        let key = (len, cluster_bytes, fill);
+        let mut fresh = self.fresh.borrow_mut();
+        let index = match fresh.iter().position(|(known, _)| *known == key) {
+            Some(index) => index,
+            None => {
+                if fresh.len() == MAX_FRESH {
+                    fresh.remove(0);
+                }
+                fresh.push((key, make_image(len, cluster_bytes, fill)));
+                fresh.len() - 1
+            }
+        };
+        let (bytes, clusters) = &fresh[index].1;
+        let mut image = self.used.borrow_mut().pop().unwrap_or_default();
+        image.0.clone_from(bytes);
+        image.1.clone_from(clusters);
+        image
+    }
+
+    fn give_back(&self, image: Image) {
+        let mut used = self.used.borrow_mut();
+        if used.len() < MAX_FRESH {
+            used.push(image);
+        }
+    }
+}
+
+fn make_image(len: usize, cluster_bytes: usize, fill: Fill) -> Image {
+    let mut bytes = vec![0; len];
+    let mut clusters = vec![Cluster::Unallocated; len.div_ceil(cluster_bytes)];
+    let holds_data = |cluster: usize| match fill {
+        Fill::Data | Fill::Noise => true,
+        // Runs of different lengths, so that requests straddle the ends.
+        Fill::Sparse => cluster / 3 % 2 == 0,
+        Fill::Holes => false,
+    };
+    for (cluster, bytes) in bytes.chunks_mut(cluster_bytes).enumerate() {
+        if !holds_data(cluster) {
+            continue;
+        }
+        clusters[cluster] = Cluster::Data;
+        let first = (cluster * cluster_bytes / UNIT) as u64;
+        for (unit, bytes) in (first..).zip(bytes.chunks_mut(UNIT)) {
+            let stamp = match fill {
+                Fill::Noise => noise_stamp(unit),
+                _ => initial_stamp(unit),
+            };
+            fill_unit(bytes, stamp);
+        }
+    }
+    (bytes, clusters)
+}
+
 fn fill_unit(bytes: &mut [u8], stamp: u64) {
     for word in bytes.chunks_mut(8) {
         word.copy_from_slice(&stamp.to_le_bytes()[..word.len()]);
@@ -59,34 +129,12 @@ fn fill_unit(bytes: &mut [u8], stamp: u64) {
 }
 
 impl Store {
-    pub(crate) fn new(len: u64, spec: &DiskSpec) -> Store {
+    pub(crate) fn new(len: u64, spec: &DiskSpec, spares: &Spares) -> Store {
         let cluster_bytes = spec.cluster_bytes.max(UNIT_BYTES) as usize;
-        let mut bytes = vec![0; len as usize];
-        let mut clusters = vec![Cluster::Unallocated; bytes.len().div_ceil(cluster_bytes)];
-        let holds_data = |cluster: usize| match spec.fill {
-            Fill::Data | Fill::Noise => true,
-            // Runs of different lengths, so that requests straddle the ends.
-            Fill::Sparse => cluster / 3 % 2 == 0,
-            Fill::Holes => false,
-        };
-        for (cluster, bytes) in bytes.chunks_mut(cluster_bytes).enumerate() {
-            if !holds_data(cluster) {
-                continue;
-            }
-            clusters[cluster] = Cluster::Data;
-            let first = (cluster * cluster_bytes / UNIT) as u64;
-            for (unit, bytes) in (first..).zip(bytes.chunks_mut(UNIT)) {
-                let stamp = match spec.fill {
-                    Fill::Noise => noise_stamp(unit),
-                    _ => initial_stamp(unit),
-                };
-                fill_unit(bytes, stamp);
-            }
-        }
-        let safe = if spec.volatile {
-            bytes.clone()
-        } else {
-            Vec::new()
+        let (bytes, clusters) = spares.image(len as usize, cluster_bytes, spec.fill);
+        let safe = match spec.volatile {
+            true => bytes.clone(),
+            false => Vec::new(),
         };
         Store {
             bytes,
@@ -97,6 +145,15 @@ impl Store {
             unsafe_writes: VecDeque::new(),
             landed: 0,
         }
+    }
+
+    /// Gives the large buffers back.
+    pub(crate) fn dissolve(&mut self, spares: &Spares) {
+        let image = (
+            std::mem::take(&mut self.bytes),
+            std::mem::take(&mut self.clusters),
+        );
+        spares.give_back(image);
     }
 
     pub(crate) fn set_backing(&mut self, has_backing: bool) {
