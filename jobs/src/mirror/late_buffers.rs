@@ -1,7 +1,7 @@
 //! Only in the museum: operations that are in flight before they have their buffers, and wait for the
 //! end of some other operation until they do. For that the mirror needs what it does not have, QEMU's
 //! list of operations, each with those that wait for it.
-//! That is how block/mirror.c was up to 5.0.
+//! So it was in block/mirror.c before ce8cabbd17.
 
 use std::cell::RefCell;
 use std::rc::Rc;

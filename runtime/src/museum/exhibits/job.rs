@@ -24,8 +24,8 @@ exhibit! {
     found_by: Shuttle,
     state: State::ToCome {
         awaits: Awaits::Iothreads,
-        note: "a job that yields or ends does not kick those who wait; in one thread the hooks of the \
-            job's own context would be left out, which says nothing about sleeping threads",
+        note: "a job that yields does not kick the main context; in one thread nobody sleeps while the \
+            job runs, and so nobody misses it",
     },
 }
 
