@@ -19,6 +19,7 @@ use blockjob_runtime::{AioContext, bug};
 use crate::child::{Child, ChildParent};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::graph::{Graph, attach_root, detach_root, set_edge_perms};
+use crate::marks;
 use crate::node::Node;
 use crate::oneshot::Sender;
 use crate::perm::PermPair;
@@ -228,6 +229,13 @@ impl BlockBackend {
         self.len().unwrap_or(0) == 0
     }
 
+    /// What is under way when a drained section begins.
+    fn mark_drain(&self) {
+        let context = &self.context;
+        context.mark_if(|| self.queued() > 0, &marks::DRAIN_OVER_QUEUE);
+        context.mark_if(|| self.in_flight() > 0, &marks::DRAIN_OVER_FLIGHT);
+    }
+
     fn medium(&self) -> BlockResult<Rc<Child>> {
         self.root().ok_or_else(|| {
             BlockError::new(
@@ -258,6 +266,7 @@ impl ChildParent for BlockBackend {
     fn drained_begin(&self, _child: &Child) {
         let before = self.quiesce_counter.get();
         self.quiesce_counter.set(before + 1);
+        self.mark_drain();
         let device = self.device.borrow().clone();
         if let (0, Some(device)) = (before, device) {
             device.drained_begin();
@@ -283,6 +292,8 @@ impl ChildParent for BlockBackend {
             device.drained_end();
         }
         let queued = std::mem::take(&mut *self.queued.borrow_mut());
+        self.context
+            .mark_if(|| !queued.is_empty(), &marks::QUEUE_RELEASED);
         for request in queued {
             // From here on it is in flight, although it has not run yet.
             self.in_flight.set(self.in_flight.get() + 1);
@@ -290,6 +301,11 @@ impl ChildParent for BlockBackend {
                 self.end_one();
             }
         }
+    }
+
+    fn attached(&self, _child: &Child) {
+        self.context
+            .mark_if(|| self.queued() > 0, &marks::QUEUE_MOVED);
     }
 
     fn resized(&self, _child: &Child) {

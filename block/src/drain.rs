@@ -19,6 +19,7 @@ use std::rc::Rc;
 use blockjob_runtime::{AioContext, in_coroutine};
 
 use crate::graph::Graph;
+use crate::marks;
 use crate::node::Node;
 use crate::request::{ALL_NODES, BlockTrace};
 use crate::section::{Section, Sections};
@@ -105,6 +106,7 @@ impl Drained {
             self.owner()
         );
         let context = self.context().clone();
+        context.mark_if(|| self.busy(), &marks::DRAIN_POLLED);
         // One loop at the end, and no poll before it: what runs in it may change the graph.
         context.poll_while(|| self.busy());
         self.established()
@@ -117,6 +119,7 @@ impl Drained {
             Extent::All(graph) => graph.drain_waiters.clone(),
         };
         while self.busy() {
+            self.context().mark(&marks::DRAIN_AWAITED);
             waiters.wait().await;
         }
         self.established()
@@ -242,6 +245,7 @@ impl Node {
         let counter = &self.io.quiesce_counter;
         counter.set(counter.get() + 1);
         if counter.get() > 1 {
+            self.context().mark(&marks::DRAIN_NESTED);
             return;
         }
         for edge in self.parents() {

@@ -15,6 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::buf::aligned;
 use crate::driver::ReadResult;
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::marks;
 use crate::node::Node;
 use crate::request::{Request, RequestKind};
 
@@ -150,6 +151,7 @@ impl Node {
             request.wait_serialising().await;
             self.write_split(offset, data).await
         } else {
+            self.context().mark(&marks::PADDED_WRITE);
             request.set_serialising(align);
             request.wait_serialising().await;
             match self.pad(&padded, offset, &data).await {

@@ -19,6 +19,7 @@ pub mod graph;
 mod graph_change;
 mod graph_edge;
 pub mod io;
+pub mod marks;
 pub mod node;
 mod oneshot;
 pub mod op_blocker;

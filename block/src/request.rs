@@ -14,6 +14,7 @@ use std::rc::Rc;
 use blockjob_runtime::CoQueue;
 use blockjob_runtime::trace::LayerEvent;
 
+use crate::marks;
 use crate::node::Node;
 
 /// What a request does.
@@ -265,6 +266,7 @@ impl Request<'_> {
             return;
         }
         while let Some(conflict) = self.find_conflict() {
+            self.node.context().mark(&marks::SERIALISED);
             let waiting = Waiting::begin(&self.tracked, conflict.clone());
             conflict.waiters.wait().await;
             drop(waiting);

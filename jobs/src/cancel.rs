@@ -9,6 +9,7 @@
 use blockjob_runtime::bug;
 
 use crate::job::Job;
+use crate::marks;
 use crate::state::JobStatus;
 use crate::trace::JobTraceKind;
 
@@ -34,6 +35,7 @@ impl Job {
         let job = self.rc();
         let force = self.driver.cancel(&job, force);
         self.trace(|| JobTraceKind::Cancel { force });
+        self.mark_cancel(force);
         if self.run.user_paused.get() {
             // The user's pause is over; those of drained sections are not the user's to end.
             self.forget_user_pause();
@@ -52,6 +54,18 @@ impl Job {
                 self.run.force_cancel.set(true);
             }
         }
+    }
+
+    /// Which of the rare kinds of cancels this one is.
+    fn mark_cancel(&self, force: bool) {
+        let (context, run) = (self.context(), &self.run);
+        context.mark_if(|| !force && self.is_ready(), &marks::CANCEL_SOFT);
+        context.mark_if(|| force && !self.is_ready(), &marks::CANCEL_FORCED);
+        let softly = || force && run.cancelled.get() && !run.force_cancel.get();
+        context.mark_if(softly, &marks::CANCEL_HARDER);
+        context.mark_if(|| run.user_paused.get(), &marks::CANCEL_WHEN_PAUSED);
+        context.mark_if(|| self.is_deferral_pending(), &marks::CANCEL_DEFERRED);
+        context.mark_if(|| self.is_completed(), &marks::CANCEL_DONE);
     }
 
     /// Cancels the job, by force or softly: a job that runs is told and entered, and ends some time

@@ -12,6 +12,7 @@ use blockjob_runtime::{AioContext, bug, in_coroutine};
 
 use crate::driver::JobResult;
 use crate::job::Job;
+use crate::marks;
 use crate::state::JobStatus;
 use crate::trace::JobTraceKind;
 
@@ -85,6 +86,8 @@ impl Job {
         if busy || (self.run.paused.get() && self.run.held()) || !condition(self) {
             return;
         }
+        self.context()
+            .mark_if(|| self.sleep_timer.pending(), &marks::ENTERED_EARLY);
         self.sleep_timer.disarm();
         self.run.busy.set(true);
         self.trace(|| JobTraceKind::Enter);

@@ -5,6 +5,7 @@
 use crate::error_policy::{ErrorAction, IoOperation, OnError};
 use crate::event::JobEvent;
 use crate::job::Job;
+use crate::marks;
 
 impl Job {
     /// A request of the job, a read or else a write, failed with `errno` (positive): tells the watchers and
@@ -18,12 +19,15 @@ impl Job {
             IoOperation::Write
         };
         let action = on_error.job_action(errno);
+        self.home().mark(marks::of_error(on_error, action));
         self.emit(|device| JobEvent::Error {
             device,
             operation,
             action,
         });
         if action == ErrorAction::Stop {
+            let paused = || self.run.user_paused.get();
+            self.home().mark_if(paused, &marks::STOPPED_TWICE);
             // Of several requests that fail together the first one pauses the job.
             if !self.run.user_paused.get() {
                 self.pause();

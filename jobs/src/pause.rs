@@ -10,6 +10,7 @@
 use blockjob_runtime::bug;
 
 use crate::job::Job;
+use crate::marks;
 use crate::trace::JobTraceKind;
 
 impl Job {
@@ -18,6 +19,8 @@ impl Job {
     pub fn pause(&self) {
         let pause_count = self.run.pause_count.get() + 1;
         self.run.pause_count.set(pause_count);
+        self.context()
+            .mark_if(|| self.is_paused(), &marks::DRAINED_WHEN_PAUSED);
         self.trace(|| JobTraceKind::Pause { pause_count });
         if !self.run.paused.get() {
             self.enter();
@@ -55,9 +58,13 @@ impl Job {
             pause_count: self.pause_count(),
         });
         self.driver.pause(&job).await;
+        self.home()
+            .mark_if(|| !self.run.held(), &marks::PAUSE_TOO_SHORT);
         // While the driver waited for its requests, the pause may have ended.
         if self.run.held() {
             let status = self.status();
+            self.home()
+                .mark_if(|| self.is_ready(), &marks::PAUSED_WHEN_READY);
             let paused = status.when_paused();
             self.run.paused.set(true);
             self.transition(paused.expect("a job at a pause point runs or is ready"));

@@ -9,6 +9,7 @@
 use blockjob_runtime::{Coroutine, bug, yield_now};
 
 use crate::job::Job;
+use crate::marks;
 use crate::trace::JobTraceKind;
 
 impl Job {
@@ -89,6 +90,7 @@ impl Job {
         loop {
             // Asked anew each time: the speed may change during the sleep.
             let delay_ns = self.ratelimit_delay(0);
+            self.home().mark_if(|| delay_ns > 0, &marks::RATE_SLEPT);
             self.sleep_ns(delay_ns).await;
             if delay_ns == 0 || self.is_cancelled() || bug!(JOB_04) {
                 return;

@@ -12,6 +12,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use crate::job::Job;
+use crate::marks;
 use crate::state::JobStatus;
 
 /// A transaction. The counterpart of `JobTxn` (`job.c`).
@@ -116,6 +117,7 @@ impl Job {
         for other in txn.jobs() {
             // Of the failed job itself its own caller knows whether it is cancelled.
             if !std::ptr::eq(&*other, self) {
+                other.context().mark(&marks::TXN_SIBLING);
                 // No result matters any more: the others are to end as fast as they can.
                 other.cancel_async(true);
             }
@@ -136,6 +138,7 @@ impl Job {
         self.transition(JobStatus::Waiting);
         let jobs = self.joined_txn().jobs();
         if !jobs.iter().all(|job| job.is_completed()) {
+            self.context().mark(&marks::TXN_WAITED);
             return;
         }
         for job in &jobs {

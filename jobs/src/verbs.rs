@@ -12,6 +12,7 @@ use crate::error::JobError;
 use crate::event::JobEvent;
 use crate::id::JobId;
 use crate::job::Job;
+use crate::marks;
 use crate::state::JobStatus;
 use crate::verb::{self, JobVerb};
 
@@ -172,6 +173,8 @@ impl Job {
         self.apply_verb(JobVerb::SetSpeed)?;
         let speed = u64::try_from(speed_bytes_per_s).map_err(|_| JobError::NegativeSpeed)?;
         let old_speed = self.speed_bytes_per_s();
+        self.context()
+            .mark_if(|| self.sleep_timer.pending(), &marks::SPEED_WHEN_ASLEEP);
         let now_ns = self.home().now_ns();
         self.limit.borrow_mut().set_speed(speed, now_ns);
         self.driver.set_speed(&self.rc(), speed);

@@ -116,6 +116,15 @@ impl AioContext {
         self.inner.trace(Wants::MARKS, || Event::Mark { mark });
     }
 
+    /// Says that a rare place was come past, if `when` holds, which must only look. It is called only
+    /// if somebody listens.
+    #[inline]
+    pub fn mark_if(&self, when: impl FnOnce() -> bool, mark: &'static Mark) {
+        if self.inner.wants.contains(Wants::MARKS) && when() {
+            self.mark(mark);
+        }
+    }
+
     /// Makes a coroutine that has not run yet: enter it, or wake it.
     ///
     /// QEMU: `qemu_coroutine_create` (util/qemu-coroutine.c).

@@ -11,6 +11,7 @@ use std::fmt;
 use crate::current;
 use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
+use crate::marks::EXTERNAL_HELD;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::trace::{Event, Wants};
@@ -94,6 +95,11 @@ impl Inner {
             }
             event.shared.dequeue();
             let masked = event.shared.external && self.external_disabled();
+            if masked && event.shared.announced() {
+                self.trace(Wants::MARKS, || Event::Mark {
+                    mark: &EXTERNAL_HELD,
+                });
+            }
             // Masked, or its handler is on the stack below: the announcement stays for later.
             if masked || event.handler.is_none() || !event.shared.take() {
                 return false;

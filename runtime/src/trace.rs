@@ -43,12 +43,19 @@ pub trait LayerEvent: Any + fmt::Debug {
 pub struct Mark {
     /// A short name, unique in the program.
     pub name: &'static str,
+    /// What happens there, as a sentence; empty if nobody has said.
+    pub what: &'static str,
 }
 
 impl Mark {
     /// A mark named `name`.
     pub const fn new(name: &'static str) -> Self {
-        Mark { name }
+        Mark { name, what: "" }
+    }
+
+    /// A mark named `name`, where `what` happens: a sentence.
+    pub const fn that(name: &'static str, what: &'static str) -> Self {
+        Mark { name, what }
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Padded, check_range, limit};
 use crate::driver::ZeroFlags;
 use crate::error::{BlockResult, ErrorKind};
+use crate::marks;
 use crate::node::Node;
 use crate::request::RequestKind;
 
@@ -37,6 +38,7 @@ impl Node {
         let align = self.limits().request_alignment;
         let request = self.begin_request(RequestKind::Write, offset, bytes);
         if !(offset | (offset + bytes)).is_multiple_of(align) {
+            self.context().mark(&marks::PADDED_ZERO);
             request.set_serialising(align);
         }
         request.wait_serialising().await;

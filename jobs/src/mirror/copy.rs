@@ -14,6 +14,7 @@ use super::iteration::Claim;
 use super::state::MirrorJob;
 use crate::error::JobError;
 use crate::error_policy::{ErrorAction, IoOperation};
+use crate::marks;
 
 /// How a part gets to the target. QEMU: `MirrorMethod` (block/mirror.c).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,8 @@ impl MirrorJob {
         if bug!(HZ_01) {
             part.claim.clear_dirty();
         }
+        self.context
+            .mark_if(|| self.any_dirty(offset, bytes), &marks::READ_THEN_DIRTY);
         let data = buf.freeze();
         let result = self.target().write(offset, data.clone()).await;
         self.pool.put_bytes(data);
@@ -101,6 +104,7 @@ impl MirrorJob {
         while offset < end {
             let (already, bytes) = self.target_reads_as_zero(offset, end - offset).await;
             if already {
+                self.context.mark(&marks::HOLE_SKIPPED);
                 self.update_stats(|stats| stats.skipped_bytes += bytes);
             } else {
                 let flags = ZeroFlags {

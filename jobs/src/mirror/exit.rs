@@ -15,6 +15,7 @@ use super::steps::Step;
 use crate::driver::JobResult;
 use crate::error::JobError;
 use crate::job::Job;
+use crate::marks;
 
 impl MirrorJob {
     /// Ends the job's use of its nodes, with a pivot if that is how it ends. Runs once.
@@ -25,6 +26,8 @@ impl MirrorJob {
             return Ok(());
         }
         self.step(Step::M17);
+        let nested = || self.source_node.quiesce_counter() > 1;
+        self.context.mark_if(nested, &marks::PIVOT_NESTED);
         let target_drained = self.target_node.drained_begin("mirror_exit");
         if let Some(bitmap) = self.dirty_bitmap.borrow_mut().take() {
             self.source_node.release_dirty_bitmap(&bitmap);

@@ -10,6 +10,7 @@ use super::state::MirrorJob;
 use super::steps::Step;
 use crate::error::JobError;
 use crate::job::Job;
+use crate::marks;
 
 /// How much of the disk is asked about at a time, in M5.
 const INIT_BYTES: u64 = 1 << 30;
@@ -91,6 +92,7 @@ impl MirrorJob {
         while offset < len {
             self.throttle(job).await;
             if job.is_cancelled() {
+                self.context.mark(&marks::INIT_CANCELLED);
                 return Ok(());
             }
             let bytes = (len - offset).min(INIT_BYTES);
@@ -127,6 +129,7 @@ impl MirrorJob {
         let now_ns = self.context.now_ns();
         if now_ns - self.last_pause_ns.get() > self.options.tuning.slice_time_ns {
             self.last_pause_ns.set(now_ns);
+            self.context.mark(&marks::INIT_SLEPT);
             job.sleep_ns(0).await;
         } else {
             job.pause_point().await;

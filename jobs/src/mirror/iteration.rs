@@ -18,6 +18,7 @@ use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
 use crate::job::Job;
+use crate::marks;
 use crate::rate_limit::SLICE_TIME_NS;
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -99,6 +100,7 @@ impl MirrorJob {
             None => {
                 let Some(offset) = self.next_free_dirty() else {
                     // All that is dirty is being copied at this moment, and must be copied again.
+                    self.context.mark(&marks::ALL_IN_FLIGHT);
                     self.wait_for_slot().await;
                     return;
                 };
@@ -111,9 +113,12 @@ impl MirrorJob {
         let end = claim.offset + claim.bytes;
         while at < end && !self.is_over(job) {
             let (method, bytes) = self.method_at(at, end - at).await;
+            self.context
+                .mark_if(|| self.any_dirty(at, bytes), &marks::STATUS_THEN_DIRTY);
             while self.in_flight.get() >= self.options.tuning.max_in_flight
                 || !self.has_room(method, bytes)
             {
+                self.context.mark(&marks::PART_WAITED);
                 self.wait_for_slot().await;
             }
             if self.is_over(job) {
@@ -127,6 +132,7 @@ impl MirrorJob {
             if method == Method::Copy && room.is_none() {
                 // Other jobs fill the memory. The claim is kept: given back, its granules would be
                 // copied from their beginnings again, and a large one might never be whole.
+                self.context.mark(&marks::ROOM_KEPT);
                 self.wants_room.set(bytes);
                 *self.begun.borrow_mut() = Some((claim, at));
                 return;
@@ -145,6 +151,7 @@ impl MirrorJob {
         }
         if at < end {
             // The job ends. What was not copied is still dirty.
+            self.context.mark(&marks::CLAIM_ABANDONED);
             claim.fail(at, end - at);
         }
     }
@@ -162,8 +169,17 @@ impl MirrorJob {
     pub(super) fn give_begun_up(&self) {
         let begun = self.begun.borrow_mut().take();
         if let Some((claim, at)) = begun {
+            self.context.mark(&marks::CLAIM_GIVEN_UP);
             claim.fail(at, claim.offset + claim.bytes - at);
         }
+    }
+
+    /// Whether any of the range is dirty.
+    pub(super) fn any_dirty(&self, offset: u64, bytes: u64) -> bool {
+        let bitmap = self.bitmap();
+        let end = self.len_bytes.get().min(offset + bytes);
+        let dirty = bitmap.bits().next_dirty_area(offset, end, bytes);
+        dirty.is_some()
     }
 
     fn take_room(&self, bytes: u64) -> Option<Taken> {
@@ -251,6 +267,7 @@ impl MirrorJob {
         let mut seen = self.seen.borrow_mut();
         let seen = seen.as_mut().expect("made in M3");
         let new = seen.set(start, bytes) * self.options.granularity;
+        self.context.mark_if(|| new < bytes, &marks::COPIED_AGAIN);
         self.update_stats(|stats| stats.recopied_bytes += bytes.saturating_sub(new));
         Claim::new(self, start, bytes)
     }
@@ -266,6 +283,7 @@ impl MirrorJob {
         let in_flight = self.in_flight_bitmap.borrow();
         let in_flight = in_flight.as_ref().expect("made in M3");
         let taken = in_flight.next_dirty_area(offset, end, end - offset);
+        self.context.mark_if(|| taken.is_some(), &marks::CLAIM_CUT);
         taken.map_or(end, |taken| taken.start)
     }
 
@@ -278,6 +296,8 @@ impl MirrorJob {
         let in_flight = in_flight.as_ref().expect("made in M3");
         // It was found free, as a whole.
         let (start, bytes) = self.widen(offset);
+        self.context
+            .mark_if(|| start < offset, &marks::CLAIM_WIDENED);
         let mut claimed = start + bytes;
         while claimed < end && dirty.get(claimed) {
             let (start, bytes) = self.widen(claimed);
@@ -285,6 +305,7 @@ impl MirrorJob {
             debug_assert_eq!(start, claimed);
             let past = start + bytes;
             if in_flight.next_dirty_area(start, past, bytes).is_some() {
+                self.context.mark(&marks::CLAIM_CUT);
                 break;
             }
             claimed = past;

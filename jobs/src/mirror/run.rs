@@ -12,6 +12,7 @@ use super::steps::{MirrorEvent, Step};
 use crate::driver::JobResult;
 use crate::error_policy::IoStatus;
 use crate::job::Job;
+use crate::marks;
 
 /// How one turn of the loop ends.
 enum Turn {
@@ -37,6 +38,7 @@ impl MirrorJob {
     async fn run_until_done(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
         self.step(Step::M1);
         if job.is_cancelled() {
+            self.context.mark(&marks::CANCELLED_FIRST);
             return Ok(());
         }
         if self.lengths()? == 0 {
@@ -64,7 +66,10 @@ impl MirrorJob {
                 Turn::Again => {}
                 // Unless it is over: then the head of the loop ends it.
                 Turn::Retry if self.ret.borrow().is_some() => {}
-                Turn::Retry => job.sleep_ns(self.options.tuning.slice_time_ns).await,
+                Turn::Retry => {
+                    self.context.mark(&marks::RETRY_LATER);
+                    job.sleep_ns(self.options.tuning.slice_time_ns).await;
+                }
                 Turn::InSync => return Ok(()),
                 Turn::Sleep {
                     clean,
@@ -98,11 +103,15 @@ impl MirrorJob {
         let mut dirty = self.dirty_bytes();
         let tuning = self.options.tuning;
         job.progress_set_remaining(dirty + self.bytes_in_flight.get());
+        self.context
+            .mark_if(|| dirty > 0 && job.is_ready(), &marks::DIRTY_AGAIN);
 
         // Also without a rate limit the loop must come past M15 from time to time, where it has
         // nothing of its own to do: else a drained section might never begin.
         let slice_ns = self.context.now_ns() - self.last_pause_ns.get();
         let in_slice = slice_ns < tuning.slice_time_ns || bug!(HZ_02);
+        self.context
+            .mark_if(|| !in_slice && dirty > 0, &marks::SLICE_OVER);
         if in_slice && job.io_status() == IoStatus::Ok {
             let in_flight = self.in_flight.get();
             let starved = self.wants_room.get() > 0;
@@ -163,6 +172,7 @@ impl MirrorJob {
             // There is some now.
             return;
         }
+        self.context.mark(&marks::ROOM_AWAITED);
         let waiting = Rc::downgrade(job);
         let wake = Rc::new(move || {
             let job = waiting.upgrade();
@@ -186,6 +196,7 @@ impl MirrorJob {
         self.step(Step::M12);
         self.report(MirrorEvent::MirrorBeforeFlush);
         if self.flush().await.is_err() {
+            self.context.mark(&marks::FLUSH_FAILED);
             return false;
         }
         self.step(Step::M13);
@@ -202,7 +213,10 @@ impl MirrorJob {
         });
         let drained = self.drain_source("mirror_run").await;
         let dirty = self.dirty_bytes() > 0 && !bug!(HZ_03);
+        self.context.mark_if(|| dirty, &marks::DIRT_IN_DRAIN);
         if dirty || self.flush().await.is_err() {
+            self.context
+                .mark_if(|| !dirty, &marks::FLUSH_FAILED_IN_DRAIN);
             drop(drained);
             return if dirty { Turn::Again } else { Turn::Retry };
         }
