@@ -41,6 +41,12 @@ impl JobList {
         self.jobs.borrow().iter().rev().cloned().collect()
     }
 
+    /// True if no job is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jobs.borrow().is_empty()
+    }
+
     /// The job named `id`. The counterpart of `job_get` (`job.c`).
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Rc<Job>> {

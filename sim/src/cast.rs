@@ -11,7 +11,7 @@ use blockjob_runtime::AioContext;
 
 use crate::config::Config;
 use crate::disk::SimDisk;
-use crate::guest::Guest;
+use crate::guest::{Guest, Tally};
 use crate::model::Model;
 use crate::world::World;
 
@@ -67,6 +67,7 @@ pub struct Cast {
     pub jobs: Rc<JobList>,
     /// What is copied.
     pub pairs: Vec<Pair>,
+    pub(crate) tally: Rc<Tally>,
     /// What a program has added to the run and has not ended; see [`Cast::keep_open`].
     open: Cell<usize>,
     /// Further jobs, which the monitor has started.
@@ -91,6 +92,7 @@ impl Cast {
         graph: Rc<Graph>,
         jobs: Rc<JobList>,
         pairs: Vec<Pair>,
+        tally: Rc<Tally>,
     ) -> Rc<Cast> {
         Rc::new(Cast {
             config: config.clone(),
@@ -99,6 +101,7 @@ impl Cast {
             graph,
             jobs,
             pairs,
+            tally,
             open: Cell::new(0),
             extra: RefCell::default(),
         })
@@ -108,6 +111,16 @@ impl Cast {
     pub fn keep_open(self: &Rc<Self>) -> KeepOpen {
         self.open.set(self.open.get() + 1);
         KeepOpen(self.clone())
+    }
+
+    /// Whether all guests have ended, with all their requests.
+    pub fn guests_rest(&self) -> bool {
+        self.tally.running.get() == 0
+    }
+
+    /// How many requests of guests have ended.
+    pub fn requests_done(&self) -> u64 {
+        self.tally.done.get()
     }
 
     /// Whether something that was added is still going on.

@@ -114,6 +114,16 @@ pub(crate) struct Surroundings {
     pub(crate) hub: Rc<Hub>,
     pub(crate) main: AioContext,
     pub(crate) ids: Rc<RequestIds>,
+    pub(crate) tally: Rc<Tally>,
+}
+
+/// What all guests of a world have done together.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Lanes that have not ended.
+    pub(crate) running: Cell<u64>,
+    /// Requests that have ended.
+    pub(crate) done: Cell<u64>,
 }
 
 /// A guest.
@@ -161,15 +171,19 @@ impl Guest {
     /// Begins.
     pub(crate) fn start(self: &Rc<Self>) {
         let _current = self.context.make_current();
+        let tally = &self.around.tally;
+        tally.running.set(tally.running.get() + self.habits.depth);
         for _ in 0..self.habits.depth {
-            let me = self.clone();
+            let (me, tally) = (self.clone(), tally.clone());
             let lane = self.context.coroutine("guest", async move {
                 while me.take_one() {
                     me.one_request().await;
                     me.done.set(me.done.get() + 1);
+                    tally.done.set(tally.done.get() + 1);
                     me.rest().await;
                 }
                 me.running.set(me.running.get() - 1);
+                tally.running.set(tally.running.get() - 1);
             });
             lane.wake();
         }

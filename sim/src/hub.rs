@@ -29,6 +29,8 @@ pub struct Hub {
     failed: Cell<bool>,
     now_ns: Cell<u64>,
     seen: Cell<u64>,
+    /// How many of them were of jobs.
+    job_news: Cell<u64>,
     pub(crate) triggers: Triggers,
     pub(crate) marks: Marks,
     runtime: Wants,
@@ -59,6 +61,7 @@ impl Hub {
             failed: Cell::new(false),
             now_ns: Cell::new(0),
             seen: Cell::new(0),
+            job_news: Cell::new(0),
             triggers: Triggers::default(),
             marks: Marks::default(),
             runtime,
@@ -101,6 +104,11 @@ impl Hub {
     /// How many events there were.
     pub fn seen(&self) -> u64 {
         self.seen.get()
+    }
+
+    /// How many events of jobs there were.
+    pub(crate) fn job_news(&self) -> u64 {
+        self.job_news.get()
     }
 
     fn tell(&self, interest: Interest, seen: &Seen<'_>) {
@@ -207,6 +215,7 @@ impl Trace for Hub {
                 } else if let Some(mirror) = layer.downcast_ref::<MirrorTrace>() {
                     self.tell(Interest::MIRROR, &Seen::Mirror(mirror));
                 } else if let Some(job) = layer.downcast_ref::<JobTrace>() {
+                    self.job_news.set(self.job_news.get() + 1);
                     self.tell(Interest::JOB, &Seen::Job(job));
                 }
             }

@@ -233,18 +233,17 @@ impl Play {
     }
 
     fn storm(&mut self) -> Result<(), Halt> {
-        let guests = self.guests();
         let start = self.cast.config.get(Field::Start);
         let world = self.world.clone();
         let mut rests_until = None;
         world.run_until(|| {
-            if !self.started && (guests.iter().map(|guest| guest.done()).sum::<u64>() >= start) {
+            if !self.started && self.cast.requests_done() >= start {
                 self.start_jobs();
             }
             if self.hub.has_failed() || world.is_calm() {
                 return true;
             }
-            if !self.started || !guests.iter().all(|guest| guest.stopped()) {
+            if !self.started || !self.cast.guests_rest() {
                 return false;
             }
             // The moment for which the monitor waits may never come.
@@ -256,19 +255,23 @@ impl Play {
     fn calm(&mut self) -> Result<(), Halt> {
         self.world.calm();
         self.monitor.stop();
-        let guests = self.guests();
-        for guest in &guests {
+        for guest in self.guests() {
             guest.stop();
         }
         self.start_jobs();
         let world = self.world.clone();
+        let mut nursed = None;
         world.run_until(|| {
-            self.nurse();
+            // Only what jobs do changes what there is to do for them.
+            let news = (self.hub.job_news(), world.steps() / 64);
+            if nursed.replace(news) != Some(news) {
+                self.nurse();
+            }
             self.hub.has_failed()
                 || (self.monitor.is_done()
                     && !self.cast.is_kept_open()
-                    && guests.iter().all(|guest| guest.stopped())
-                    && self.cast.jobs.jobs().is_empty())
+                    && self.cast.guests_rest()
+                    && self.cast.jobs.is_empty())
         })
     }
 

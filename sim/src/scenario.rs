@@ -165,12 +165,21 @@ pub(crate) fn build(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Rc<Cas
         hub: hub.clone(),
         main: main.clone(),
         ids: Rc::default(),
+        tally: Rc::default(),
     };
     let pairs = 0..config.get(Field::Jobs) as usize;
     let pairs = pairs
         .map(|number| pair(config, &around, &graph, number))
         .collect();
-    let cast = Cast::new(config, world, main.clone(), graph, jobs, pairs);
+    let cast = Cast::new(
+        config,
+        world,
+        main.clone(),
+        graph,
+        jobs,
+        pairs,
+        around.tally,
+    );
     hub.set_cast(cast.clone());
     cast
 }
