@@ -411,12 +411,12 @@ async fn perform(device: &Rc<BlockBackend>, request: Request) -> Reply {
 
 /// What a write writes: in each unit another value, so that no place can be taken for another.
 fn content(request: &Request) -> Bytes {
-    let mut data = Vec::with_capacity(request.bytes as usize);
     let first = request.offset / UNIT_BYTES;
-    for unit in first..first + request.bytes / UNIT_BYTES {
+    let mut data = vec![0; request.bytes as usize];
+    for (unit, bytes) in (first..).zip(data.chunks_exact_mut(UNIT_BYTES as usize)) {
         let word = stamp(request.id, unit).to_le_bytes();
-        for _ in 0..UNIT_BYTES / 8 {
-            data.extend_from_slice(&word);
+        for place in bytes.as_chunks_mut::<8>().0 {
+            *place = word;
         }
     }
     Bytes::from(data)

@@ -296,10 +296,14 @@ impl Model {
 /// The value of a unit that holds the same word all over.
 fn value_of(bytes: &[u8]) -> Option<u64> {
     let (words, rest) = bytes.as_chunks::<8>();
-    let first = words.first()?;
-    let same =
-        words.iter().all(|word| word == first) && rest.iter().zip(first).all(|(a, b)| a == b);
-    same.then(|| u64::from_le_bytes(*first))
+    let first = u64::from_le_bytes(*words.first()?);
+    // Without an early end, so that the words are compared several at a time.
+    let differ = words.iter().fold(0, |differ, word| {
+        differ | (u64::from_le_bytes(*word) ^ first)
+    });
+    let tail = rest.iter().zip(first.to_le_bytes());
+    let same = differ == 0 && tail.into_iter().all(|(a, b)| *a == b);
+    same.then_some(first)
 }
 
 /// A value in words.

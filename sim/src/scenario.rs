@@ -287,7 +287,7 @@ pub(crate) fn start_jobs(cast: &Cast) {
         0 => 1 << 30,
         bytes => bytes as usize,
     };
-    let pool = Rc::new(BufferPool::new(512, room));
+    let pool = cast.world.spares.pool(room);
     let txn = config.is(Field::Txn).then(JobTxn::new);
     for pair in &cast.pairs {
         let options = options(config, &pair.job_id);

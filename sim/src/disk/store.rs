@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use blockjob_block::buf::BufferPool;
 use blockjob_block::driver::BlockStatus;
 use blockjob_runtime::decide::Site;
 
@@ -62,6 +64,7 @@ pub struct Spares {
     /// By length, cluster size and fill.
     fresh: RefCell<Vec<((usize, usize, Fill), Image)>>,
     used: RefCell<Vec<Image>>,
+    pool: RefCell<Option<(usize, Rc<BufferPool>)>>,
 }
 
 /// So many images are kept, at most.
@@ -86,6 +89,20 @@ impl Spares {
         image.0.clone_from(bytes);
         image.1.clone_from(clusters);
         image
+    }
+
+    /// Buffers for the jobs of a run, together not more than `room` bytes.
+    pub(crate) fn pool(&self, room: usize) -> Rc<BufferPool> {
+        let mut pool = self.pool.borrow_mut();
+        match &*pool {
+            // Whoever a broken run has left behind may still hold some of it.
+            Some((size, pool)) if *size == room && Rc::strong_count(pool) == 1 => pool.clone(),
+            _ => {
+                let fresh = Rc::new(BufferPool::new(512, room));
+                *pool = Some((room, fresh.clone()));
+                fresh
+            }
+        }
     }
 
     fn give_back(&self, image: Image) {
@@ -331,10 +348,11 @@ impl Store {
         let kind = self.cluster_at(offset);
         let size = self.cluster_bytes as u64;
         let end = offset + bytes;
-        let mut past = (offset / size + 1) * size;
-        while past < end && self.cluster_at(past) == kind {
-            past += size;
-        }
+        let first = (offset / size) as usize;
+        let last = self.clusters.len().min(end.div_ceil(size) as usize);
+        let run = self.clusters.get(first..last).unwrap_or_default();
+        let same = run.iter().position(|cluster| *cluster != kind);
+        let past = (first + same.unwrap_or(run.len()).max(1)) as u64 * size;
         let bytes = past.min(end) - offset;
         match kind {
             Cluster::Data => BlockStatus::data(bytes),
