@@ -96,6 +96,12 @@ impl SimDisk {
         self.store.borrow_mut().crash(decider);
     }
 
+    /// Holds what `other` holds, from now on.
+    pub(crate) fn become_copy_of(&self, other: &SimDisk) {
+        let other = other.store.borrow();
+        self.store.borrow_mut().write(0, other.bytes());
+    }
+
     pub(crate) fn home(&self) -> AioContext {
         let home = self.home.get();
         home.expect("a request comes from a node").clone()
@@ -179,12 +185,12 @@ impl SimDisk {
             }
             OpKind::Write(data) => {
                 // A write that fails has done some of it.
-                let done = if failed { data.len() / 2 } else { data.len() };
-                self.write(op.offset, &data[..done]);
+                let done = part_done(data.len() as u64, failed);
+                self.write(op.offset, &data[..done as usize]);
                 DiskKind::Write
             }
             OpKind::Zero { may_unmap } => {
-                let done = if failed { op.bytes / 2 } else { op.bytes };
+                let done = part_done(op.bytes, failed);
                 self.store.borrow_mut().zero(op.offset, done, *may_unmap);
                 DiskKind::Zero
             }
@@ -255,6 +261,14 @@ impl SimDisk {
             StatusKind::Coarse => store.coarse_status(offset, bytes),
             StatusKind::Exact | StatusKind::Slow => store.status(offset, bytes),
         }
+    }
+}
+
+/// How much of a change of `bytes` is done: all, or, if it fails, half of its units.
+fn part_done(bytes: u64, failed: bool) -> u64 {
+    match failed {
+        true => bytes / UNIT_BYTES / 2 * UNIT_BYTES,
+        false => bytes,
     }
 }
 

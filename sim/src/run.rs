@@ -263,8 +263,9 @@ impl Play {
         let mut nursed = None;
         world.run_until(|| {
             // Only what jobs do changes what there is to do for them.
-            let news = (self.hub.job_news(), world.steps() / 64);
-            if nursed.replace(news) != Some(news) {
+            let news = || Some((self.hub.job_news(), world.steps() / 64));
+            while nursed != news() {
+                nursed = news();
                 self.nurse();
             }
             self.hub.has_failed()

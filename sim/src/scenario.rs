@@ -291,6 +291,10 @@ pub(crate) fn start_jobs(cast: &Cast) {
     let txn = config.is(Field::Txn).then(JobTxn::new);
     for pair in &cast.pairs {
         let options = options(config, &pair.job_id);
+        if options.sync == MirrorSync::None {
+            // Whoever asks for that says that the target is a copy already.
+            pair.target.become_copy_of(&pair.source);
+        }
         let started = mirror_start_in(
             &cast.jobs,
             &pool,
@@ -320,7 +324,11 @@ pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), 
     let disk = SimDisk::new(name, &cast.world, hub, cast.config.len_bytes(), spec);
     let target = self::node(&cast.graph, &disk, None);
     let pool = Rc::new(BufferPool::new(512, 1 << 30));
-    let options = options(&cast.config, name);
+    // Its target is no copy of anything.
+    let options = MirrorOptions {
+        sync: MirrorSync::Full,
+        ..options(&cast.config, name)
+    };
     let started = mirror_start(&cast.jobs, &pool, &node, &target, &options);
     let (job, _) = started.map_err(|error| error.to_string())?;
     cast.extra.borrow_mut().push(job);
