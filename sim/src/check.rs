@@ -88,6 +88,8 @@ pub struct Scene<'a> {
     pub now_ns: u64,
     /// How many decisions were made.
     pub decisions: u64,
+    /// The context in which it happens, where that is known: for what the engine reports.
+    pub context: &'a str,
     /// Who is there.
     pub cast: &'a Cast,
     pub(crate) hub: &'a Hub,

@@ -111,7 +111,7 @@ impl Hub {
         self.job_news.get()
     }
 
-    fn tell(&self, interest: Interest, seen: &Seen<'_>) {
+    fn tell(&self, context: &str, interest: Interest, seen: &Seen<'_>) {
         if interest != Interest::RUNTIME {
             // Whoever is asked for changes no run: these are not counted.
             self.seen.set(self.seen.get() + 1);
@@ -125,14 +125,15 @@ impl Hub {
             return;
         }
         let mut checkers = self.checkers.borrow_mut();
-        let scene = self.scene(cast);
+        let scene = self.scene(cast, context);
         for index in list {
             checkers[usize::from(*index)].see(&scene, seen);
         }
     }
 
-    fn scene<'a>(&'a self, cast: &'a Cast) -> Scene<'a> {
+    fn scene<'a>(&'a self, cast: &'a Cast, context: &'a str) -> Scene<'a> {
         Scene {
+            context,
             now_ns: cast.world.now_ns(),
             decisions: self.decider.decisions(),
             cast,
@@ -146,7 +147,7 @@ impl Hub {
         if self.failed.get() {
             return;
         }
-        let scene = self.scene(cast);
+        let scene = self.scene(cast, "");
         let mut checkers = self.checkers.borrow_mut();
         for index in &self.wanted.borrow()[interest.kind()] {
             act(&mut *checkers[usize::from(*index)], &scene);
@@ -160,19 +161,19 @@ impl Hub {
                 ^ event.kind as u64
                 ^ u64::from(event.what.lands()) << 63,
         );
-        self.tell(Interest::DISK, &Seen::Disk(event));
+        self.tell("", Interest::DISK, &Seen::Disk(event));
     }
 
     pub(crate) fn guest(&self, event: &GuestEvent) {
-        self.tell(Interest::GUEST, &Seen::Guest(event));
+        self.tell("", Interest::GUEST, &Seen::Guest(event));
     }
 
     pub(crate) fn monitor(&self, event: &MonitorEvent) {
-        self.tell(Interest::MONITOR, &Seen::Monitor(event));
+        self.tell("", Interest::MONITOR, &Seen::Monitor(event));
     }
 
     pub(crate) fn job_event(&self, event: &JobEvent) {
-        self.tell(Interest::JOB_EVENT, &Seen::JobEvent(event));
+        self.tell("", Interest::JOB_EVENT, &Seen::JobEvent(event));
     }
 
     /// An actor of the world has acted: nobody is in the middle of anything.
@@ -205,22 +206,22 @@ impl Watch for Hub {
 }
 
 impl Trace for Hub {
-    fn event(&self, now_ns: u64, _context: &str, event: &Event<'_>) {
+    fn event(&self, now_ns: u64, context: &str, event: &Event<'_>) {
         self.now_ns.set(now_ns);
         match event {
             Event::Layer(layer) => {
                 let layer = layer.as_any();
                 if let Some(block) = layer.downcast_ref::<BlockTrace>() {
-                    self.tell(Interest::BLOCK, &Seen::Block(block));
+                    self.tell(context, Interest::BLOCK, &Seen::Block(block));
                 } else if let Some(mirror) = layer.downcast_ref::<MirrorTrace>() {
-                    self.tell(Interest::MIRROR, &Seen::Mirror(mirror));
+                    self.tell(context, Interest::MIRROR, &Seen::Mirror(mirror));
                 } else if let Some(job) = layer.downcast_ref::<JobTrace>() {
                     self.job_news.set(self.job_news.get() + 1);
-                    self.tell(Interest::JOB, &Seen::Job(job));
+                    self.tell(context, Interest::JOB, &Seen::Job(job));
                 }
             }
             Event::Mark { mark } => self.mark(mark),
-            other => self.tell(Interest::RUNTIME, &Seen::Runtime(other)),
+            other => self.tell(context, Interest::RUNTIME, &Seen::Runtime(other)),
         }
     }
 

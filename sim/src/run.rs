@@ -102,13 +102,28 @@ impl Runner {
 
     /// Runs `config`, with the choices that `policy` makes.
     pub fn run(&mut self, config: &Config, policy: Box<dyn Policy>) -> Report {
+        self.run_watched(config, policy, Vec::new(), Wants::NOTHING)
+    }
+
+    /// The same, with more checkers, which look on after the others and are dropped in the end. What
+    /// `runtime` names is traced, too, for those that want it. Recorders are such checkers: not every
+    /// run has one.
+    pub fn run_watched(
+        &mut self,
+        config: &Config,
+        policy: Box<dyn Policy>,
+        watchers: Vec<Box<dyn Checker>>,
+        runtime: Wants,
+    ) -> Report {
         self.decider.restart(policy);
         let mut checkers = std::mem::take(&mut self.checkers);
+        let own = checkers.len();
+        checkers.extend(watchers);
         for checker in &mut checkers {
             checker.reset();
         }
         let world = World::new(self.decider.clone(), self.spares.clone());
-        let hub = Hub::new(&self.decider, checkers, self.runtime);
+        let hub = Hub::new(&self.decider, checkers, self.runtime.or(runtime));
         world.set_watch(Some(hub.clone()));
         let played = catch_unwind(AssertUnwindSafe(|| {
             let play = Play::new(config, &world, &hub);
@@ -132,6 +147,7 @@ impl Runner {
             hub.dismiss();
         }));
         self.checkers = hub.take_checkers();
+        self.checkers.truncate(own);
         report
     }
 }
