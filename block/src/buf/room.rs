@@ -149,6 +149,10 @@ impl RoomUser {
     /// [`take`](Self::take) it soon, while he still has his place in the line; it answers false if he
     /// cannot, so that others are asked. Who is woken and then cannot after all must say so:
     /// [`pass_on`](Self::pass_on).
+    ///
+    /// That may be at once: there can be room for which those before him in the line had no use when
+    /// they were asked. Nothing would come free then, and nobody be asked again. So whoever has lined up
+    /// looks whether it [is his turn](Self::is_turn) before he sleeps.
     pub fn wait(&self, bytes: u64, wake: Rc<dyn Fn() -> bool>) -> RoomWait {
         let serial = self.shared.next_serial.get();
         self.shared.next_serial.set(serial + 1);
@@ -158,10 +162,16 @@ impl RoomUser {
             turn: self.turn.clone(),
             wake,
         });
+        self.shared.notify();
         RoomWait {
             shared: self.shared.clone(),
             serial,
         }
+    }
+
+    /// Whether the user was woken, and has taken nothing yet.
+    pub fn is_turn(&self) -> bool {
+        self.turn.get()
     }
 
     /// Has others look for room in place of this user.
@@ -292,6 +302,27 @@ mod tests {
         drop(all);
         assert_eq!(*woken.borrow(), [1, 2, 3]);
         drop(waits);
+    }
+
+    #[test]
+    fn who_lines_up_behind_those_who_cannot_use_what_is_free_has_his_turn_at_once() {
+        let room = Room::new(100);
+        let (one, other) = (room.user(), room.user());
+        let taken = other.take(100).expect("there is room");
+        let stands_still = Rc::new(Cell::new(true));
+        let still = stands_still.clone();
+        let first = one.wait(100, Rc::new(move || !still.get()));
+        drop(taken);
+        assert!(!one.is_turn(), "it cannot use it now");
+        assert!(other.take(100).is_none(), "there is a line");
+        let behind = other.wait(100, Rc::new(|| true));
+        assert!(other.is_turn(), "nothing will come free that would wake it");
+        // Also when the first one can use it again: somebody has his turn.
+        other.pass_on();
+        stands_still.set(false);
+        let again = one.wait(100, Rc::new(|| true));
+        assert!(one.is_turn());
+        drop((first, behind, again));
     }
 
     #[test]

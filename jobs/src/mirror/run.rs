@@ -182,7 +182,9 @@ impl MirrorJob {
             })
         });
         let wait = self.room.wait(bytes, wake);
-        job.yield_now().await;
+        if !self.room.is_turn() {
+            job.yield_now().await;
+        }
         // That was the moment which the slice is about. Without this, a job that has waited for
         // longer than a slice would go past the iteration for which it has the room.
         self.last_pause_ns.set(self.context.now_ns());
