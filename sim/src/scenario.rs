@@ -106,7 +106,13 @@ fn target_spec(config: &Config) -> DiskSpec {
     }
 }
 
-fn habits(config: &Config) -> Habits {
+/// The habits of the guest of that `number`, counted over all disks.
+fn habits(config: &Config, number: usize) -> Habits {
+    // A noisy guest of as many requests as the others would be the first one to fall silent.
+    let (times, rest_ns) = match config.get(Field::Noisy) {
+        times if times > 0 && number == 0 => (times, 0),
+        _ => (1, config.get(Field::Rest)),
+    };
     let kinds = [
         GuestKind::Read,
         GuestKind::Zero,
@@ -117,13 +123,13 @@ fn habits(config: &Config) -> Habits {
     let chosen = kinds.iter().enumerate();
     let chosen = chosen.filter(|(place, _)| set >> place & 1 == 1);
     Habits {
-        depth: config.get(Field::Depth),
-        requests: config.get(Field::Requests),
+        depth: config.get(Field::Depth) * times,
+        requests: config.get(Field::Requests) * times,
         span: config.get(Field::Span),
         step: config.get(Field::Step),
         hot: config.is(Field::Hot),
         kinds: chosen.map(|(_, kind)| *kind).collect(),
-        rest_ns: config.get(Field::Rest),
+        rest_ns,
         abandon: config.odds(Field::Abandon),
     }
 }
@@ -271,7 +277,8 @@ fn guests(
                 .context(&format!("guest{number}"), Some(around.hub.clone())),
             false => around.main.clone(),
         };
-        Guest::new(around, number, &context, device, model, habits(config))
+        let habits = habits(config, number);
+        Guest::new(around, number, &context, device, model, habits)
     });
     guests.collect()
 }
@@ -289,8 +296,9 @@ pub(crate) fn start_jobs(cast: &Cast) {
     };
     let pool = cast.world.spares.pool(room);
     let txn = config.is(Field::Txn).then(JobTxn::new);
-    for pair in &cast.pairs {
-        let options = options(config, &pair.job_id);
+    for (number, pair) in (0..).zip(&cast.pairs) {
+        let mut options = options(config, &pair.job_id);
+        options.speed *= 1 + number * config.get(Field::SpeedStep);
         if options.sync == MirrorSync::None {
             // Whoever asks for that says that the target is a copy already.
             pair.target.become_copy_of(&pair.source);
