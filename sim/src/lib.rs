@@ -2,6 +2,7 @@
 //! where every choice is one entry of a log that replays, is searched and shrinks.
 #![forbid(unsafe_code)]
 
+pub mod case;
 pub mod cast;
 pub mod check;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod guest;
 pub mod hub;
 pub mod model;
 pub mod monitor;
+pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod world;

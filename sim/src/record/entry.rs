@@ -1,0 +1,196 @@
+//! One thing that happened, as a record keeps it.
+
+use std::rc::Rc;
+
+use blockjob_block::request::BlockTrace;
+use blockjob_jobs::event::JobEvent;
+use blockjob_jobs::mirror::steps::MirrorTrace;
+use blockjob_jobs::trace::JobTrace;
+use blockjob_runtime::trace::{CoroutineId, Event};
+
+use crate::check::Seen;
+use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub struct Entry {
+    /// Counts the events of a run from 0.
+    pub seq: u64,
+    /// When, in nanoseconds of the world's clock.
+    pub at_ns: u64,
+    /// How many decisions had been made.
+    pub decisions: u64,
+    /// The context in which it happened; empty where that is not known.
+    pub context: Rc<str>,
+    /// The coroutine that ran; none outside of coroutines.
+    pub coroutine: Option<CoroutineId>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened: what a checker is told in [`Seen`], to keep.
+#[derive(Debug)]
+pub enum What {
+    /// A request, a drained section, a change of the graph.
+    Block(BlockTrace),
+    /// A job.
+    Job(JobTrace),
+    /// A mirror.
+    Mirror(MirrorTrace),
+    /// An event for watchers of jobs.
+    JobEvent(JobEvent),
+    /// A disk.
+    Disk(DiskEvent),
+    /// A guest.
+    Guest(GuestEvent),
+    /// The monitor.
+    Monitor(MonitorEvent),
+    /// A coroutine or a callback.
+    Runtime(RuntimeEvent),
+}
+
+/// What the runtime reports, to keep: see [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeEvent {
+    /// A coroutine was made and has not run.
+    Create {
+        /// The new coroutine.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine got the processor.
+    Enter {
+        /// Who runs now.
+        coroutine: CoroutineId,
+        /// The coroutine that entered it and waits meanwhile; none if that was the event loop.
+        by: Option<CoroutineId>,
+    },
+    /// A coroutine gave the processor back and can be entered again.
+    Yield {
+        /// Who yielded.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine ran to its end.
+    End {
+        /// Who ended.
+        coroutine: CoroutineId,
+    },
+    /// A coroutine was queued to run.
+    Wake {
+        /// The serial of the coroutine that will run.
+        serial: u64,
+        /// The coroutine that woke it; none if that was a callback, a timer or another context.
+        by: Option<CoroutineId>,
+    },
+    /// A bottom half runs.
+    BottomHalf {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A timer's callback runs.
+    Timer {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The handler of an event source runs.
+    EventSource {
+        /// The name of the source.
+        name: &'static str,
+    },
+}
+
+impl What {
+    /// A copy of what a checker sees; nothing for what no record keeps.
+    pub(super) fn of(seen: &Seen<'_>) -> Option<What> {
+        Some(match seen {
+            Seen::Block(trace) => What::Block(block(trace)),
+            Seen::Job(trace) => What::Job((*trace).clone()),
+            Seen::Mirror(trace) => What::Mirror(MirrorTrace {
+                job: trace.job.clone(),
+                event: trace.event,
+            }),
+            Seen::JobEvent(event) => What::JobEvent((*event).clone()),
+            Seen::Disk(event) => What::Disk(**event),
+            Seen::Guest(event) => What::Guest(**event),
+            Seen::Monitor(event) => What::Monitor((*event).clone()),
+            Seen::Runtime(event) => What::Runtime(runtime(event)?),
+        })
+    }
+}
+
+fn block(trace: &BlockTrace) -> BlockTrace {
+    use BlockTrace::{DrainBegin, DrainEnd, Drained, ReplaceNode, RequestBegin, RequestEnd};
+    match *trace {
+        RequestBegin {
+            ref node,
+            id,
+            kind,
+            offset,
+            bytes,
+        } => RequestBegin {
+            node: node.clone(),
+            id,
+            kind,
+            offset,
+            bytes,
+        },
+        RequestEnd {
+            ref node,
+            id,
+            kind,
+            offset,
+            bytes,
+        } => RequestEnd {
+            node: node.clone(),
+            id,
+            kind,
+            offset,
+            bytes,
+        },
+        DrainBegin {
+            ref node,
+            section,
+            owner,
+        } => DrainBegin {
+            node: node.clone(),
+            section,
+            owner,
+        },
+        Drained {
+            ref node,
+            section,
+            owner,
+        } => Drained {
+            node: node.clone(),
+            section,
+            owner,
+        },
+        DrainEnd {
+            ref node,
+            section,
+            owner,
+        } => DrainEnd {
+            node: node.clone(),
+            section,
+            owner,
+        },
+        ReplaceNode { ref from, ref to } => ReplaceNode {
+            from: from.clone(),
+            to: to.clone(),
+        },
+    }
+}
+
+fn runtime(event: &Event<'_>) -> Option<RuntimeEvent> {
+    Some(match *event {
+        Event::Create { coroutine } => RuntimeEvent::Create { coroutine },
+        Event::Enter { coroutine, by } => RuntimeEvent::Enter { coroutine, by },
+        Event::Yield { coroutine } => RuntimeEvent::Yield { coroutine },
+        Event::End { coroutine } => RuntimeEvent::End { coroutine },
+        Event::Wake { serial, by } => RuntimeEvent::Wake { serial, by },
+        Event::BottomHalf { name } => RuntimeEvent::BottomHalf { name },
+        Event::Timer { name } => RuntimeEvent::Timer { name },
+        Event::EventSource { name } => RuntimeEvent::EventSource { name },
+        // Decisions are in the log; marks and layers come on other ways.
+        _ => return None,
+    })
+}
