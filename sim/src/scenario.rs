@@ -1,5 +1,7 @@
 //! Building a world from a configuration: disks, guests, jobs.
 
+mod probe;
+
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -318,6 +320,7 @@ pub(crate) fn start_jobs(cast: &Cast) {
             }
             Err(error) => *pair.refused.borrow_mut() = Some(error.to_string()),
         }
+        probe::start(cast, &pair.source_node);
     }
 }
 
