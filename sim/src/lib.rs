@@ -13,6 +13,7 @@ pub mod event;
 pub mod failure;
 pub mod guest;
 pub mod hub;
+pub mod measure;
 pub mod model;
 pub mod monitor;
 pub mod record;
