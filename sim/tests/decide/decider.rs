@@ -1,7 +1,7 @@
 //! What the decider asks, logs and digests.
 
 use blockjob_runtime::decide::{Decide, Site};
-use blockjob_sim::decide::{Decider, Decision, Random};
+use blockjob_sim::decide::{Decider, Decision, Log, Random};
 
 use crate::toy::{Asked, FAIL, Fixed, STEP, turns, witnessed};
 
@@ -184,6 +184,10 @@ fn sites_are_known_by_name_and_there_may_be_many() {
         assert_eq!(decision.site, format!("site.{}", index / 2 % 300));
         assert_eq!(decision.n as usize, 2 + index / 600);
     }
+    // A log that is made of names alone is no other one.
+    let mut named = Log::new();
+    log.iter().for_each(|decision| named.push(decision));
+    assert_eq!(log, named);
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn a_lenient_replay_keeps_each_site_to_its_own_answers() {
     let log = log(&[
         ("toy.step", 9, 7),
         ("toy.fail", 2, 1),
-        ("toy.step", 9, 8),
+        ("toy.step", 9, 7),
         ("toy.step", 9, 5),
     ]);
     let decider = Decider::new(Box::new(Lenient::new(&log)));

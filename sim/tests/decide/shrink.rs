@@ -1,7 +1,9 @@
 //! Shrinking, on small interpreters of decisions, each with a bug whose least run is known.
 
 use blockjob_runtime::decide::Site;
-use blockjob_sim::decide::{Decider, Lenient, Log, Random, ShrinkStats, Size, compare, shrink};
+use blockjob_sim::decide::{
+    Decider, Decision, Lenient, Log, Random, ShrinkStats, Size, compare, shrink,
+};
 
 static OP: Site = Site::new("toy.op");
 static ARG: Site = Site::new("toy.arg");
@@ -14,7 +16,17 @@ fn shrunk(program: impl Fn(&Decider) -> bool, seed: u64, most_tries: u64) -> (Lo
         decider.restart(Box::new(Random::new(seed)));
         program(&decider).then(|| decider.log())
     });
-    let first = first.expect("a run fails");
+    shrunk_from(first.expect("a run fails"), program, most_tries)
+}
+
+/// Shrinks the run of `first`, which fails.
+fn shrunk_from(
+    first: Log,
+    program: impl Fn(&Decider) -> bool,
+    most_tries: u64,
+) -> (Log, ShrinkStats) {
+    let decider = Decider::new(Box::new(Lenient::new(&first)));
+    assert!(program(&decider), "it does not fail to begin with");
     let mut runs = 0;
     let (log, stats) = shrink(first, most_tries, &mut |candidate| {
         runs += 1;
@@ -120,6 +132,50 @@ fn a_failure_that_may_come_sooner_does() {
     let program =
         |decider: &Decider| (0..40).any(|round| round > 0 && decider.pick_rarely(&OP, 2, 100) == 1);
     always_becomes(program, &[("toy.op", 1)]);
+}
+
+#[test]
+fn answers_before_the_one_that_matters_are_zeroed_where_they_stand() {
+    // The one that matters must stay where it is, so the noise before it cannot be left out.
+    let program = |decider: &Decider| {
+        let answers: Vec<_> = (0..40).map(|_| decider.pick(&OP, 4)).collect();
+        answers[30] == 3
+    };
+    let mut least = [("toy.op", 0); 40];
+    least[30].1 = 3;
+    always_becomes(program, &least);
+}
+
+#[test]
+fn an_answer_moves_ahead_where_another_one_must_stay() {
+    // Fails ten rounds after a 1, and not before a 2 in round 20.
+    let program = |decider: &Decider| {
+        let mut first = None;
+        let mut armed = false;
+        (0..60).any(|round| {
+            match decider.pick(&OP, 4) {
+                1 => first = first.or(Some(round)),
+                2 => armed |= round == 20,
+                _ => (),
+            }
+            armed && first.is_some_and(|first| round >= first + 10)
+        })
+    };
+    let mut log = Log::new();
+    for round in 0..26 {
+        let chosen = match round {
+            15 => 1,
+            20 => 2,
+            _ => 0,
+        };
+        log.push(Decision {
+            site: "toy.op",
+            n: 4,
+            chosen,
+        });
+    }
+    let (log, stats) = shrunk_from(log, program, 1000);
+    assert_eq!((log.len(), log.nonzero()), (21, 2), "{stats:?}");
 }
 
 #[test]

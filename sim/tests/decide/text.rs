@@ -102,6 +102,28 @@ fn a_text_says_as_much_as_its_recording() {
 }
 
 #[test]
+fn there_may_be_more_sites_than_letters() {
+    let mut log = Log::new();
+    for site in 0..3_000 {
+        let site = &format!("site.{site}");
+        log.push(Decision {
+            site,
+            n: 2,
+            chosen: 1,
+        });
+    }
+    let recording = Recording::new("", &log).expect("plain");
+    let text = recording.to_string();
+    assert!(
+        text.contains("=a1.2,b1.2,") && text.contains(",Z1.2,ba1.2,bb1.2,"),
+        "{text}"
+    );
+    // 51 * 52 + 51 is the last of two letters.
+    assert!(text.contains(",ZZ1.2,baa1.2,"), "{text}");
+    assert_eq!(text.parse(), Ok(recording));
+}
+
+#[test]
 fn a_configuration_that_a_shell_would_want_quoted_is_refused() {
     let refused = Recording::new("seed=1 x", &Log::new());
     assert_eq!(refused, Err(BadConfig { at: 7, found: ' ' }));
@@ -141,6 +163,34 @@ fn a_text_that_was_cut_is_said_to_be() {
         );
         assert_eq!(error.at, len + 1);
     }
+}
+
+#[test]
+fn a_text_without_one_of_its_parts_is_said_to_be_cut() {
+    let whole = text("seed=1", &[("x", 2, 1, 1)]);
+    for text in [
+        whole.replacen(":seed=1", "", 1),
+        whole.replacen(":seed=1:x=a1.2", "", 1),
+    ] {
+        let error = mended(&text)
+            .parse::<Recording>()
+            .expect_err("a part is missing");
+        assert_eq!(error.what, TextErrorKind::Incomplete, "{text}");
+    }
+}
+
+#[test]
+fn a_hash_in_capitals_is_another_text() {
+    let (at, text) = (0..)
+        .map(|seed| text(&format!("seed={seed}"), &[]))
+        .find_map(|text| Some((text.rfind(['a', 'b', 'c', 'd', 'e', 'f'])?, text)))
+        .expect("some hash has a letter");
+    assert!(at > text.len() - 40, "the letter is in the check");
+    let changed = format!("{}{}", &text[..at], text[at..].to_uppercase());
+    let error = changed
+        .parse::<Recording>()
+        .expect_err("one character is another one");
+    assert_eq!(error.at, at + 1, "{error}");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use crate::decide::log::Entry;
 impl Shrinker<'_> {
     /// All of them once, in the order of what they save for what they cost.
     pub(super) fn pass(&mut self) {
-        self.cut_tail();
         self.zero_chunks();
         self.merge();
         self.delete_chunks();
@@ -16,22 +15,8 @@ impl Shrinker<'_> {
         self.lower_equals();
     }
 
-    /// Zeroes all after the first so many nonzero decisions, and searches for how many that are.
-    fn cut_tail(&mut self) {
-        let mut low = 0;
-        let mut high = self.size.nonzero;
-        while low < high {
-            let keep = low + (high - low) / 2;
-            let tail = self.nonzero().split_off(keep);
-            if self.try_with(|entries| zero(entries, &tail)) {
-                high = keep.min(self.size.nonzero);
-            } else {
-                low = keep + 1;
-            }
-        }
-    }
-
-    /// Zeroes runs of nonzero decisions, from half of them down to single ones.
+    /// Zeroes runs of nonzero decisions, from half of them down to single ones. The last are tried
+    /// first: what came when the failure was certain goes at once.
     fn zero_chunks(&mut self) {
         let mut size = self.size.nonzero.div_ceil(2);
         while size > 0 {
