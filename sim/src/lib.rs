@@ -19,4 +19,5 @@ pub mod monitor;
 pub mod record;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod world;
