@@ -16,7 +16,7 @@ use super::{Policy, Question};
 /// # use std::{cell::RefCell, rc::Rc};
 /// # use blockjob_runtime::decide::Site;
 /// # use blockjob_sim::decide::{Decider, Exhaustive};
-/// # static SITE: Site = Site::new("doc");
+/// # static SITE: Site = Site { name: "doc" };
 /// let all = Rc::new(RefCell::new(Exhaustive::new()));
 /// let decider = Decider::new(Box::new(all.clone()));
 /// let mut sums = Vec::new();
