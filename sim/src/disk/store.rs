@@ -147,7 +147,8 @@ fn fill_unit(bytes: &mut [u8], stamp: u64) {
 
 impl Store {
     pub(crate) fn new(len: u64, spec: &DiskSpec, spares: &Spares) -> Store {
-        let cluster_bytes = spec.cluster_bytes.max(UNIT_BYTES) as usize;
+        // What it knows of itself, it knows in whole blocks, as it is asked.
+        let cluster_bytes = spec.cluster_bytes.max(spec.alignment).max(UNIT_BYTES) as usize;
         let (bytes, clusters) = spares.image(len as usize, cluster_bytes, spec.fill);
         let safe = match spec.volatile {
             true => bytes.clone(),
