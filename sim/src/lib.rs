@@ -21,7 +21,7 @@ pub mod monitor;
 pub mod record;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod swarm;
 pub mod sweep;
-pub mod shrink;
 pub mod world;
