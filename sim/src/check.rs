@@ -4,6 +4,19 @@
 //! that changes it. Whatever must hold between steps rather than in the middle of them is checked in
 //! [`Checker::step`], and what must hold before time goes on in [`Checker::idle`].
 
+mod bits;
+pub mod count;
+pub mod data;
+pub mod dirty;
+pub mod drain;
+pub mod graph;
+pub mod home;
+pub mod inflight;
+mod names;
+pub mod quiesce;
+mod sides;
+pub mod wake;
+
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorTrace;
@@ -143,5 +156,15 @@ pub trait Checker {
 
 /// All checkers, in the order in which they look.
 pub fn all() -> Vec<Box<dyn Checker>> {
-    Vec::new()
+    vec![
+        Box::new(data::Data::new()),
+        Box::new(dirty::Dirty::new()),
+        Box::new(inflight::Inflight::new()),
+        Box::new(quiesce::Quiesce::new()),
+        Box::new(drain::Drain::new()),
+        Box::new(wake::Wake::new()),
+        Box::new(home::Home::new()),
+        Box::new(graph::Graph::new()),
+        Box::new(count::Count::new()),
+    ]
 }

@@ -12,9 +12,8 @@ use std::rc::Rc;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::state::JobStatus;
 use blockjob_runtime::trace::{Mark, Wants};
-use bytes::BytesMut;
 
-use crate::cast::{Cast, Pair};
+use crate::cast::Cast;
 use crate::check::{self, Checker};
 use crate::config::{Config, Field};
 use crate::decide::{Decider, Policy};
@@ -174,7 +173,9 @@ fn from_panic(panic: &(dyn Any + Send), world: &World) -> Failure {
         None => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            (Rule::Panic, "engine", text.unwrap_or("the engine panicked"))
+            let text = text.unwrap_or("the engine panicked");
+            let rule = check::home::rule_of_panic(text).unwrap_or(Rule::Panic);
+            (rule, "engine", text)
         }
     };
     Failure {
@@ -318,42 +319,17 @@ impl Play {
     /// Looks at what is left on the stage.
     fn curtain(&self) {
         self.hub.settled();
-        self.hub.ended();
-        if self.hub.failure().is_none() {
-            for pair in &self.cast.pairs {
-                self.read_all(pair);
+        // Guests have abandoned requests that may still be under way.
+        let quiet = || check::quiesce::is_quiet(&self.cast);
+        if let Err(halt) = self.world.run_until(quiet) {
+            return self.report_halt(halt);
+        }
+        for pair in &self.cast.pairs {
+            if self.hub.failure().is_none() {
+                check::data::read_all(&self.cast, &self.hub, pair);
             }
         }
-    }
-
-    /// The guest reads its whole disk: whatever it was told holds.
-    fn read_all(&self, pair: &Pair) {
-        let device = pair.device.clone();
-        let len = self.cast.config.len_bytes() as usize;
-        let (buf, result) = self.cast.main.run("read_all", async move {
-            device.read(0, BytesMut::zeroed(len)).await
-        });
-        let (place, text) = match (result, pair.model.borrow().check_all(&buf)) {
-            (Err(error), _) => ("last-read", error.to_string()),
-            (Ok(()), Err(illegal)) => (
-                "device-content",
-                format!(
-                    "the guest finds {} at {}, where there may be {}",
-                    illegal.found,
-                    illegal.offset,
-                    illegal.legal.join(" or ")
-                ),
-            ),
-            (Ok(()), Ok(())) => return,
-        };
-        self.hub.fail(Failure {
-            rule: Rule::Data,
-            place: place.to_owned(),
-            parties: vec![pair.job_id.clone()],
-            text,
-            at_ns: self.world.now_ns(),
-            decisions: self.world.decider().decisions(),
-        });
+        self.hub.ended();
     }
 
     fn report_halt(&self, halt: Halt) {

@@ -1,0 +1,196 @@
+//! COUNT: counts are what they count.
+//!
+//! Requests end that have begun, and once; a node has nothing in flight when nothing is asked of it or
+//! of its disk; dirty granules are as many as there are; and progress is never taken back.
+
+use std::rc::Rc;
+
+use blockjob_block::Node;
+use blockjob_block::request::BlockTrace;
+
+use super::bits::Bits;
+use super::names::Names;
+use super::sides::disk_of;
+use super::{Checker, Interest, Scene, Seen};
+use crate::cast::Pair;
+use crate::disk::SimDisk;
+use crate::failure::Rule;
+
+/// The requests of a node.
+#[derive(Default)]
+struct Requests {
+    begun: u64,
+    open: u64,
+    /// Those that are open, by their numbers.
+    ids: Bits,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Count {
+    names: Names,
+    /// By the numbers of the nodes; as many are of this run as have names.
+    requests: Vec<Requests>,
+    /// What the jobs have done, as they said last.
+    done: Vec<u64>,
+}
+
+impl Count {
+    /// The checker.
+    pub fn new() -> Count {
+        Count::default()
+    }
+
+    fn requests(&mut self, node: &Rc<str>) -> &mut Requests {
+        let known = self.names.all().len();
+        let number = self.names.number(node);
+        if number >= self.requests.len() {
+            self.requests.push(Requests::default());
+        }
+        let requests = &mut self.requests[number];
+        if number >= known {
+            requests.begun = 0;
+            requests.open = 0;
+            requests.ids.reset(0);
+        }
+        requests
+    }
+
+    fn block(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
+        match trace {
+            BlockTrace::RequestBegin { node, id, .. } => {
+                let requests = self.requests(node);
+                let is_next = *id == requests.begun + 1;
+                requests.begun = *id;
+                requests.open += 1;
+                if !requests.ids.insert(*id as usize) || !is_next {
+                    let text = format!("request {id} begins at '{node}' out of order");
+                    scene.fail(Rule::Count, "request-begins", vec![node.to_string()], text);
+                }
+            }
+            BlockTrace::RequestEnd { node, id, .. } => {
+                let requests = self.requests(node);
+                requests.open = requests.open.saturating_sub(1);
+                if !requests.ids.remove(*id as usize) {
+                    let text = format!("request {id} ends at '{node}' and had not begun");
+                    scene.fail(Rule::Count, "request-ends", vec![node.to_string()], text);
+                }
+            }
+            // M14: nothing is dirty, and nothing in flight.
+            BlockTrace::DrainBegin { node, owner, .. } if *owner == "mirror_run" => {
+                if let Some(node) = scene.cast.graph.find_node(node) {
+                    Self::bitmaps(scene, &node);
+                }
+                Self::progress_at_end(scene, node);
+            }
+            _ => {}
+        }
+    }
+
+    /// The bits are counted, and the levels above them compared.
+    fn bitmaps(scene: &Scene<'_>, node: &Node) {
+        for bitmap in node.dirty_bitmaps() {
+            if let Err(fault) = bitmap.bits().verify() {
+                let text = format!("a bitmap of '{}': {fault}", node.name());
+                let parties = vec![node.name().to_owned()];
+                scene.fail(Rule::Count, "dirty-count", parties, text);
+            }
+        }
+    }
+
+    fn progress_at_end(scene: &Scene<'_>, source: &str) {
+        let ours = |pair: &&Pair| pair.source_node.name() == source;
+        let pair = scene.cast.pairs.iter().find(ours);
+        let Some((pair, job)) = pair.and_then(|pair| Some((pair, pair.job.get()?))) else {
+            return;
+        };
+        let progress = job.progress();
+        if !job.is_completed() && progress.current() != progress.total() {
+            let text = format!("the job wants to complete, and says {progress:?}");
+            scene.fail(
+                Rule::Count,
+                "progress-at-end",
+                vec![pair.job_id.clone()],
+                text,
+            );
+        }
+    }
+
+    fn progress(&mut self, scene: &Scene<'_>, index: usize, pair: &Pair) {
+        let Some(job) = pair.job.get() else { return };
+        let progress = job.progress();
+        if index >= self.done.len() {
+            self.done.resize(index + 1, 0);
+        }
+        let before = std::mem::replace(&mut self.done[index], progress.current());
+        if progress.current() < before {
+            let text = format!("after {before} bytes the job says {progress:?}");
+            scene.fail(
+                Rule::Count,
+                "progress-shrinks",
+                vec![pair.job_id.clone()],
+                text,
+            );
+        }
+    }
+
+    fn in_flight(&mut self, scene: &Scene<'_>, node: &Node, disk: &SimDisk) {
+        let (in_flight, open) = (node.in_flight(), self.requests(node.label()).open);
+        let place = match () {
+            () if in_flight < open => "requests-not-in-flight",
+            // Whoever waits for nothing would have gone on by now.
+            () if in_flight > 0 && open == 0 && disk.in_flight() == 0 => "in-flight-for-nothing",
+            () => return,
+        };
+        let text = format!(
+            "'{}' has {in_flight} in flight, {open} requests and {} at its disk",
+            node.name(),
+            disk.in_flight()
+        );
+        scene.fail(Rule::Count, place, vec![node.name().to_owned()], text);
+    }
+}
+
+impl Checker for Count {
+    fn rule(&self) -> Rule {
+        Rule::Count
+    }
+
+    fn wants(&self) -> Interest {
+        Interest::BLOCK.or(Interest::IDLE).or(Interest::END)
+    }
+
+    fn reset(&mut self) {
+        self.names.clear();
+        self.done.clear();
+    }
+
+    fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        if let Seen::Block(trace) = seen {
+            self.block(scene, trace);
+        }
+    }
+
+    fn idle(&mut self, scene: &Scene<'_>) {
+        for (index, pair) in scene.cast.pairs.iter().enumerate() {
+            self.progress(scene, index, pair);
+            self.in_flight(scene, &pair.source_node, &pair.source);
+            self.in_flight(scene, &pair.target_node, &pair.target);
+        }
+    }
+
+    fn end(&mut self, scene: &Scene<'_>) {
+        for node in scene.cast.graph.nodes() {
+            Self::bitmaps(scene, &node);
+            if let Some(disk) = disk_of(&node) {
+                self.in_flight(scene, &node, &disk);
+            }
+            let (known, open) = (node.requests().len(), self.requests(node.label()).open);
+            if known as u64 != open {
+                let text = format!("'{}' knows {known} of {open} requests", node.name());
+                let parties = vec![node.name().to_owned()];
+                scene.fail(Rule::Count, "requests-unknown", parties, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! DRAIN: nothing starts or is in flight inside of a drained section, and no job completes in one of
+//! somebody else.
+//!
+//! A section of a node stops whoever is above it: so nothing may begin at the node, nor at anything that
+//! is made of it. What is below goes on, unless the section covers the subtree, or everything.
+
+use std::rc::Rc;
+
+use blockjob_block::Node;
+use blockjob_block::request::{ALL_NODES, BlockTrace};
+use blockjob_jobs::trace::{JobTrace, JobTraceKind};
+
+use super::names::Names;
+use super::sides::disk_of;
+use super::{Checker, Interest, Scene, Seen};
+use crate::failure::Rule;
+
+/// A drained section that is established.
+struct Section {
+    id: u64,
+    node: Rc<str>,
+    owner: &'static str,
+    subtree: bool,
+}
+
+impl Section {
+    fn covers_all(&self) -> bool {
+        &*self.node == ALL_NODES
+    }
+
+    /// Whether nothing may begin at `node`, and why.
+    fn stops(&self, scene: &Scene<'_>, node: &Node) -> bool {
+        if self.covers_all() || *self.node == *node.name() {
+            return true;
+        }
+        let Some(drained) = scene.cast.graph.find_node(&self.node) else {
+            return false;
+        };
+        node.reaches(&drained) || (self.subtree && drained.reaches(node))
+    }
+}
+
+/// How a job calls the sections that it holds for its own end.
+const OWN: [&str; 2] = ["mirror_run", "mirror_exit"];
+
+/// See the module.
+#[derive(Default)]
+pub struct Drain {
+    sections: Vec<Section>,
+    names: Names,
+    /// Requests that are open, by the numbers of their nodes.
+    open: Vec<u32>,
+}
+
+impl Drain {
+    /// The checker.
+    pub fn new() -> Drain {
+        Drain::default()
+    }
+
+    fn count(&mut self, node: &Rc<str>) -> &mut u32 {
+        let number = self.names.number(node);
+        if number >= self.open.len() {
+            self.open.resize(number + 1, 0);
+        }
+        &mut self.open[number]
+    }
+
+    fn block(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
+        match trace {
+            BlockTrace::RequestBegin { node, .. } => {
+                *self.count(node) += 1;
+                if !self.sections.is_empty() {
+                    self.begins(scene, node);
+                }
+            }
+            BlockTrace::RequestEnd { node, .. } => {
+                let open = self.count(node);
+                *open = open.saturating_sub(1);
+            }
+            BlockTrace::Drained {
+                node,
+                section,
+                owner,
+            } => self.established(scene, node, *section, owner),
+            BlockTrace::DrainEnd { section, .. } => {
+                self.sections.retain(|open| open.id != *section);
+            }
+            BlockTrace::DrainBegin { .. } | BlockTrace::ReplaceNode { .. } => {}
+        }
+    }
+
+    fn begins(&self, scene: &Scene<'_>, name: &Rc<str>) {
+        let Some(node) = scene.cast.graph.find_node(name) else {
+            return;
+        };
+        let mut sections = self.sections.iter();
+        if let Some(section) = sections.find(|section| section.stops(scene, &node)) {
+            let text = format!(
+                "a request begins at '{name}' while '{}' has '{}' drained",
+                section.owner, section.node
+            );
+            let parties = vec![name.to_string(), section.owner.to_owned()];
+            scene.fail(Rule::Drain, "begins-inside", parties, text);
+        }
+    }
+
+    fn established(&mut self, scene: &Scene<'_>, node: &Rc<str>, id: u64, owner: &'static str) {
+        let known = scene.cast.graph.open_sections();
+        let subtree = known.iter().any(|it| it.id() == id && it.subtree());
+        let section = Section {
+            id,
+            node: node.clone(),
+            owner,
+            subtree,
+        };
+        self.quiet(scene, &section, "busy-when-drained");
+        self.sections.push(section);
+    }
+
+    /// Nothing is in flight where the section reaches.
+    fn quiet(&mut self, scene: &Scene<'_>, section: &Section, place: &str) {
+        for node in scene.cast.graph.nodes() {
+            if !section.stops(scene, &node) {
+                continue;
+            }
+            let open = *self.count(node.label());
+            let disk = disk_of(&node).map_or(0, |disk| disk.in_flight());
+            if node.in_flight() > 0 || open > 0 || disk > 0 {
+                let text = format!(
+                    "'{}' has '{}' drained, and at '{}' {} are in flight: {open} requests, {disk} at \
+                     its disk",
+                    section.owner,
+                    section.node,
+                    node.name(),
+                    node.in_flight()
+                );
+                let parties = vec![node.name().to_owned(), section.owner.to_owned()];
+                return scene.fail(Rule::Drain, place, parties, text);
+            }
+        }
+    }
+
+    fn job(&self, scene: &Scene<'_>, trace: &JobTrace) {
+        if trace.what != JobTraceKind::DeferredStart || self.sections.is_empty() {
+            return;
+        }
+        let Some(job) = scene.cast.jobs.get(&trace.job) else {
+            return;
+        };
+        // Nobody can make a job stand still that abandons its work: it does nothing more, and whoever
+        // cancels it in a drained section waits for its end.
+        if job.is_cancelled() {
+            return;
+        }
+        let nodes = job.block_job().map(|it| it.nodes()).unwrap_or_default();
+        let covers = |section: &&Section| {
+            let mut nodes = nodes.iter();
+            !OWN.contains(&section.owner) && nodes.any(|node| section.stops(scene, node))
+        };
+        if let Some(section) = self.sections.iter().find(covers) {
+            let text = format!(
+                "the completion of '{}' runs while '{}' has '{}' drained",
+                trace.job, section.owner, section.node
+            );
+            let parties = vec![trace.job.to_string(), section.owner.to_owned()];
+            scene.fail(Rule::Drain, "completes-inside", parties, text);
+        }
+    }
+}
+
+impl Checker for Drain {
+    fn rule(&self) -> Rule {
+        Rule::Drain
+    }
+
+    fn wants(&self) -> Interest {
+        Interest::BLOCK.or(Interest::JOB).or(Interest::IDLE)
+    }
+
+    fn reset(&mut self) {
+        self.sections.clear();
+        self.names.clear();
+        self.open.clear();
+    }
+
+    fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        match seen {
+            Seen::Block(trace) => self.block(scene, trace),
+            Seen::Job(trace) => self.job(scene, trace),
+            _ => {}
+        }
+    }
+
+    /// What is no request, a flush for one, does not begin either.
+    fn idle(&mut self, scene: &Scene<'_>) {
+        for section in std::mem::take(&mut self.sections) {
+            self.quiet(scene, &section, "busy-inside");
+            self.sections.push(section);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! INFLIGHT: at most one copy of a granule is under way, not too many at a time, and who waits for a
+//! copy to end has one to wait for.
+
+use std::rc::Rc;
+
+use blockjob_jobs::mirror::MirrorJob;
+use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace, Step};
+
+use super::bits::Bits;
+use super::sides::Sides;
+use super::{Checker, Interest, Scene, Seen};
+use crate::config::Field;
+use crate::event::{DiskEvent, DiskKind};
+use crate::failure::Rule;
+
+/// A change of the target that has not landed.
+#[derive(Clone, Copy)]
+struct Change {
+    offset: u64,
+    bytes: u64,
+    /// What of it is in a buffer.
+    buffered: u64,
+}
+
+/// One mirror.
+#[derive(Default)]
+struct Watched {
+    sides: Option<Sides>,
+    copied: Bits,
+    changes: Vec<Change>,
+    buffered: u64,
+}
+
+impl Watched {
+    fn begins(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        for granule in sides.granules_of(offset, bytes) {
+            if !self.copied.insert(granule) {
+                let at = granule as u64 * sides.granularity;
+                let text = format!("a second copy of the granule at {at} begins");
+                fail(scene, sides, "two-copies", text);
+            }
+        }
+    }
+
+    fn ends(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        for granule in sides.granules_of(offset, bytes) {
+            if !self.copied.remove(granule) {
+                let at = granule as u64 * sides.granularity;
+                let text = format!("a copy of the granule at {at} ends that had not begun");
+                fail(scene, sides, "ends-twice", text);
+            }
+        }
+    }
+
+    fn change(&mut self, scene: &Scene<'_>, event: &DiskEvent) {
+        let Some(sides) = &self.sides else { return };
+        let same = |change: &Change| change.offset == event.offset && change.bytes == event.bytes;
+        if event.what.lands() {
+            if let Some(index) = self.changes.iter().position(same) {
+                self.buffered -= self.changes.swap_remove(index).buffered;
+            }
+            return;
+        }
+        let end = event.offset + event.bytes;
+        let overlaps =
+            |change: &&Change| change.offset < end && event.offset < change.offset + change.bytes;
+        if let Some(other) = self.changes.iter().find(overlaps) {
+            let text = format!(
+                "the target is told to change {} bytes at {} while it changes {} at {}",
+                event.bytes, event.offset, other.bytes, other.offset
+            );
+            fail(scene, sides, "changes-overlap", text);
+        }
+        let buffered = match event.kind {
+            DiskKind::Write => event.bytes,
+            _ => 0,
+        };
+        self.changes.push(Change {
+            offset: event.offset,
+            bytes: event.bytes,
+            buffered,
+        });
+        self.buffered += buffered;
+        if self.buffered > buf_bytes(scene, sides) + self.padding(sides) {
+            let text = format!("{} bytes are in buffers, which is too many", self.buffered);
+            fail(scene, sides, "too-much-buffered", text);
+        }
+    }
+
+    /// Both ends of a write can be padded, and what is there is in no buffer of the job's.
+    fn padding(&self, sides: &Sides) -> u64 {
+        let align = sides.target.disk.spec().alignment;
+        2 * align * self.changes.len() as u64
+    }
+
+    fn yields(&self, scene: &Scene<'_>, in_flight: usize, buf_free_bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        let total = buf_bytes(scene, sides);
+        let waits_for_room = || mirror_of(scene, sides).is_none_or(|it| it.waits_for_room() > 0);
+        if in_flight == 0 && !waits_for_room() {
+            let text = "the job waits for a copy to end, and none is under way".to_owned();
+            fail(scene, sides, "waits-for-none", text);
+        } else if buf_free_bytes > total || (in_flight == 0 && buf_free_bytes < total) {
+            let text =
+                format!("{buf_free_bytes} of {total} bytes are free with {in_flight} copies");
+            fail(scene, sides, "buffers-miscounted", text);
+        }
+    }
+
+    fn idle(&self, scene: &Scene<'_>) {
+        let Some(sides) = &self.sides else { return };
+        let Some(mirror) = mirror_of(scene, sides) else {
+            return;
+        };
+        let in_flight = mirror.in_flight();
+        if in_flight as u64 > scene.cast.config.get(Field::InFlight) {
+            let text = format!("{in_flight} copies are under way");
+            fail(scene, sides, "too-many", text);
+        }
+        if in_flight > 0 && sides.source.node.in_flight() + sides.target.node.in_flight() == 0 {
+            let text = format!("{in_flight} copies are under way, and neither side is asked");
+            fail(scene, sides, "holds-nothing", text);
+        }
+    }
+}
+
+/// How much the job may have in buffers.
+fn buf_bytes(scene: &Scene<'_>, sides: &Sides) -> u64 {
+    let buf = scene.cast.config.get(Field::Buf) * sides.granularity;
+    let cluster = sides.target.disk.spec().cluster_bytes;
+    // A cluster of a target that cannot copy on write itself is copied as a whole.
+    let by_clusters = !sides.full && sides.target.node.backing().is_none();
+    match by_clusters && sides.granularity < cluster {
+        true => buf.max(cluster),
+        false => buf,
+    }
+}
+
+fn mirror_of<'a>(scene: &Scene<'a>, sides: &Sides) -> Option<&'a Rc<MirrorJob>> {
+    scene.cast.pair_of_job(&sides.job)?.mirror.get()
+}
+
+fn fail(scene: &Scene<'_>, sides: &Sides, place: &str, text: String) {
+    let disk = sides.target.disk.name().to_owned();
+    let parties = vec![sides.job.to_string(), disk];
+    scene.fail(Rule::Inflight, place, parties, text);
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Inflight {
+    /// The first so many are of this run; the others wait to be used.
+    watched: Vec<Watched>,
+    used: usize,
+}
+
+impl Inflight {
+    /// The checker.
+    pub fn new() -> Inflight {
+        Inflight::default()
+    }
+
+    fn start(&mut self, sides: Sides) {
+        if self.used == self.watched.len() {
+            self.watched.push(Watched::default());
+        }
+        let watched = &mut self.watched[self.used];
+        self.used += 1;
+        watched.copied.reset(sides.granules());
+        watched.changes.clear();
+        watched.buffered = 0;
+        watched.sides = Some(sides);
+    }
+
+    fn mirror(&mut self, scene: &Scene<'_>, trace: &MirrorTrace) {
+        if trace.event == MirrorEvent::MirrorStart {
+            if let Some(sides) = Sides::of(scene, &trace.job) {
+                self.start(sides);
+            }
+            return;
+        }
+        let ours = |watched: &&mut Watched| {
+            let sides = watched.sides.as_ref();
+            sides.is_some_and(|sides| Rc::ptr_eq(&sides.job, &trace.job))
+        };
+        let Some(watched) = self.watched[..self.used].iter_mut().find(ours) else {
+            return;
+        };
+        match trace.event {
+            MirrorEvent::MirrorIteration { offset, bytes } => watched.begins(scene, offset, bytes),
+            MirrorEvent::MirrorIterationDone { offset, bytes } => {
+                watched.ends(scene, offset, bytes);
+            }
+            MirrorEvent::MirrorYield {
+                buf_free_bytes,
+                in_flight,
+                ..
+            } => watched.yields(scene, in_flight, buf_free_bytes),
+            // From here on the target is the guests'.
+            MirrorEvent::Step(Step::M17) => watched.sides = None,
+            _ => {}
+        }
+    }
+
+    fn disk(&mut self, scene: &Scene<'_>, event: &DiskEvent) {
+        for watched in &mut self.watched[..self.used] {
+            let target = watched.sides.as_ref().map(|sides| sides.target.disk.name());
+            if target.is_some_and(|target| std::ptr::eq(event.disk, target)) {
+                watched.change(scene, event);
+            }
+        }
+    }
+}
+
+impl Checker for Inflight {
+    fn rule(&self) -> Rule {
+        Rule::Inflight
+    }
+
+    fn wants(&self) -> Interest {
+        Interest::MIRROR.or(Interest::DISK).or(Interest::IDLE)
+    }
+
+    fn reset(&mut self) {
+        for watched in &mut self.watched {
+            watched.sides = None;
+        }
+        self.used = 0;
+    }
+
+    fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        match seen {
+            Seen::Mirror(trace) => self.mirror(scene, trace),
+            Seen::Disk(event) if event.kind.changes() => self.disk(scene, event),
+            _ => {}
+        }
+    }
+
+    fn idle(&mut self, scene: &Scene<'_>) {
+        for watched in &self.watched[..self.used] {
+            watched.idle(scene);
+        }
+    }
+}

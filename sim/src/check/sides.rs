@@ -1,0 +1,150 @@
+//! The two sides of a mirror, to be compared.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use blockjob_block::Node;
+use blockjob_block::bitmap::NodeBitmap;
+
+use super::Scene;
+use crate::config::Field;
+use crate::disk::{SimDisk, SimDriver, UNIT_BYTES};
+
+/// What a node shows: a simulated disk, perhaps above another.
+pub(super) struct Side {
+    pub(super) node: Rc<Node>,
+    pub(super) disk: Rc<SimDisk>,
+    base: Option<Rc<SimDisk>>,
+}
+
+impl Side {
+    /// Nothing, if the node is no simulated disk.
+    fn of(node: Rc<Node>) -> Option<Side> {
+        let disk = disk_of(&node)?;
+        let below = node.backing().map(|edge| edge.node());
+        let base = match &below {
+            Some(below) => Some(disk_of(below)?),
+            None => None,
+        };
+        Some(Side { node, disk, base })
+    }
+
+    /// Reads what a user of the node reads.
+    fn read(&self, offset: u64, buf: &mut [u8]) {
+        match &self.base {
+            Some(base) => {
+                base.store().read(offset, buf);
+                self.disk.store().read_over(offset, buf);
+            }
+            None => self.disk.store().read(offset, buf),
+        }
+    }
+}
+
+/// The simulated disk that a node is.
+pub(super) fn disk_of(node: &Node) -> Option<Rc<SimDisk>> {
+    let driver = node.driver().as_any().downcast_ref::<SimDriver>()?;
+    Some(driver.0.clone())
+}
+
+/// What a mirror copies, and where to.
+pub(super) struct Sides {
+    /// The job's name, as its events have it.
+    pub(super) job: Rc<str>,
+    pub(super) source: Side,
+    pub(super) target: Side,
+    /// What the job has still to copy, as it says.
+    pub(super) dirty: Rc<NodeBitmap>,
+    pub(super) granularity: u64,
+    pub(super) len_bytes: u64,
+    /// The whole disk is copied, and not a part.
+    pub(super) full: bool,
+    /// What the source shows of its base is not copied.
+    only_own: bool,
+    buffers: RefCell<[Vec<u8>; 3]>,
+}
+
+impl Sides {
+    /// The sides of the job named `job`, which is about to start. Nothing if they are no simulated
+    /// disks, or the job was promised a target that reads as zeroes and does not.
+    pub(super) fn of(scene: &Scene<'_>, job: &Rc<str>) -> Option<Sides> {
+        let config = &scene.cast.config;
+        let used = scene.cast.jobs.get(job)?.block_job()?.nodes();
+        // The newest first.
+        let [target, source] = used.try_into().ok()?;
+        let (source, target) = (Side::of(source)?, Side::of(target)?);
+        let is_second = scene.cast.pair_of_job(job).is_none();
+        // The top of a chain of one is all of it.
+        let full = match config.get(Field::Sync) {
+            0 => true,
+            1 => is_second || source.base.is_none(),
+            _ => is_second,
+        };
+        let only_own = !full && source.base.is_some();
+        let promised_zeroes = target.disk.spec().fill == crate::disk::Fill::Holes;
+        if !only_own && promised_zeroes && target.base.is_some() {
+            return None;
+        }
+        let dirty = source.node.dirty_bitmaps().pop()?;
+        let (granularity, len_bytes) = (dirty.bits().granularity(), dirty.bits().len());
+        Some(Sides {
+            job: job.clone(),
+            granularity,
+            len_bytes,
+            full,
+            source,
+            target,
+            dirty,
+            only_own,
+            buffers: RefCell::default(),
+        })
+    }
+
+    /// How many granules there are.
+    pub(super) fn granules(&self) -> usize {
+        self.len_bytes.div_ceil(self.granularity) as usize
+    }
+
+    /// The granules that a range touches.
+    pub(super) fn granules_of(&self, offset: u64, bytes: u64) -> std::ops::Range<usize> {
+        let end = (offset + bytes).min(self.len_bytes);
+        let past = end.div_ceil(self.granularity);
+        (offset / self.granularity) as usize..past as usize
+    }
+
+    /// Whether the target does not show in a granule what the source does.
+    pub(super) fn granule_differs(&self, granule: usize) -> bool {
+        let offset = granule as u64 * self.granularity;
+        self.differs(offset, self.granularity.min(self.len_bytes - offset))
+    }
+
+    /// Whether the target does not show in a range what the source does, of what is to be copied.
+    pub(super) fn differs(&self, offset: u64, bytes: u64) -> bool {
+        if self.source.base.is_none() && self.target.base.is_none() {
+            let range = offset as usize..(offset + bytes) as usize;
+            let (source, target) = (self.source.disk.store(), self.target.disk.store());
+            return source.bytes()[range.clone()] != target.bytes()[range];
+        }
+        let mut buffers = self.buffers.borrow_mut();
+        for buffer in &mut *buffers {
+            buffer.clear();
+            buffer.resize(bytes as usize, 0);
+        }
+        let [source, target, below] = &mut *buffers;
+        self.source.read(offset, source);
+        self.target.read(offset, target);
+        let Some(base) = self.source.base.as_ref().filter(|_| self.only_own) else {
+            return source != target;
+        };
+        // Content of the base that the source has copied up for the sake of its clusters is still
+        // the base's.
+        base.store().read(offset, below);
+        let unit = UNIT_BYTES as usize;
+        let mut units = source.chunks(unit).zip(below.chunks(unit));
+        let mut targets = target.chunks(unit);
+        units.any(|(source, below)| {
+            let target = targets.next();
+            source != below && target.is_some_and(|target| source != target)
+        })
+    }
+}
