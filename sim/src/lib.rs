@@ -22,6 +22,7 @@ pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod shrink;
+pub mod story;
 pub mod swarm;
 pub mod sweep;
 pub mod world;

@@ -9,14 +9,14 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use blockjob_runtime::trace::{CoroutineId, Wants};
+use blockjob_runtime::trace::Wants;
 
 use crate::check::{Checker, Interest, Scene, Seen};
 use crate::config::Config;
 use crate::decide::{Log, Policy};
 use crate::failure::Rule;
 use crate::run::{Report, Runner};
-pub use entry::{Entry, RuntimeEvent, What};
+pub use entry::{Entry, RuntimeEvent, What, Who};
 
 /// So many events are kept where nobody says otherwise: some hundred megabytes.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
@@ -101,7 +101,7 @@ pub struct Recorder {
     tape: Rc<RefCell<Tape>>,
     next_seq: u64,
     /// Who runs, and who waits for that one to come back; the innermost last.
-    running: Vec<CoroutineId>,
+    running: Vec<Who>,
     /// The names of contexts, each kept once.
     contexts: Vec<Rc<str>>,
 }
@@ -137,9 +137,12 @@ impl Recorder {
     }
 
     /// Coroutines come and go in the order of a stack, whatever context they are of.
-    fn follow(&mut self, what: &What) {
-        match what {
-            What::Runtime(RuntimeEvent::Enter { coroutine, .. }) => self.running.push(*coroutine),
+    fn follow(&mut self, entry: &Entry) {
+        match entry.what {
+            What::Runtime(RuntimeEvent::Enter { coroutine, .. }) => self.running.push(Who {
+                context: entry.context.clone(),
+                id: coroutine,
+            }),
             What::Runtime(RuntimeEvent::Yield { .. } | RuntimeEvent::End { .. }) => {
                 self.running.pop();
             }
@@ -167,6 +170,10 @@ impl Checker for Recorder {
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        // What destructors do while the run is being broken off is not part of the story.
+        if std::thread::panicking() {
+            return;
+        }
         let Some(what) = What::of(seen) else { return };
         let context = self.context(scene.context);
         let entry = Entry {
@@ -174,11 +181,11 @@ impl Checker for Recorder {
             at_ns: scene.now_ns,
             decisions: scene.decisions,
             context,
-            coroutine: self.running.last().copied(),
+            coroutine: self.running.last().cloned(),
             what,
         };
         self.next_seq += 1;
-        self.follow(&entry.what);
+        self.follow(&entry);
         let mut tape = self.tape.borrow_mut();
         if tape.entries.len() == tape.limit {
             tape.entries.pop_front();

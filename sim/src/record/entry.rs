@@ -1,5 +1,6 @@
 //! One thing that happened, as a record keeps it.
 
+use std::fmt;
 use std::rc::Rc;
 
 use blockjob_block::request::BlockTrace;
@@ -23,9 +24,30 @@ pub struct Entry {
     /// The context in which it happened; empty where that is not known.
     pub context: Rc<str>,
     /// The coroutine that ran; none outside of coroutines.
-    pub coroutine: Option<CoroutineId>,
+    pub coroutine: Option<Who>,
     /// What happened.
     pub what: What,
+}
+
+/// A coroutine among those of all contexts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Who {
+    /// The context that it lives in.
+    pub context: Rc<str>,
+    /// Which of those in it.
+    pub id: CoroutineId,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.context, self.id)
+    }
+}
+
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// What happened: what a checker is told in [`Seen`], to keep.

@@ -1,0 +1,200 @@
+//! The story of a run: who did what, who waited for whom, and where it went wrong.
+//!
+//! A story is told from a [`Record`], in sentences. The long form tells everything. The short form is a
+//! slice: what touches the place that the failure is about, the turns in the lives of its jobs, and no
+//! more of what was before than is needed. Both end with *where it went wrong*, which is found in what
+//! has happened, and not in the words of the checker that has failed.
+
+mod causes;
+mod chronicle;
+mod content;
+mod facts;
+mod focus;
+mod gather;
+mod queue;
+mod waiting;
+mod words;
+
+use std::fmt;
+
+use crate::failure::{Failure, Rule};
+use crate::record::Record;
+use chronicle::{Sentence, Weight};
+use content::Contents;
+use facts::Facts;
+pub use facts::Moment;
+use focus::Focus;
+
+/// So many lines has a short story, at most.
+const SHORT_LINES: usize = 48;
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// What touches the failure.
+    Short,
+    /// Everything.
+    Long,
+}
+
+/// One sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When it happened.
+    pub at: Moment,
+    /// What happened.
+    pub text: String,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// How the run failed, if it did.
+    pub failure: Option<Failure>,
+    /// What happened, in order.
+    pub lines: Vec<Line>,
+    /// So many sentences were left out, because they do not touch the failure.
+    pub left_out: usize,
+    /// Where it went wrong, as far as can be seen.
+    pub causes: Vec<String>,
+    /// What is not over in the end, and who waits for whom; not told where only content is wrong.
+    pub waiting: Vec<String>,
+    /// So many events came before the record begins.
+    pub lost: u64,
+    ended_ns: u64,
+}
+
+impl Story {
+    /// The story of `record`.
+    pub fn of(record: &Record, length: Length) -> Story {
+        let facts = gather::gather(record);
+        let failure = record.report.failure.clone();
+        let focus = failure
+            .as_ref()
+            .map(|failure| Focus::of(failure, &record.config, &facts));
+        let contents = focus
+            .as_ref()
+            .and_then(|focus| focus.place)
+            .map(|place| Contents::follow(&facts, place));
+        let causes = match &focus {
+            Some(focus) => causes::find(&facts, focus, contents.as_ref()),
+            None => Vec::new(),
+        };
+        let mut sentences = chronicle::tell(&facts, contents.as_ref());
+        let all = sentences.len();
+        if let (Length::Short, Some(focus)) = (length, &focus) {
+            let since = causes.iter().map(|cause| cause.since).min();
+            shorten(&mut sentences, focus, since);
+        }
+        let waiting = match (&failure, &focus) {
+            // What a disk holds is wrong for other reasons than that somebody waits.
+            (Some(failure), Some(focus)) if !matches!(failure.rule, Rule::Data | Rule::Dirty) => {
+                waiting::tell(&facts, focus)
+            }
+            _ => Vec::new(),
+        };
+        let mut texts: Vec<String> = Vec::new();
+        for cause in causes {
+            if !texts.contains(&cause.text) {
+                texts.push(cause.text);
+            }
+        }
+        Story {
+            failure,
+            left_out: all - sentences.len(),
+            lines: sentences.into_iter().map(line).collect(),
+            causes: texts,
+            waiting,
+            lost: record.lost,
+            ended_ns: facts.end_ns(),
+        }
+    }
+}
+
+fn line(sentence: Sentence) -> Line {
+    Line {
+        at: sentence.at,
+        text: sentence.text,
+    }
+}
+
+/// Leaves the sentences that touch `focus`: turns of its jobs from the beginning, all else from `since`.
+fn shorten(sentences: &mut Vec<Sentence>, focus: &Focus, since: Option<Moment>) {
+    let since = since.map_or(0, |at| at.seq);
+    sentences.retain(|sentence| {
+        let about = &sentence.about;
+        let touches = match (focus.place, about.span) {
+            (Some(place), Some(span)) => span.overlaps(place),
+            (None, Some(_)) => true,
+            (_, None) => about
+                .node
+                .as_ref()
+                .is_none_or(|node| focus.nodes.contains(node)),
+        };
+        let ours = about.job.is_none_or(|job| focus.jobs.contains(&job));
+        let told = match sentence.weight {
+            Weight::Turn => true,
+            Weight::Plain => sentence.at.seq >= since,
+            Weight::Detail => false,
+        };
+        touches && ours && told
+    });
+    // What is too much is left out where it is oldest, but for the turns.
+    let mut excess = sentences.len().saturating_sub(SHORT_LINES);
+    sentences.retain(|sentence| {
+        let kept = excess == 0 || sentence.weight == Weight::Turn;
+        excess -= usize::from(!kept);
+        kept
+    });
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            Some(failure) => writeln!(f, "{failure}")?,
+            None => writeln!(f, "Nothing went wrong.")?,
+        }
+        writeln!(f)?;
+        if self.lost > 0 {
+            writeln!(f, "The record begins after {} events.", self.lost)?;
+        }
+        for line in &self.lines {
+            let at_ms = line.at.at_ns as f64 / 1e6;
+            wrap(f, &format!("{at_ms:>10.3} ms  "), &line.text)?;
+        }
+        if self.left_out > 0 {
+            let left_out = words::count(self.left_out, "sentence");
+            wrap(f, &" ".repeat(15), &format!("({left_out} left out.)"))?;
+        }
+        section(f, "Where it went wrong:", &self.causes)?;
+        let ended = words::ms(self.ended_ns);
+        section(f, &format!("In the end, at {ended}:"), &self.waiting)
+    }
+}
+
+fn section(f: &mut fmt::Formatter<'_>, title: &str, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\n{title}")?;
+    lines.iter().try_for_each(|line| wrap(f, "  - ", line))
+}
+
+/// Writes `text` in lines of a hundred columns, after `lead` and below itself.
+fn wrap(f: &mut fmt::Formatter<'_>, lead: &str, text: &str) -> fmt::Result {
+    const COLUMNS: usize = 100;
+    let mut column = lead.len();
+    write!(f, "{lead}")?;
+    for (index, word) in text.split(' ').enumerate() {
+        if index > 0 && column + 1 + word.len() > COLUMNS {
+            write!(f, "\n{}", " ".repeat(lead.len()))?;
+            column = lead.len();
+        } else if index > 0 {
+            write!(f, " ")?;
+            column += 1;
+        }
+        write!(f, "{word}")?;
+        column += word.len();
+    }
+    writeln!(f)
+}

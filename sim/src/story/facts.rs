@@ -1,0 +1,210 @@
+//! What a record says, put together: requests with their fates, copies, sections, jobs.
+
+use std::rc::Rc;
+
+use blockjob_block::request::RequestKind;
+use blockjob_jobs::event::JobEvent;
+use blockjob_jobs::mirror::steps::Step;
+use blockjob_jobs::state::JobStatus;
+
+use crate::event::{DiskKind, GuestKind, GuestWhat};
+use crate::monitor::Verb;
+
+/// When something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Its place among all events.
+    pub seq: u64,
+    /// When, in nanoseconds of the world's clock.
+    pub at_ns: u64,
+    /// How many decisions had been made.
+    pub decisions: u64,
+}
+
+/// A range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+}
+
+impl Span {
+    pub(super) fn end(self) -> u64 {
+        self.offset + self.bytes
+    }
+
+    pub(super) fn overlaps(self, other: Span) -> bool {
+        self.offset < other.end() && other.offset < self.end()
+    }
+
+    pub(super) fn covers(self, other: Span) -> bool {
+        self.offset <= other.offset && other.end() <= self.end()
+    }
+}
+
+/// For whom something is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// For a request of a guest, by its place in the list.
+    Guest(usize),
+    /// For a copy of a job, by its place in the list.
+    Copy(usize),
+    /// For a job, by its name: its flushes.
+    Job(Rc<str>),
+    /// For a guest's lane that is between two requests, or a ring's other end.
+    Device,
+    /// For somebody else: the name of the coroutine.
+    Other(&'static str),
+}
+
+/// A request of a guest.
+#[derive(Debug)]
+pub(super) struct GuestRequest {
+    pub(super) guest: usize,
+    pub(super) id: u32,
+    pub(super) kind: GuestKind,
+    pub(super) span: Span,
+    pub(super) asked: Moment,
+    /// The requests at nodes that it became, by their places in the list.
+    pub(super) ios: Vec<usize>,
+    /// The sections that were there when it was asked for and had not been let go.
+    pub(super) behind: Vec<usize>,
+    pub(super) fate: Option<(Moment, GuestWhat)>,
+}
+
+/// A request at a node.
+#[derive(Debug)]
+pub(super) struct Io {
+    pub(super) node: Rc<str>,
+    pub(super) id: u64,
+    pub(super) kind: RequestKind,
+    pub(super) span: Span,
+    pub(super) begun: Moment,
+    pub(super) ended: Option<Moment>,
+    pub(super) by: By,
+}
+
+/// A request at a disk.
+#[derive(Debug)]
+pub(super) struct DiskOp {
+    pub(super) disk: &'static str,
+    pub(super) kind: DiskKind,
+    pub(super) span: Span,
+    pub(super) begun: Moment,
+    /// When it did what it does, and whether it failed.
+    pub(super) landed: Option<(Moment, bool)>,
+    pub(super) by: By,
+    /// The coroutine that waits for it.
+    pub(super) waits: Option<u64>,
+}
+
+/// Granules that a mirror has taken, to copy them.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) job: usize,
+    /// Counts the copies of its job from 1.
+    pub(super) number: u64,
+    pub(super) span: Span,
+    pub(super) claimed: Moment,
+    pub(super) done: Option<Moment>,
+}
+
+/// A drained section.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) id: u64,
+    pub(super) node: Rc<str>,
+    pub(super) owner: &'static str,
+    pub(super) begun: Moment,
+    pub(super) established: Option<Moment>,
+    pub(super) ended: Option<Moment>,
+    /// The requests at nodes that were in flight when it began.
+    pub(super) in_flight: Vec<usize>,
+}
+
+/// What happened to a job.
+#[derive(Debug)]
+pub(super) enum JobNews {
+    Status { from: JobStatus, to: JobStatus },
+    Step(Step),
+    Sleep { until_ns: u64 },
+    PausePoint { pause_count: u32 },
+    Cancel { force: bool },
+    RunEnd,
+    DeferredStart,
+    Event(JobEvent),
+}
+
+/// A job.
+#[derive(Debug)]
+pub(super) struct JobFacts {
+    pub(super) name: Rc<str>,
+    pub(super) news: Vec<(Moment, JobNews)>,
+    /// How many have asked it to stand still.
+    pub(super) pause_count: u32,
+    pub(super) copies: u64,
+}
+
+/// Something that the monitor did.
+#[derive(Debug)]
+pub(super) struct Deed {
+    /// When it began to.
+    pub(super) at: Moment,
+    pub(super) verb: Verb,
+    pub(super) refused: Option<String>,
+}
+
+/// All users of one node got another.
+#[derive(Debug)]
+pub(super) struct Pivot {
+    pub(super) at: Moment,
+    pub(super) from: Rc<str>,
+    pub(super) to: Rc<str>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) requests: Vec<GuestRequest>,
+    pub(super) ios: Vec<Io>,
+    pub(super) disk_ops: Vec<DiskOp>,
+    pub(super) copies: Vec<Copy>,
+    pub(super) sections: Vec<Section>,
+    pub(super) jobs: Vec<JobFacts>,
+    pub(super) deeds: Vec<Deed>,
+    pub(super) pivots: Vec<Pivot>,
+    pub(super) end: Option<Moment>,
+}
+
+impl Facts {
+    /// The place of the job called `name`, which is new if nobody has spoken of it.
+    pub(super) fn job(&mut self, name: &Rc<str>) -> usize {
+        let known = self.jobs.iter().position(|job| job.name == *name);
+        known.unwrap_or_else(|| {
+            self.jobs.push(JobFacts {
+                name: name.clone(),
+                news: Vec::new(),
+                pause_count: 0,
+                copies: 0,
+            });
+            self.jobs.len() - 1
+        })
+    }
+
+    /// The nodes that `job` reads from and writes to, as far as it has.
+    pub(super) fn nodes_of_job(&self, job: usize) -> Vec<Rc<str>> {
+        let mut nodes: Vec<Rc<str>> = Vec::new();
+        for io in &self.ios {
+            let ours = matches!(io.by, By::Copy(copy) if self.copies[copy].job == job);
+            if ours && !nodes.contains(&io.node) {
+                nodes.push(io.node.clone());
+            }
+        }
+        nodes
+    }
+
+    /// When the last thing happened.
+    pub(super) fn end_ns(&self) -> u64 {
+        self.end.map_or(0, |end| end.at_ns)
+    }
+}
