@@ -122,6 +122,7 @@ fields! {
     Deeds "deeds" 0 Form::Number { max: 1024 }, "Commands of the monitor.";
     Verbs "verbs" 131_071 Form::Set(&VERB_NAMES), "Which commands.";
     End "end" 0 Form::Name(&["complete", "cancel", "force"]), "How the jobs are ended, if they have not ended before.";
+    Eager "eager" 0 FLAG, "The jobs are ended as soon as they are ready, while guests go on.";
     Steps "steps" 200_000 Form::Number { max: 1 << 32 }, "So many steps may the world take before the faults end.";
     SpeedStep "speedstep" 0 Form::Number { max: 1024 }, "Each job's speed limit is above that of the one before by so many times the first's.";
     Noisy "noisy" 0 Form::Number { max: 64 }, "The first guest of all has so many times the depth and requests of the others, and no rest; 0 is none.";

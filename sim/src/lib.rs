@@ -5,6 +5,7 @@
 pub mod case;
 pub mod cast;
 pub mod check;
+pub mod compare;
 pub mod confidence;
 pub mod config;
 pub mod coverage;
@@ -18,6 +19,8 @@ pub mod hub;
 pub mod measure;
 pub mod model;
 pub mod monitor;
+#[cfg(feature = "museum")]
+pub mod museum;
 pub mod record;
 pub mod run;
 pub mod scenario;

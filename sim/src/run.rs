@@ -253,12 +253,19 @@ impl Play {
         let start = self.cast.config.get(Field::Start);
         let world = self.world.clone();
         let mut rests_until = None;
+        let mut eager = self.cast.config.is(Field::Eager).then_some(0);
         world.run_until(|| {
             if !self.started && self.cast.requests_done() >= start {
                 self.start_jobs();
             }
             if self.hub.has_failed() || world.is_calm() {
                 return true;
+            }
+            if let Some(seen) = &mut eager
+                && *seen != self.hub.job_news()
+            {
+                self.end_who_is_ready();
+                *seen = self.hub.job_news();
             }
             if !self.started || !self.cast.guests_rest() {
                 return false;
@@ -293,6 +300,15 @@ impl Play {
         })
     }
 
+    fn end_who_is_ready(&self) {
+        for job in self.cast.jobs.jobs() {
+            if job.status() == JobStatus::Ready && !job.cancel_requested() {
+                // Whoever comes too early is refused, and comes again.
+                let _ = self.end(&job);
+            }
+        }
+    }
+
     /// Does for each job what a user would do to see it end.
     fn nurse(&self) {
         for job in self.cast.jobs.jobs() {
@@ -302,7 +318,9 @@ impl Play {
                 JobStatus::Concluded => job.dismiss(),
                 _ if job.is_user_paused() => job.user_resume(),
                 _ if job.speed_bytes_per_s() > 0 => job.set_speed(0),
-                JobStatus::Ready if !job.cancel_requested() => self.end(&job),
+                JobStatus::Ready if !job.cancel_requested() && !job.deferred_to_main_loop() => {
+                    self.end(&job)
+                }
                 _ => Ok(()),
             };
         }
