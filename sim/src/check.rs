@@ -12,7 +12,6 @@ pub mod drain;
 pub mod graph;
 pub mod home;
 pub mod inflight;
-mod names;
 pub mod quiesce;
 mod sides;
 pub mod wake;

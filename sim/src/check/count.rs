@@ -9,7 +9,6 @@ use blockjob_block::Node;
 use blockjob_block::request::BlockTrace;
 
 use super::bits::Bits;
-use super::names::Names;
 use super::sides::disk_of;
 use super::{Checker, Interest, Scene, Seen};
 use crate::cast::Pair;
@@ -17,8 +16,9 @@ use crate::disk::SimDisk;
 use crate::failure::Rule;
 
 /// The requests of a node.
-#[derive(Default)]
 struct Requests {
+    /// Its name, which it hands out the same each time.
+    node: Rc<str>,
     begun: u64,
     open: u64,
     /// Those that are open, by their numbers.
@@ -28,9 +28,9 @@ struct Requests {
 /// See the module.
 #[derive(Default)]
 pub struct Count {
-    names: Names,
-    /// By the numbers of the nodes; as many are of this run as have names.
     requests: Vec<Requests>,
+    /// Sets of numbers to be used again.
+    spare: Vec<Bits>,
     /// What the jobs have done, as they said last.
     done: Vec<u64>,
 }
@@ -42,18 +42,26 @@ impl Count {
     }
 
     fn requests(&mut self, node: &Rc<str>) -> &mut Requests {
-        let known = self.names.all().len();
-        let number = self.names.number(node);
-        if number >= self.requests.len() {
-            self.requests.push(Requests::default());
+        // Nodes are few, and compared by where their names are.
+        let known = self.requests.iter();
+        let mut index = self.requests.len();
+        for (number, requests) in known.enumerate() {
+            if Rc::ptr_eq(&requests.node, node) {
+                index = number;
+                break;
+            }
         }
-        let requests = &mut self.requests[number];
-        if number >= known {
-            requests.begun = 0;
-            requests.open = 0;
-            requests.ids.reset(0);
+        if index == self.requests.len() {
+            let mut ids = self.spare.pop().unwrap_or_default();
+            ids.reset(0);
+            self.requests.push(Requests {
+                node: node.clone(),
+                begun: 0,
+                open: 0,
+                ids,
+            });
         }
-        requests
+        &mut self.requests[index]
     }
 
     fn block(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
@@ -161,7 +169,8 @@ impl Checker for Count {
     }
 
     fn reset(&mut self) {
-        self.names.clear();
+        let used = self.requests.drain(..).map(|requests| requests.ids);
+        self.spare.extend(used);
         self.done.clear();
     }
 

@@ -18,6 +18,8 @@ use crate::failure::Rule;
 #[derive(Default)]
 struct Watched {
     sides: Option<Sides>,
+    /// The names of its disks.
+    disks: [&'static str; 2],
     /// In its loop.
     in_loop: bool,
     differs: Bits,
@@ -49,12 +51,6 @@ impl Watched {
         }
     }
 
-    fn suspect(&mut self, granule: usize) {
-        if self.suspected.insert(granule) {
-            self.suspects.push(granule);
-        }
-    }
-
     fn changed(&mut self, offset: u64, bytes: u64) {
         let Some(sides) = &self.sides else { return };
         for granule in sides.granules_of(offset, bytes) {
@@ -69,16 +65,18 @@ impl Watched {
         }
     }
 
-    fn copies(&mut self, offset: u64, bytes: u64, begin: bool) {
+    fn copy_begins(&mut self, offset: u64, bytes: u64) {
         let Some(sides) = &self.sides else { return };
-        for granule in sides.granules_of(offset, bytes) {
-            if begin {
-                self.in_flight.insert(granule);
-                continue;
-            }
-            self.in_flight.remove(granule);
-            if self.in_loop && self.differs.has(granule) {
-                self.suspect(granule);
+        let _ = self.in_flight.insert_all(sides.granules_of(offset, bytes));
+    }
+
+    fn copy_ends(&mut self, offset: u64, bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        let granules = sides.granules_of(offset, bytes);
+        let _ = self.in_flight.remove_all(granules.clone());
+        for granule in granules {
+            if self.in_loop && self.differs.has(granule) && self.suspected.insert(granule) {
+                self.suspects.push(granule);
             }
         }
     }
@@ -174,6 +172,7 @@ impl Dirty {
             bits.reset(granules);
         }
         watched.suspects.clear();
+        watched.disks = [sides.source.disk.name(), sides.target.disk.name()];
         watched.sides = Some(sides);
     }
 
@@ -192,12 +191,10 @@ impl Dirty {
             return;
         };
         match trace.event {
-            MirrorEvent::MirrorIteration { offset, bytes } => watched.copies(offset, bytes, true),
-            MirrorEvent::MirrorIterationDone { offset, bytes } => {
-                watched.copies(offset, bytes, false);
-            }
+            MirrorEvent::MirrorIteration { offset, bytes } => watched.copy_begins(offset, bytes),
+            MirrorEvent::MirrorIterationDone { offset, bytes } => watched.copy_ends(offset, bytes),
             MirrorEvent::Step(Step::M7) if !watched.in_loop => watched.begin(),
-            MirrorEvent::Step(Step::M12 | Step::M14 | Step::M15 | Step::M16) if watched.in_loop => {
+            MirrorEvent::Step(Step::M12 | Step::M14 | Step::M16) if watched.in_loop => {
                 watched.look_through(scene);
             }
             MirrorEvent::Step(Step::M17) => {
@@ -213,11 +210,9 @@ impl Dirty {
 
     fn disk(&mut self, event: &DiskEvent) {
         for watched in &mut self.watched[..self.used] {
-            let Some(sides) = watched.sides.as_ref().filter(|_| watched.in_loop) else {
-                continue;
-            };
-            let (source, target) = (sides.source.disk.name(), sides.target.disk.name());
-            if std::ptr::eq(event.disk, source) || std::ptr::eq(event.disk, target) {
+            let [source, target] = watched.disks;
+            let ours = std::ptr::eq(event.disk, source) || std::ptr::eq(event.disk, target);
+            if ours && watched.in_loop {
                 watched.changed(event.offset, event.bytes);
             }
         }

@@ -10,7 +10,6 @@ use blockjob_block::Node;
 use blockjob_block::request::{ALL_NODES, BlockTrace};
 use blockjob_jobs::trace::{JobTrace, JobTraceKind};
 
-use super::names::Names;
 use super::sides::disk_of;
 use super::{Checker, Interest, Scene, Seen};
 use crate::failure::Rule;
@@ -47,9 +46,6 @@ const OWN: [&str; 2] = ["mirror_run", "mirror_exit"];
 #[derive(Default)]
 pub struct Drain {
     sections: Vec<Section>,
-    names: Names,
-    /// Requests that are open, by the numbers of their nodes.
-    open: Vec<u32>,
 }
 
 impl Drain {
@@ -58,25 +54,10 @@ impl Drain {
         Drain::default()
     }
 
-    fn count(&mut self, node: &Rc<str>) -> &mut u32 {
-        let number = self.names.number(node);
-        if number >= self.open.len() {
-            self.open.resize(number + 1, 0);
-        }
-        &mut self.open[number]
-    }
-
     fn block(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
         match trace {
-            BlockTrace::RequestBegin { node, .. } => {
-                *self.count(node) += 1;
-                if !self.sections.is_empty() {
-                    self.begins(scene, node);
-                }
-            }
-            BlockTrace::RequestEnd { node, .. } => {
-                let open = self.count(node);
-                *open = open.saturating_sub(1);
+            BlockTrace::RequestBegin { node, .. } if !self.sections.is_empty() => {
+                self.begins(scene, node);
             }
             BlockTrace::Drained {
                 node,
@@ -86,7 +67,7 @@ impl Drain {
             BlockTrace::DrainEnd { section, .. } => {
                 self.sections.retain(|open| open.id != *section);
             }
-            BlockTrace::DrainBegin { .. } | BlockTrace::ReplaceNode { .. } => {}
+            _ => {}
         }
     }
 
@@ -114,26 +95,21 @@ impl Drain {
             owner,
             subtree,
         };
-        self.quiet(scene, &section, "busy-when-drained");
+        Self::quiet(scene, &section, "busy-when-drained");
         self.sections.push(section);
     }
 
     /// Nothing is in flight where the section reaches.
-    fn quiet(&mut self, scene: &Scene<'_>, section: &Section, place: &str) {
+    fn quiet(scene: &Scene<'_>, section: &Section, place: &str) {
         for node in scene.cast.graph.nodes() {
-            if !section.stops(scene, &node) {
-                continue;
-            }
-            let open = *self.count(node.label());
             let disk = disk_of(&node).map_or(0, |disk| disk.in_flight());
-            if node.in_flight() > 0 || open > 0 || disk > 0 {
+            if (node.in_flight() > 0 || disk > 0) && section.stops(scene, &node) {
                 let text = format!(
-                    "'{}' has '{}' drained, and at '{}' {} are in flight: {open} requests, {disk} at \
-                     its disk",
+                    "'{}' has '{}' drained, and {} are in flight at '{}', {disk} at its disk",
                     section.owner,
                     section.node,
+                    node.in_flight(),
                     node.name(),
-                    node.in_flight()
                 );
                 let parties = vec![node.name().to_owned(), section.owner.to_owned()];
                 return scene.fail(Rule::Drain, place, parties, text);
@@ -180,8 +156,6 @@ impl Checker for Drain {
 
     fn reset(&mut self) {
         self.sections.clear();
-        self.names.clear();
-        self.open.clear();
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
@@ -194,9 +168,8 @@ impl Checker for Drain {
 
     /// What is no request, a flush for one, does not begin either.
     fn idle(&mut self, scene: &Scene<'_>) {
-        for section in std::mem::take(&mut self.sections) {
-            self.quiet(scene, &section, "busy-inside");
-            self.sections.push(section);
+        for section in &self.sections {
+            Self::quiet(scene, section, "busy-inside");
         }
     }
 }

@@ -10,78 +10,71 @@ use super::bits::Bits;
 use super::sides::Sides;
 use super::{Checker, Interest, Scene, Seen};
 use crate::config::Field;
+use crate::disk::UNIT_BYTES;
 use crate::event::{DiskEvent, DiskKind};
 use crate::failure::Rule;
-
-/// A change of the target that has not landed.
-#[derive(Clone, Copy)]
-struct Change {
-    offset: u64,
-    bytes: u64,
-    /// What of it is in a buffer.
-    buffered: u64,
-}
 
 /// One mirror.
 #[derive(Default)]
 struct Watched {
     sides: Option<Sides>,
+    /// The name of its target, which is empty when there is nothing to watch.
+    target: &'static str,
+    /// Granules of which a copy is under way.
     copied: Bits,
-    changes: Vec<Change>,
+    /// Units of the target that it has been told to change, and has not changed.
+    changing: Bits,
+    changes: u64,
+    /// Bytes of data among them.
     buffered: u64,
 }
 
 impl Watched {
     fn begins(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
         let Some(sides) = &self.sides else { return };
-        for granule in sides.granules_of(offset, bytes) {
-            if !self.copied.insert(granule) {
-                let at = granule as u64 * sides.granularity;
-                let text = format!("a second copy of the granule at {at} begins");
-                fail(scene, sides, "two-copies", text);
-            }
+        let copied = self.copied.insert_all(sides.granules_of(offset, bytes));
+        if let Some(granule) = copied {
+            let at = granule as u64 * sides.granularity;
+            let text = format!("a second copy of the granule at {at} begins");
+            fail(scene, sides, "two-copies", text);
         }
     }
 
     fn ends(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
         let Some(sides) = &self.sides else { return };
-        for granule in sides.granules_of(offset, bytes) {
-            if !self.copied.remove(granule) {
-                let at = granule as u64 * sides.granularity;
-                let text = format!("a copy of the granule at {at} ends that had not begun");
-                fail(scene, sides, "ends-twice", text);
-            }
+        let unknown = self.copied.remove_all(sides.granules_of(offset, bytes));
+        if let Some(granule) = unknown {
+            let at = granule as u64 * sides.granularity;
+            let text = format!("a copy of the granule at {at} ends that had not begun");
+            fail(scene, sides, "ends-twice", text);
         }
     }
 
     fn change(&mut self, scene: &Scene<'_>, event: &DiskEvent) {
         let Some(sides) = &self.sides else { return };
-        let same = |change: &Change| change.offset == event.offset && change.bytes == event.bytes;
-        if event.what.lands() {
-            if let Some(index) = self.changes.iter().position(same) {
-                self.buffered -= self.changes.swap_remove(index).buffered;
-            }
-            return;
-        }
-        let end = event.offset + event.bytes;
-        let overlaps =
-            |change: &&Change| change.offset < end && event.offset < change.offset + change.bytes;
-        if let Some(other) = self.changes.iter().find(overlaps) {
-            let text = format!(
-                "the target is told to change {} bytes at {} while it changes {} at {}",
-                event.bytes, event.offset, other.bytes, other.offset
-            );
-            fail(scene, sides, "changes-overlap", text);
-        }
+        let end = (event.offset + event.bytes).min(sides.len_bytes);
+        let units = event.offset / UNIT_BYTES..end.div_ceil(UNIT_BYTES);
+        let units = units.start as usize..units.end as usize;
         let buffered = match event.kind {
             DiskKind::Write => event.bytes,
             _ => 0,
         };
-        self.changes.push(Change {
-            offset: event.offset,
-            bytes: event.bytes,
-            buffered,
-        });
+        if event.what.lands() {
+            let _ = self.changing.remove_all(units);
+            self.changes = self.changes.saturating_sub(1);
+            self.buffered = self.buffered.saturating_sub(buffered);
+            return;
+        }
+        if let Some(unit) = self.changing.insert_all(units) {
+            let text = format!(
+                "the target is told to change {} bytes at {} while it changes what is at {}",
+                event.bytes,
+                event.offset,
+                unit as u64 * UNIT_BYTES
+            );
+            fail(scene, sides, "changes-overlap", text);
+        }
+        self.changes += 1;
         self.buffered += buffered;
         if self.buffered > buf_bytes(scene, sides) + self.padding(sides) {
             let text = format!("{} bytes are in buffers, which is too many", self.buffered);
@@ -92,7 +85,7 @@ impl Watched {
     /// Both ends of a write can be padded, and what is there is in no buffer of the job's.
     fn padding(&self, sides: &Sides) -> u64 {
         let align = sides.target.disk.spec().alignment;
-        2 * align * self.changes.len() as u64
+        2 * align * self.changes
     }
 
     fn yields(&self, scene: &Scene<'_>, in_flight: usize, buf_free_bytes: u64) {
@@ -169,8 +162,11 @@ impl Inflight {
         let watched = &mut self.watched[self.used];
         self.used += 1;
         watched.copied.reset(sides.granules());
-        watched.changes.clear();
+        let units = sides.len_bytes.div_ceil(UNIT_BYTES);
+        watched.changing.reset(units as usize);
+        watched.changes = 0;
         watched.buffered = 0;
+        watched.target = sides.target.disk.name();
         watched.sides = Some(sides);
     }
 
@@ -199,15 +195,17 @@ impl Inflight {
                 ..
             } => watched.yields(scene, in_flight, buf_free_bytes),
             // From here on the target is the guests'.
-            MirrorEvent::Step(Step::M17) => watched.sides = None,
+            MirrorEvent::Step(Step::M17) => {
+                watched.sides = None;
+                watched.target = "";
+            }
             _ => {}
         }
     }
 
     fn disk(&mut self, scene: &Scene<'_>, event: &DiskEvent) {
         for watched in &mut self.watched[..self.used] {
-            let target = watched.sides.as_ref().map(|sides| sides.target.disk.name());
-            if target.is_some_and(|target| std::ptr::eq(event.disk, target)) {
+            if std::ptr::eq(event.disk, watched.target) {
                 watched.change(scene, event);
             }
         }
