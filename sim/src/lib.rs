@@ -13,6 +13,7 @@ pub mod decide;
 pub mod determinism;
 pub mod disk;
 pub mod event;
+pub mod export;
 pub mod failure;
 pub mod guest;
 pub mod hub;

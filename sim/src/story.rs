@@ -5,6 +5,7 @@
 //! more of what was before than is needed. Both end with *where it went wrong*, which is found in what
 //! has happened, and not in the words of the checker that has failed.
 
+mod actors;
 mod causes;
 mod chronicle;
 mod content;
@@ -19,6 +20,7 @@ use std::fmt;
 
 use crate::failure::{Failure, Rule};
 use crate::record::Record;
+pub(crate) use actors::actors;
 use chronicle::{Sentence, Weight};
 use content::Contents;
 use facts::Facts;

@@ -1,5 +1,6 @@
 //! What a record says, put together: requests with their fates, copies, sections, jobs.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use blockjob_block::request::RequestKind;
@@ -9,6 +10,7 @@ use blockjob_jobs::state::JobStatus;
 
 use crate::event::{DiskKind, GuestKind, GuestWhat};
 use crate::monitor::Verb;
+use crate::record::Who;
 
 /// When something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,6 +176,8 @@ pub(super) struct Facts {
     pub(super) deeds: Vec<Deed>,
     pub(super) pivots: Vec<Pivot>,
     pub(super) end: Option<Moment>,
+    /// For whom each coroutine works; a guest's lane works for its last request.
+    pub(super) works_for: BTreeMap<Who, By>,
 }
 
 impl Facts {

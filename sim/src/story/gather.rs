@@ -23,7 +23,10 @@ pub(super) fn gather(record: &Record) -> Facts {
     for (index, entry) in record.entries.iter().enumerate() {
         gather.entry(entry, &record.entries[index + 1..]);
     }
-    gather.facts
+    Facts {
+        works_for: gather.by,
+        ..gather.facts
+    }
 }
 
 #[derive(Default)]

@@ -1,0 +1,333 @@
+//! Events as a kind with fields: what all forms are made of.
+
+use blockjob_block::request::BlockTrace;
+use blockjob_jobs::event::JobEvent;
+use blockjob_jobs::mirror::steps::MirrorEvent;
+use blockjob_jobs::trace::JobTraceKind;
+
+use crate::event::{DiskWhat, GuestWhat};
+use crate::record::{RuntimeEvent, What};
+
+/// A value of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A number: bytes, nanoseconds, or a count.
+    Number(u64),
+    /// A name or a sentence.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Value {
+        Value::Number(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Value {
+        Value::Flag(flag)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Text(text)
+    }
+}
+
+/// An event: its kind, and its fields in the order of [`KINDS`](super::KINDS).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flat {
+    /// One of [`KINDS`](super::KINDS).
+    pub kind: &'static str,
+    /// The fields that the event has.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+/// Makes an event.
+macro_rules! flat {
+    ($kind:literal $(, $field:ident = $value:expr)* $(,)?) => {
+        Flat {
+            kind: $kind,
+            fields: vec![$((stringify!($field), Value::from($value))),*],
+        }
+    };
+}
+
+fn name(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+impl What {
+    /// The event as a kind with fields.
+    pub fn flat(&self) -> Flat {
+        match self {
+            What::Block(trace) => block(trace),
+            What::Job(trace) => job(&trace.job, &trace.what),
+            What::Mirror(trace) => mirror(&trace.job, trace.event),
+            What::JobEvent(event) => job_event(event),
+            What::Disk(it) => {
+                let (request, offset, bytes) = (name(it.kind), it.offset, it.bytes);
+                match it.what {
+                    DiskWhat::Begins => {
+                        flat!(
+                            "disk-begin",
+                            disk = it.disk,
+                            request = request,
+                            offset = offset,
+                            bytes = bytes
+                        )
+                    }
+                    DiskWhat::Lands { failed } => flat!(
+                        "disk-land",
+                        disk = it.disk,
+                        request = request,
+                        offset = offset,
+                        bytes = bytes,
+                        failed = failed,
+                    ),
+                }
+            }
+            What::Guest(it) => Flat {
+                kind: match it.what {
+                    GuestWhat::Asks => "guest-ask",
+                    GuestWhat::Done => "guest-done",
+                    GuestWhat::Failed => "guest-failed",
+                    GuestWhat::Abandons => "guest-abandon",
+                },
+                fields: vec![
+                    ("guest", Value::from(it.guest as u64)),
+                    ("id", Value::from(u64::from(it.request))),
+                    ("request", Value::from(name(it.kind))),
+                    ("offset", Value::from(it.offset)),
+                    ("bytes", Value::from(it.bytes)),
+                ],
+            },
+            What::Monitor(it) => {
+                let mut flat = flat!("monitor", verb = name(it.verb));
+                let refused = it.refused.as_deref();
+                flat.fields
+                    .extend(refused.map(|why| ("refused", Value::from(why))));
+                flat
+            }
+            What::Runtime(event) => runtime(event),
+        }
+    }
+}
+
+fn block(trace: &BlockTrace) -> Flat {
+    use BlockTrace::{DrainBegin, DrainEnd, Drained, ReplaceNode, RequestBegin, RequestEnd};
+    match trace {
+        RequestBegin {
+            node,
+            id,
+            kind,
+            offset,
+            bytes,
+        } => flat!(
+            "request-begin",
+            node = &**node,
+            id = *id,
+            request = name(kind),
+            offset = *offset,
+            bytes = *bytes,
+        ),
+        RequestEnd {
+            node,
+            id,
+            kind,
+            offset,
+            bytes,
+        } => flat!(
+            "request-end",
+            node = &**node,
+            id = *id,
+            request = name(kind),
+            offset = *offset,
+            bytes = *bytes,
+        ),
+        DrainBegin {
+            node,
+            section,
+            owner,
+        } => {
+            flat!(
+                "drain-begin",
+                node = &**node,
+                section = *section,
+                owner = *owner
+            )
+        }
+        Drained {
+            node,
+            section,
+            owner,
+        } => {
+            flat!(
+                "drained",
+                node = &**node,
+                section = *section,
+                owner = *owner
+            )
+        }
+        DrainEnd {
+            node,
+            section,
+            owner,
+        } => {
+            flat!(
+                "drain-end",
+                node = &**node,
+                section = *section,
+                owner = *owner
+            )
+        }
+        ReplaceNode { from, to } => flat!("replace-node", from = &**from, to = &**to),
+    }
+}
+
+fn job(job: &str, what: &JobTraceKind) -> Flat {
+    use JobTraceKind as Kind;
+    match *what {
+        Kind::Status { from, to } => {
+            flat!(
+                "job-status",
+                job = job,
+                from = from.as_str(),
+                to = to.as_str()
+            )
+        }
+        Kind::PausePoint { pause_count } => {
+            flat!(
+                "job-pause-point",
+                job = job,
+                pause_count = u64::from(pause_count)
+            )
+        }
+        Kind::Sleep { deadline_ns } => flat!("job-sleep", job = job, deadline_ns = deadline_ns),
+        Kind::Yield => flat!("job-yield", job = job),
+        Kind::Enter => flat!("job-enter", job = job),
+        Kind::Pause { pause_count } => {
+            flat!("job-pause", job = job, pause_count = u64::from(pause_count))
+        }
+        Kind::Resume { pause_count } => {
+            flat!(
+                "job-resume",
+                job = job,
+                pause_count = u64::from(pause_count)
+            )
+        }
+        Kind::Cancel { force } => flat!("job-cancel", job = job, force = force),
+        Kind::Defer => flat!("job-defer", job = job),
+        Kind::DeferredStart => flat!("job-deferred-start", job = job),
+        Kind::RunEnd => flat!("job-run-end", job = job),
+        ref other => flat!("job-other", job = job, what = format!("{other:?}")),
+    }
+}
+
+fn mirror(job: &str, event: MirrorEvent) -> Flat {
+    use MirrorEvent as Event;
+    match event {
+        Event::Step(step) => flat!("mirror-step", job = job, step = step.to_string()),
+        Event::MirrorStart => flat!("mirror-start", job = job),
+        Event::MirrorYield {
+            dirty_bytes,
+            buf_free_bytes,
+            in_flight,
+        } => flat!(
+            "mirror-yield",
+            job = job,
+            dirty_bytes = dirty_bytes,
+            buf_free_bytes = buf_free_bytes,
+            in_flight = in_flight as u64,
+        ),
+        Event::MirrorIteration { offset, bytes } => {
+            flat!(
+                "mirror-iteration",
+                job = job,
+                offset = offset,
+                bytes = bytes
+            )
+        }
+        Event::MirrorIterationDone { offset, bytes } => {
+            flat!(
+                "mirror-iteration-done",
+                job = job,
+                offset = offset,
+                bytes = bytes
+            )
+        }
+        Event::MirrorBeforeFlush => flat!("mirror-before-flush", job = job),
+        Event::MirrorBeforeDrain { dirty_bytes } => {
+            flat!("mirror-before-drain", job = job, dirty_bytes = dirty_bytes)
+        }
+        Event::MirrorBeforeSleep {
+            dirty_bytes,
+            synced,
+            delay_ns,
+        } => flat!(
+            "mirror-before-sleep",
+            job = job,
+            dirty_bytes = dirty_bytes,
+            synced = synced,
+            delay_ns = delay_ns,
+        ),
+        other => flat!("mirror-other", job = job, what = format!("{other:?}")),
+    }
+}
+
+fn job_event(event: &JobEvent) -> Flat {
+    let mut flat = flat!("event", job = event.job_id().as_str(), name = event.name());
+    match event {
+        JobEvent::StatusChange { status, .. } => {
+            flat.fields.push(("status", status.as_str().into()));
+        }
+        JobEvent::Completed {
+            error: Some(error), ..
+        } => {
+            flat.fields.push(("error", error.as_str().into()));
+        }
+        JobEvent::Error {
+            operation, action, ..
+        } => {
+            flat.fields.push(("operation", operation.as_str().into()));
+            flat.fields.push(("action", action.as_str().into()));
+        }
+        _ => {}
+    }
+    flat
+}
+
+fn runtime(event: &RuntimeEvent) -> Flat {
+    use RuntimeEvent as Event;
+    let by = |mut flat: Flat, by: Option<blockjob_runtime::trace::CoroutineId>| {
+        let by = by.map(|by| ("by", Value::from(by.to_string())));
+        flat.fields.extend(by);
+        flat
+    };
+    match *event {
+        Event::Create { coroutine } => {
+            flat!("coroutine-create", created = coroutine.to_string())
+        }
+        Event::Enter { coroutine, by: who } => by(
+            flat!("coroutine-enter", entered = coroutine.to_string()),
+            who,
+        ),
+        Event::Yield { coroutine } => {
+            flat!("coroutine-yield", yielded = coroutine.to_string())
+        }
+        Event::End { coroutine } => flat!("coroutine-end", ended = coroutine.to_string()),
+        Event::Wake { serial, by: who } => by(flat!("coroutine-wake", serial = serial), who),
+        Event::BottomHalf { name } => flat!("bottom-half", name = name),
+        Event::Timer { name } => flat!("timer", name = name),
+        Event::EventSource { name } => flat!("event-source", name = name),
+    }
+}
