@@ -7,6 +7,7 @@ use blockjob_block::Node;
 use blockjob_block::bitmap::NodeBitmap;
 
 use super::Scene;
+use super::bits::Bits;
 use crate::config::Field;
 use crate::disk::{SimDisk, SimDriver, UNIT_BYTES};
 
@@ -59,8 +60,9 @@ pub(super) struct Sides {
     pub(super) len_bytes: u64,
     /// The whole disk is copied, and not a part.
     pub(super) full: bool,
-    /// What the source shows of its base is not copied.
-    only_own: bool,
+    /// What the source shows of its base is not copied: then, the units that it held itself when the
+    /// job started.
+    own: Option<Bits>,
     buffers: RefCell<[Vec<u8>; 3]>,
 }
 
@@ -80,9 +82,9 @@ impl Sides {
             1 => is_second || source.base.is_none(),
             _ => is_second,
         };
-        let only_own = !full && source.base.is_some();
+        let own = (!full && source.base.is_some()).then(|| held_by(&source.disk));
         let promised_zeroes = target.disk.spec().fill == crate::disk::Fill::Holes;
-        if !only_own && promised_zeroes && target.base.is_some() {
+        if own.is_none() && promised_zeroes && target.base.is_some() {
             return None;
         }
         let dirty = source.node.dirty_bitmaps().pop()?;
@@ -95,7 +97,7 @@ impl Sides {
             source,
             target,
             dirty,
-            only_own,
+            own,
             buffers: RefCell::default(),
         })
     }
@@ -133,18 +135,38 @@ impl Sides {
         let [source, target, below] = &mut *buffers;
         self.source.read(offset, source);
         self.target.read(offset, target);
-        let Some(base) = self.source.base.as_ref().filter(|_| self.only_own) else {
+        let (Some(base), Some(own)) = (&self.source.base, &self.own) else {
             return source != target;
         };
-        // Content of the base that the source has copied up for the sake of its clusters is still
-        // the base's.
+        // Content of the base that the source has copied up since, for the sake of its clusters, is
+        // still the base's.
         base.store().read(offset, below);
         let unit = UNIT_BYTES as usize;
-        let mut units = source.chunks(unit).zip(below.chunks(unit));
+        let mut units = (offset / UNIT_BYTES) as usize..;
+        let mut contents = source.chunks(unit).zip(below.chunks(unit));
         let mut targets = target.chunks(unit);
-        units.any(|(source, below)| {
-            let target = targets.next();
-            source != below && target.is_some_and(|target| source != target)
+        contents.any(|(source, below)| {
+            let (number, target) = (units.next(), targets.next());
+            let is_own = source != below || number.is_some_and(|number| own.has(number));
+            is_own && target.is_some_and(|target| source != target)
         })
     }
+}
+
+/// The units that a disk holds itself.
+fn held_by(disk: &SimDisk) -> Bits {
+    let store = disk.store();
+    let (mut at, len) = (0, store.len());
+    let mut held = Bits::default();
+    held.reset(len.div_ceil(UNIT_BYTES) as usize);
+    while at < len {
+        let status = store.status(at, len - at);
+        let end = at + status.bytes;
+        if status.allocated {
+            let units = at / UNIT_BYTES..end.div_ceil(UNIT_BYTES);
+            let _ = held.insert_all(units.start as usize..units.end as usize);
+        }
+        at = end;
+    }
+    held
 }
