@@ -139,13 +139,12 @@ pub(super) fn list(mut things: Vec<String>) -> String {
     }
 }
 
-/// With a capital letter, unless it begins with the name of a job or of a function.
+/// With a capital letter, unless it begins with a name: those of jobs, nodes and owners stay as they are.
 pub(super) fn sentence(text: &str) -> String {
-    let first_word = text.split(' ').next().unwrap_or(text);
-    let is_name = first_word.contains(|it: char| matches!(it, '_' | '-') || it.is_ascii_digit());
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if !is_name => first.to_uppercase().collect::<String>() + letters.as_str(),
-        _ => text.to_owned(),
+    const OURS: [&str; 5] = ["the ", "guest ", "request ", "copy ", "section "];
+    if !OURS.iter().any(|word| text.starts_with(word)) {
+        return text.to_owned();
     }
+    let (first, rest) = text.split_at(1);
+    first.to_uppercase() + rest
 }

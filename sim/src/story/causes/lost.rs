@@ -76,10 +76,8 @@ impl Lost<'_> {
             None => String::new(),
         };
         let what = format!(
-            " So what request {} wrote is on {} only. {} has {found}{brought}.",
-            self.facts.requests[request].id,
-            self.source,
-            sentence(self.target)
+            " So what request {} wrote is on {} only. On {} there is {found}{brought}.",
+            self.facts.requests[request].id, self.source, self.target
         );
         text.push_str(&what);
         Cause { text, since }
