@@ -257,6 +257,30 @@ impl Guest {
 
     async fn one_request(&self) {
         let request = self.draw();
+        // Whoever draws what he asks wants to hear nothing in particular.
+        let _answer = self.make(request).await;
+    }
+
+    /// Makes a request of a program's own, beside those that the guest draws, and waits for the answer.
+    /// What a read returns is held against what the disk may hold, and what a write writes is remembered.
+    /// Called in a coroutine of the guest's context; `offset` and `bytes` are multiples of
+    /// [`UNIT_BYTES`]. Returns what was read.
+    ///
+    /// # Errors
+    ///
+    /// What the device answers.
+    pub async fn request(&self, kind: GuestKind, offset: u64, bytes: u64) -> BlockResult<BytesMut> {
+        let request = Request {
+            id: self.around.ids.next(),
+            kind,
+            offset,
+            bytes,
+            may_unmap: false,
+        };
+        self.make(request).await
+    }
+
+    async fn make(&self, request: Request) -> BlockResult<BytesMut> {
         let range = (request.offset, request.bytes);
         let began_ns = self.around.world.now_ns();
         self.tell(&request, GuestWhat::Asks);
@@ -284,7 +308,7 @@ impl Guest {
             if let Some(reading) = reading {
                 self.model.borrow_mut().give_read_up(reading);
             }
-            return;
+            return Ok(BytesMut::new());
         }
         let (buf, result) = self.perform(request.clone()).await;
         let latency_ns = self.around.world.now_ns() - began_ns;
@@ -304,6 +328,7 @@ impl Guest {
                 GuestWhat::Failed
             },
         );
+        result.map(|()| buf)
     }
 
     /// Asks, and loses interest after a while. What was asked for may be done at any time from now on.
