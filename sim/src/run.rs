@@ -26,6 +26,10 @@ use crate::world::{Halt, Spares, World};
 /// So many steps may the world take after the storm before somebody is said to wait for ever.
 const CALM_STEPS: u64 = 400_000;
 
+/// So often in a row jobs are nursed at one moment: each time brings them a state further, but one that
+/// is told to complete again and again may run a turn each time and come to nothing new.
+const MAX_NURSED: usize = 8;
+
 /// So long may a monitor wait for its moment when the guests have ended, in nanoseconds.
 const PATIENCE_NS: u64 = 500_000_000;
 
@@ -288,7 +292,10 @@ impl Play {
         world.run_until(|| {
             // Only what jobs do changes what there is to do for them.
             let news = || Some((self.hub.job_news(), world.steps() / 64));
-            while nursed != news() {
+            for _ in 0..MAX_NURSED {
+                if nursed == news() {
+                    break;
+                }
                 nursed = news();
                 self.nurse();
             }
