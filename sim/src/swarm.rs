@@ -104,9 +104,19 @@ impl Scenario {
     ///
     /// If there is none.
     pub fn built_in(name: &str) -> Result<Scenario, ScenarioError> {
+        Scenario::parse(Scenario::text_of(name)?)
+    }
+
+    /// The text of the scenario of that name that comes with the program, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn text_of(name: &str) -> Result<&'static str, ScenarioError> {
         let found = BUILT_IN.iter().find(|(known, _)| *known == name);
-        let (_, text) = found.ok_or_else(|| ScenarioError::unknown(name))?;
-        Scenario::parse(text)
+        found
+            .map(|(_, text)| *text)
+            .ok_or_else(|| ScenarioError::unknown(name))
     }
 
     /// The names of all that come with the program.
