@@ -11,7 +11,8 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
-use crate::{bench_many, demo, mirror_command, say, size};
+use crate::sim_command::args::SimCommand;
+use crate::{bench_many, demo, mirror_command, say, sim_command, size};
 
 /// Copies disks that are in use, with the block jobs of QEMU.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Mirror(MirrorArgs),
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Measures the engine.
     #[command(hide = true, subcommand)]
     Bench(Bench),
@@ -185,6 +188,7 @@ pub(crate) fn main() -> ExitCode {
             (Some(source), Some(target)) => mirror_command::run(source, target, &args),
             _ => demo::run(args.seed),
         },
+        Command::Sim(command) => sim_command::run(&command),
         Command::Bench(Bench::Many(args)) => bench_many::run(&args),
     };
     result.unwrap_or_else(|failure| {

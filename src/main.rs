@@ -14,6 +14,7 @@ mod outcome_json;
 mod progress;
 mod say;
 mod signals;
+mod sim_command;
 mod size;
 mod target;
 

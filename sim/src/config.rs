@@ -116,7 +116,7 @@ fields! {
     Step "step" 1 Form::Number { max: 4096 }, "What requests are multiples of, in units of 128 bytes.";
     Hot "hot" 0 FLAG, "Half of the requests go to one place.";
     Kinds "kinds" 0 Form::Set(&["read", "zero", "discard", "flush"]), "What guests do besides writing.";
-    Rest "rest" 0 TIME, "The longest rest between two requests in nanoseconds.";
+    Rest "rest" 0 TIME, "The longest rest before a request in nanoseconds.";
     Abandon "abandon" 0 ODDS, "Of 1,024 requests guests do not wait for so many.";
     Start "start" 0 Form::Number { max: 1 << 20 }, "The jobs start when so many requests have ended.";
     Deeds "deeds" 0 Form::Number { max: 1024 }, "Commands of the monitor.";

@@ -46,7 +46,7 @@ pub struct Habits {
     pub hot: bool,
     /// What it does besides writing.
     pub kinds: Vec<GuestKind>,
-    /// The longest rest between two requests of a lane.
+    /// The longest rest of a lane before a request.
     pub rest_ns: u64,
     /// The odds, of 1,024, that it does not wait for a request.
     pub abandon: u32,
@@ -176,11 +176,14 @@ impl Guest {
         for _ in 0..self.habits.depth {
             let (me, tally) = (self.clone(), tally.clone());
             let lane = self.context.coroutine("guest", async move {
-                while me.take_one() {
+                while me.left.get() > 0 {
+                    me.rest().await;
+                    if !me.take_one() {
+                        break;
+                    }
                     me.one_request().await;
                     me.done.set(me.done.get() + 1);
                     tally.done.set(tally.done.get() + 1);
-                    me.rest().await;
                 }
                 me.running.set(me.running.get() - 1);
                 tally.running.set(tally.running.get() - 1);
@@ -189,6 +192,7 @@ impl Guest {
         }
     }
 
+    /// Whether there is a request left for the lane that asks: others took theirs while it rested.
     fn take_one(&self) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
@@ -285,7 +289,7 @@ impl Guest {
         let began_ns = self.around.world.now_ns();
         self.tell(&request, GuestWhat::Asks);
         let reading = match request.kind {
-            GuestKind::Read => Some(self.model.borrow_mut().begin_read(range)),
+            GuestKind::Read => Some(self.model.borrow_mut().begin_read(request.offset)),
             GuestKind::Flush => None,
             kind => {
                 let discards = kind == GuestKind::Discard;
@@ -337,7 +341,8 @@ impl Guest {
         let patience = self.context.sleep(1 + self.habits.rest_ns);
         futures_lite::future::or(
             async {
-                asked.await;
+                // Whatever the answer is, nobody hears it.
+                let _nobody_hears = asked.await;
             },
             patience,
         )

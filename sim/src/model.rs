@@ -52,7 +52,6 @@ struct Write {
 pub struct Reading {
     began: u64,
     first: u64,
-    units: u64,
 }
 
 /// A unit that holds what it may not.
@@ -194,13 +193,12 @@ impl Model {
         }
     }
 
-    /// A guest asks for a read.
-    pub fn begin_read(&mut self, (offset, bytes): (u64, u64)) -> Reading {
+    /// A guest asks for a read from `offset` on.
+    pub fn begin_read(&mut self, offset: u64) -> Reading {
         self.reads += 1;
         Reading {
             began: self.tick(),
             first: offset / UNIT_BYTES,
-            units: bytes.div_ceil(UNIT_BYTES),
         }
     }
 

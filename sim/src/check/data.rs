@@ -117,7 +117,7 @@ impl Data {
         Floor {
             pair,
             disk,
-            since: model.begin_read((0, scene.cast.config.len_bytes())),
+            since: model.begin_read(0),
             order: self.flushes,
         }
     }

@@ -215,8 +215,11 @@ impl Store {
             let start = offset as usize + at;
             let end = (at + UNIT).min(buf.len());
             if self.cluster_at(start as u64) != Cluster::Unallocated {
-                let inside = (end - at).min(self.bytes.len().saturating_sub(start));
-                buf[at..at + inside].copy_from_slice(&self.bytes[start..start + inside]);
+                // Behind the end are zeroes.
+                let own = self.bytes.get(start..).unwrap_or_default();
+                let inside = (end - at).min(own.len());
+                buf[at..at + inside].copy_from_slice(&own[..inside]);
+                buf[at + inside..end].fill(0);
             }
         }
     }
