@@ -23,7 +23,6 @@ use crate::record::Record;
 pub(crate) use actors::actors;
 use chronicle::{Sentence, Weight};
 use content::Contents;
-use facts::Facts;
 pub use facts::Moment;
 use focus::Focus;
 
@@ -95,6 +94,12 @@ impl Story {
             }
             _ => Vec::new(),
         };
+        let mut lines: Vec<_> = sentences.into_iter().map(line).collect();
+        let left_out = all - lines.len();
+        lines.extend(failure.as_ref().zip(facts.end).map(|(failure, at)| Line {
+            at,
+            text: format!("Here {} is broken: {}.", failure.rule, failure.place),
+        }));
         let mut texts: Vec<String> = Vec::new();
         for cause in causes {
             if !texts.contains(&cause.text) {
@@ -103,8 +108,8 @@ impl Story {
         }
         Story {
             failure,
-            left_out: all - sentences.len(),
-            lines: sentences.into_iter().map(line).collect(),
+            left_out,
+            lines,
             causes: texts,
             waiting,
             lost: record.lost,

@@ -22,8 +22,6 @@ pub(super) enum Content {
 /// A change of the place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
-    /// By its place in the list of requests at disks.
-    pub(super) op: usize,
     pub(super) at: Moment,
     pub(super) content: Content,
     /// The copy that brought it, if one did.
@@ -65,7 +63,6 @@ impl Contents {
                     contents.carried.insert(index, content);
                     let changes = contents.changes.entry(op.disk).or_default();
                     changes.push(Change {
-                        op: index,
                         at,
                         content,
                         copy: match op.by {

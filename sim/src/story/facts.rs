@@ -38,10 +38,6 @@ impl Span {
     pub(super) fn overlaps(self, other: Span) -> bool {
         self.offset < other.end() && other.offset < self.end()
     }
-
-    pub(super) fn covers(self, other: Span) -> bool {
-        self.offset <= other.offset && other.end() <= self.end()
-    }
 }
 
 /// For whom something is done.

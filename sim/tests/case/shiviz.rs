@@ -38,7 +38,8 @@ fn each_host_counts_its_own_events_and_forgets_nothing() {
             assert!(is_at_most(before, &clock), "{host}: {what}");
             *before = clock;
         }
-        assert!(clocks.len() > 4, "{:?}", clocks.keys());
+        let least = if record.lost == 0 { 6 } else { 3 };
+        assert!(clocks.len() >= least, "{:?}", clocks.keys());
     }
 }
 

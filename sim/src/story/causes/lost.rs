@@ -6,7 +6,7 @@ use super::Cause;
 
 use crate::event::{GuestKind, GuestWhat};
 use crate::story::content::{Change, Content, Contents};
-use crate::story::facts::{Copy, Facts, JobNews, Moment};
+use crate::story::facts::{Copy, Facts, JobNews};
 use crate::story::words::{ms, range, sentence};
 
 /// Whether the place holds one thing on the source and another on the target, and why.
@@ -105,7 +105,9 @@ impl Lost<'_> {
             return text;
         }
         // The last copy that could have seen it.
-        let before = ours.map(|(copy, at)| (&facts.copies[*copy], *at)).last();
+        let before = ours
+            .map(|(copy, at)| (&facts.copies[*copy], *at))
+            .next_back();
         match before {
             Some((copy, read)) if copy.done.is_none_or(|done| done > self.write.at) => format!(
                 "Copy {} read {} at {}. Request {id} landed after that, at {landed}, while the copy was \
@@ -148,8 +150,8 @@ impl Lost<'_> {
             .iter()
             .find(|pivot| *pivot.from == *self.source);
         let news = facts.jobs[self.job].news.iter();
-        let left = news.filter_map(|(at, news)| matches!(news, JobNews::RunEnd).then_some(*at));
-        let left: Moment = left.last()?;
+        let mut ends = news.filter(|(_, news)| matches!(news, JobNews::RunEnd));
+        let left = ends.next_back()?.0;
         let io = facts.requests[request]
             .ios
             .first()
