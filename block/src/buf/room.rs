@@ -156,6 +156,8 @@ impl RoomUser {
     pub fn wait(&self, bytes: u64, wake: Rc<dyn Fn() -> bool>) -> RoomWait {
         let serial = self.shared.next_serial.get();
         self.shared.next_serial.set(serial + 1);
+        // A turn that he had before has come to nothing, or he would not line up again.
+        self.turn.set(false);
         self.shared.waiters.borrow_mut().push_back(Waiter {
             serial,
             bytes,
@@ -323,6 +325,23 @@ mod tests {
         let again = one.wait(100, Rc::new(|| true));
         assert!(one.is_turn());
         drop((first, behind, again));
+    }
+
+    #[test]
+    fn a_turn_that_came_to_nothing_is_none_any_more() {
+        let room = Room::new(100);
+        let (one, other) = (room.user(), room.user());
+        let taken = other.take(100).expect("there is room");
+        let wait = one.wait(100, Rc::new(|| true));
+        drop(taken);
+        assert!(one.is_turn());
+        // Before it looks another one was quicker, who needs no more than his share.
+        let quick = other.take(50).expect("it is within its share");
+        assert!(one.take(100).is_none());
+        drop(wait);
+        let again = one.wait(100, Rc::new(|| true));
+        assert!(!one.is_turn(), "it would not sleep, and look for ever");
+        drop((quick, again));
     }
 
     #[test]
