@@ -27,7 +27,7 @@
 //! or of a lock is not in these numbers, and a disk has no limit to what it does at the same time.
 //!
 //! A run that is measured lasts a little longer than others: its storm, in which the policy decides,
-//! ends when guests and monitor have done all they do *and* each job is READY or over. Otherwise the
+//! ends when guests and monitor have done all they do *and* each job is READY or over, or paused for good. Otherwise the
 //! calm after the storm, in which nobody is limited to a speed, would be measured in its place.
 
 mod drains;

@@ -25,6 +25,8 @@ pub(super) struct JobWatch {
     /// The storm is over: nobody drains or pauses the job any more, so it may be as busy as it likes.
     calm: bool,
     pub(super) share_bytes: u64,
+    /// What it had copied when it became READY.
+    pub(super) ready_bytes: Option<u64>,
     pub(super) dirty: Series,
 }
 
@@ -120,6 +122,7 @@ impl JobWatch {
             ready_after_ns: after(self.ready_ns),
             ended_after_ns: after(self.ended_ns),
             share_bytes: self.share_bytes,
+            ready_bytes: self.ready_bytes,
             copied_bytes: stats.copied_bytes,
             recopied_bytes: stats.recopied_bytes,
             zeroed_bytes: stats.zeroed_bytes,

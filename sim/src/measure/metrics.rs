@@ -36,6 +36,8 @@ pub struct JobMetrics {
     pub ended_after_ns: Option<u64>,
     /// Bytes that it had copied when the first job of the world became READY, or ended.
     pub share_bytes: u64,
+    /// Bytes that it had copied when it became READY for the first time; none if it never did.
+    pub ready_bytes: Option<u64>,
     /// Bytes of data that it copied in all, those that it copied again included.
     pub copied_bytes: u64,
     /// Bytes of granules that it took again, because the guest wrote to them or a copy failed.
@@ -53,6 +55,13 @@ pub struct JobMetrics {
     pub longest_busy_ns: u64,
     /// How much remained to be copied while it worked, until the storm was over.
     pub dirty_bytes: Series,
+}
+
+impl JobMetrics {
+    /// Bytes that it copied in a second, until it was READY; none if it never was, or at once.
+    pub fn rate_bytes_per_s(&self) -> Option<f64> {
+        per_second(self.ready_bytes?, self.ready_after_ns?)
+    }
 }
 
 /// What was measured of drained sections that were asked for while the storm lasted.

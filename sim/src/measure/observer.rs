@@ -11,7 +11,7 @@ use super::drains::DrainWatch;
 use super::guests::GuestWatch;
 use super::jobs::JobWatch;
 use super::metrics::Metrics;
-use crate::cast::Cast;
+use crate::cast::{Cast, Pair};
 use crate::check::{Checker, Interest, Scene, Seen};
 use crate::config::Field;
 use crate::failure::Rule;
@@ -51,7 +51,8 @@ impl Observer {
         self.seen.borrow_mut().metrics.take()
     }
 
-    /// Has the storm of the run that is about to begin go on until every job is READY or over. To the
+    /// Has the storm of the run that is about to begin go on until every job is READY or over, or
+    /// stands still because a monitor has paused it and does not resume it. To the
     /// world the observer is one more guest, who rests when he has seen that.
     pub(super) fn prolong_storm(&self, cast: &Cast) {
         if cast.config.is(Field::Mirror) {
@@ -75,6 +76,12 @@ impl Collector {
             return;
         };
         self.jobs[number].see_job(scene.now_ns, what);
+        if let JobTraceKind::Status { to, .. } = what
+            && *to == JobStatus::Ready
+        {
+            let copied = copied_bytes(&scene.cast.pairs[number]);
+            self.jobs[number].ready_bytes.get_or_insert(copied);
+        }
         let settles = matches!(
             what,
             JobTraceKind::Status {
@@ -85,8 +92,7 @@ impl Collector {
         if settles && !self.shared {
             self.shared = true;
             for (watch, pair) in self.jobs.iter_mut().zip(&scene.cast.pairs) {
-                let mirror = pair.mirror.get();
-                watch.share_bytes = mirror.map_or(0, |mirror| mirror.stats().copied_bytes);
+                watch.share_bytes = copied_bytes(pair);
             }
         }
     }
@@ -105,11 +111,15 @@ impl Collector {
                 job.see_calm(scene.now_ns);
             }
         }
-        if self.storm.is_none() {
-            return;
-        }
+        let Some(tally) = &self.storm else { return };
+        // Nobody resumes a job in the storm once the others have done all they do.
+        let alone = tally.running.get() == 1;
+        let settled = |(job, pair): (&JobWatch, &Pair)| {
+            let paused = || pair.job.get().is_some_and(|job| job.is_user_paused());
+            job.is_settled() || pair.is_over() || (alone && paused())
+        };
         let mut each = self.jobs.iter().zip(&scene.cast.pairs);
-        if self.calm || each.all(|(job, pair)| job.is_settled() || pair.is_over()) {
+        if self.calm || each.all(settled) {
             self.let_storm_end();
         }
     }
@@ -148,6 +158,12 @@ impl Collector {
 /// The place of the pair that `job` copies.
 fn number(cast: &Cast, job: &str) -> Option<usize> {
     cast.pairs.iter().position(|pair| pair.job_id == job)
+}
+
+/// What its job has copied so far.
+fn copied_bytes(pair: &Pair) -> u64 {
+    let mirror = pair.mirror.get();
+    mirror.map_or(0, |mirror| mirror.stats().copied_bytes)
 }
 
 impl Checker for Observer {
