@@ -125,7 +125,7 @@ fields! {
     Eager "eager" 0 FLAG, "The jobs are ended as soon as they are ready, while guests go on.";
     Steps "steps" 200_000 Form::Number { max: 1 << 32 }, "So many steps may the world take before the faults end.";
     SpeedStep "speedstep" 0 Form::Number { max: 1024 }, "Each job's speed limit is above that of the one before by so many times the first's.";
-    Noisy "noisy" 0 Form::Number { max: 64 }, "The first guest of all has so many times the depth and requests of the others, and no rest; 0 is none.";
+    Noisy "noisy" 0 Form::Number { max: 64 }, "The first guest of all has so many times the depth of the others, for each at a time so many times the requests, and no rest; 0 is none.";
     Drains "drains" 0 TIME, "How long it is until somebody drains a source again for an instant, about, in nanoseconds; 0 is never.";
 }
 

@@ -110,7 +110,7 @@ fn target_spec(config: &Config) -> DiskSpec {
 
 /// The habits of the guest of that `number`, counted over all disks.
 fn habits(config: &Config, number: usize) -> Habits {
-    // A noisy guest of as many requests as the others would be the first one to fall silent.
+    // A noisy guest of as many requests as the others would fall silent long before them.
     let (times, rest_ns) = match config.get(Field::Noisy) {
         times if times > 0 && number == 0 => (times, 0),
         _ => (1, config.get(Field::Rest)),
@@ -126,7 +126,7 @@ fn habits(config: &Config, number: usize) -> Habits {
     let chosen = chosen.filter(|(place, _)| set >> place & 1 == 1);
     Habits {
         depth: config.get(Field::Depth) * times,
-        requests: config.get(Field::Requests) * times,
+        requests: config.get(Field::Requests) * times * times,
         span: config.get(Field::Span),
         step: config.get(Field::Step),
         hot: config.is(Field::Hot),
