@@ -46,7 +46,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    "job.ready.mean" "time to READY, mean of jobs" Nanoseconds Less |run| mean(ready(run)?);
+    "job.ready.mean" "time to READY, mean of jobs" Nanoseconds Less |run| mean(ready(run)?).filter(|_| run.jobs.len() > 1);
     "job.ready.last" "time to READY, last job" Nanoseconds Less |run| greatest(ready(run)?);
     "job.end.last" "time to the end, last job" Nanoseconds Less |run| greatest(each(run, ended)?);
     "job.rate" "bytes copied per second, all jobs" BytesPerSecond More |run| sum(each(run, JobMetrics::rate_bytes_per_s)?);
@@ -59,16 +59,16 @@ metrics! {
     "job.busy" "longest without a sleep" Nanoseconds Less |run| greatest(each(run, |job| Some(job.longest_busy_ns as f64))?);
     "job.dirty.mean" "dirty bytes, mean over time" Bytes Less |run| sum(each(run, |job| job.dirty_bytes.mean())?);
     "job.dirty.max" "dirty bytes, greatest" Bytes Less |run| sum(each(run, |job| Some(job.dirty_bytes.max as f64))?);
-    "drain.p50" "drain latency, median" Nanoseconds Less |run| drain(run, |times| times.p50);
-    "drain.p95" "drain latency, p95" Nanoseconds Less |run| drain(run, |times| times.p95);
-    "drain.p99" "drain latency, p99" Nanoseconds Less |run| drain(run, |times| times.p99);
-    "drain.max" "drain latency, longest" Nanoseconds Less |run| drain(run, |times| times.max);
-    "guest.p50" "guest latency, median" Nanoseconds Less |run| guest(run, |times| times.p50);
-    "guest.p95" "guest latency, p95" Nanoseconds Less |run| guest(run, |times| times.p95);
-    "guest.p99" "guest latency, p99" Nanoseconds Less |run| guest(run, |times| times.p99);
-    "guest.max" "guest latency, longest" Nanoseconds Less |run| guest(run, |times| times.max);
-    "guest.worst.p99" "guest latency, p99 of the worst" Nanoseconds Less |run| greatest(guests_p99(run));
-    "guest.best.p99" "guest latency, p99 of the best" Nanoseconds Less |run| guests_p99(run).into_iter().reduce(f64::min);
+    "drain.p50" "drain latency, median" Nanoseconds Less |run| drain(run, 1, |times| times.p50);
+    "drain.p95" "drain latency, p95" Nanoseconds Less |run| drain(run, 20, |times| times.p95);
+    "drain.p99" "drain latency, p99" Nanoseconds Less |run| drain(run, 100, |times| times.p99);
+    "drain.max" "drain latency, longest" Nanoseconds Less |run| drain(run, 1, |times| times.max);
+    "guest.p50" "guest latency, median" Nanoseconds Less |run| guest(run, 1, |times| times.p50);
+    "guest.p95" "guest latency, p95" Nanoseconds Less |run| guest(run, 20, |times| times.p95);
+    "guest.p99" "guest latency, p99" Nanoseconds Less |run| guest(run, 100, |times| times.p99);
+    "guest.max" "guest latency, longest" Nanoseconds Less |run| guest(run, 1, |times| times.max);
+    "guest.worst.p95" "guest latency, p95 of the worst" Nanoseconds Less |run| greatest(guests_p95(run)?);
+    "guest.best.p95" "guest latency, p95 of the best" Nanoseconds Less |run| guests_p95(run)?.into_iter().reduce(f64::min);
     "guest.requests" "guest requests" RequestsPerSecond More |run| run.all_guests.requests_per_s();
     "guest.bytes" "guest throughput" BytesPerSecond More |run| run.all_guests.bytes_per_s();
     "guest.fairness" "fairness of guests, Jain's index" Index More guest_fairness;
@@ -105,18 +105,26 @@ fn greatest(values: Vec<f64>) -> Option<f64> {
     values.into_iter().reduce(f64::max)
 }
 
-fn drain(run: &Metrics, of: fn(&Quantiles) -> u64) -> Option<f64> {
-    run.drains.latency_ns.as_ref().map(|times| of(times) as f64)
+/// A percentile of at least so many; of fewer it would only be another name for the greatest.
+fn of_many(times: Option<&Quantiles>, least: u64, of: fn(&Quantiles) -> u64) -> Option<f64> {
+    let times = times.filter(|times| times.count >= least)?;
+    Some(of(times) as f64)
 }
 
-fn guest(run: &Metrics, of: fn(&Quantiles) -> u64) -> Option<f64> {
-    let times = run.all_guests.latency_ns.as_ref();
-    times.map(|times| of(times) as f64)
+fn drain(run: &Metrics, least: u64, of: fn(&Quantiles) -> u64) -> Option<f64> {
+    of_many(run.drains.latency_ns.as_ref(), least, of)
 }
 
-fn guests_p99(run: &Metrics) -> Vec<f64> {
-    let times = run.guests.iter().filter_map(|guest| guest.latency_ns);
-    times.map(|times| times.p99 as f64).collect()
+fn guest(run: &Metrics, least: u64, of: fn(&Quantiles) -> u64) -> Option<f64> {
+    of_many(run.all_guests.latency_ns.as_ref(), least, of)
+}
+
+/// Of each guest; none if one has too few requests.
+fn guests_p95(run: &Metrics) -> Option<Vec<f64>> {
+    let times = run.guests.iter().map(|guest| guest.latency_ns.as_ref());
+    times
+        .map(|times| of_many(times, 20, |times| times.p95))
+        .collect()
 }
 
 fn guest_fairness(run: &Metrics) -> Option<f64> {

@@ -71,6 +71,8 @@ impl ComparisonReport {
                 })
             };
             let difference = it.difference(place);
+            // Where all pairs are equal a word says more than numbers.
+            let differs = difference.filter(|it| it.verdict != Verdict::Equal);
             [
                 if place == 0 {
                     title.clone()
@@ -81,8 +83,8 @@ impl ComparisonReport {
                 summary.map_or(0, |it| it.runs).to_string(),
                 summary.map_or_else(String::new, |it| of(it.median)),
                 summary.map_or_else(String::new, |it| of(it.mean)),
-                difference.map_or_else(String::new, |it| absolute(it, scale)),
-                difference.map_or_else(String::new, relative),
+                differs.map_or_else(String::new, |it| absolute(it, scale)),
+                differs.map_or_else(String::new, relative),
                 difference.map_or_else(String::new, |found| verdict(found, it.metric.better)),
             ]
         });
@@ -142,7 +144,7 @@ fn verdict(difference: &Difference, better: Better) -> String {
 fn constant(it: &MetricReport) -> String {
     let value = it.values.iter().flatten().next();
     match value {
-        None => format!("{}: no run has any\n", it.metric.title),
+        None => format!("{}: in no run\n", it.metric.title),
         Some(value) => {
             let scale = it.scale();
             let text = format!("{} {}", scale.text(*value), scale.name);

@@ -87,3 +87,36 @@ impl Scale {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Unit;
+
+    fn text(unit: Unit, value: f64) -> String {
+        let scale = unit.scale(value);
+        format!("{} {}", scale.text(value), scale.name)
+    }
+
+    #[test]
+    fn a_number_has_four_digits_and_the_unit_that_fits_it() {
+        assert_eq!(text(Unit::Nanoseconds, 2_500_000.0), "2.500 ms");
+        assert_eq!(text(Unit::Nanoseconds, 999_999_999.0), "1000.0 ms");
+        assert_eq!(text(Unit::Nanoseconds, 12.0), "12.00 ns");
+        assert_eq!(text(Unit::Bytes, 1536.0), "1.500 KiB");
+        assert_eq!(text(Unit::Bytes, 123_456_789.0), "117.7 MiB");
+        assert_eq!(text(Unit::RequestsPerSecond, 43_210.7), "43211 /s");
+        assert_eq!(text(Unit::Index, 0.987_65), "0.988 ");
+        assert_eq!(text(Unit::BytesPerSecond, 0.0), "0.000 B/s");
+    }
+
+    #[test]
+    fn a_difference_has_its_sign_and_nothing_has_none() {
+        let scale = Unit::Nanoseconds.scale(5e6);
+        assert_eq!(scale.signed(1.5e6), "+1.500");
+        assert_eq!(scale.signed(-1.5e6), "-1.500");
+        assert_eq!(scale.signed(0.0), "0.000");
+        // Too small to be seen.
+        assert_eq!(scale.signed(3.0), "0.000");
+        assert_eq!(scale.signed(-3.0), "0.000");
+    }
+}
