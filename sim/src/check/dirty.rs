@@ -39,8 +39,13 @@ enum Verdict {
 }
 
 impl Watched {
-    fn begin(&mut self) {
+    fn begin(&mut self, scene: &Scene<'_>) {
         let Some(sides) = &self.sides else { return };
+        // One that was cancelled on its way here has not found all that is dirty, and goes no further.
+        let job = scene.cast.jobs.get(&sides.job);
+        if job.is_none_or(|job| job.is_cancelled()) {
+            return;
+        }
         self.in_loop = true;
         for granule in 0..sides.granules() {
             if sides.granule_differs(granule) {
@@ -193,7 +198,7 @@ impl Dirty {
         match trace.event {
             MirrorEvent::MirrorIteration { offset, bytes } => watched.copy_begins(offset, bytes),
             MirrorEvent::MirrorIterationDone { offset, bytes } => watched.copy_ends(offset, bytes),
-            MirrorEvent::Step(Step::M7) if !watched.in_loop => watched.begin(),
+            MirrorEvent::Step(Step::M7) if !watched.in_loop => watched.begin(scene),
             MirrorEvent::Step(Step::M12 | Step::M14 | Step::M16) if watched.in_loop => {
                 watched.look_through(scene);
             }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use blockjob_block::Node;
 use blockjob_block::section::Section;
 use blockjob_jobs::job::Job;
+use blockjob_runtime::AioContext;
 
 use super::{Checker, Interest, Scene};
 use crate::cast::Pair;
@@ -114,13 +115,20 @@ impl Checker for Wake {
             let text = format!("'{event}' was announced, and nobody is going to serve it");
             scene.fail(Rule::Wake, "event-forgotten", vec![event.to_owned()], text);
         }
+        for pair in &scene.cast.pairs {
+            Self::device(scene, pair);
+        }
+        // Nobody is current while the main context waits in a loop within its loop. Then whoever polls
+        // further down the stack looks again when it is his turn, and so may others.
+        if AioContext::try_current().is_none() {
+            return;
+        }
         for section in scene.cast.graph.open_sections() {
             if !section.established() {
                 Self::section(scene, &section);
             }
         }
         for pair in &scene.cast.pairs {
-            Self::device(scene, pair);
             if let Some(job) = pair.job.get() {
                 Self::job(scene, job);
             }
