@@ -53,7 +53,7 @@ pub enum Seen<'a> {
 pub struct Interest(u16);
 
 impl Interest {
-    pub(crate) const KINDS: usize = 11;
+    pub(crate) const KINDS: usize = 12;
     /// Nothing.
     pub const NOTHING: Interest = Interest(0);
     /// [`Seen::Block`].
@@ -78,6 +78,9 @@ impl Interest {
     pub const IDLE: Interest = Interest(512);
     /// [`Checker::end`].
     pub const END: Interest = Interest(1024);
+
+    /// Those of [`Seen::Block`] that are no requests; for whoever does not want [`Interest::BLOCK`].
+    pub const SECTION: Interest = Interest(2048);
 
     /// Both.
     #[must_use]
@@ -110,6 +113,11 @@ pub struct Scene<'a> {
 impl Scene<'_> {
     /// Reports that `rule` is broken. `place` says in what way, as a short name without numbers.
     pub fn fail(&self, rule: Rule, place: &str, parties: Vec<String>, text: String) {
+        // An engine that unwinds, or a run that is called off, ends what it was about; what is wrong with
+        // it is known, and that it ends so is no news.
+        if std::thread::panicking() {
+            return;
+        }
         self.hub.fail(Failure {
             rule,
             place: place.to_owned(),

@@ -1,5 +1,10 @@
 //! What happens in a world outside of the engine, as the checkers are told of it.
 
+use std::rc::Rc;
+
+use blockjob_jobs::job::Job;
+use blockjob_jobs::state::JobStatus;
+
 use crate::monitor::Verb;
 
 /// What a disk is asked.
@@ -110,11 +115,38 @@ pub enum GuestWhat {
     Abandons,
 }
 
+/// A job as the monitor found it when it asked something of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its name.
+    pub job: Rc<str>,
+    /// The state that it was in.
+    pub status: JobStatus,
+    /// Its user had paused it, or the error policy had.
+    pub user_paused: bool,
+    /// It had been asked to cancel.
+    pub cancel_requested: bool,
+}
+
+impl Asked {
+    /// How `job` is now.
+    pub fn of(job: &Job) -> Asked {
+        Asked {
+            job: job.label().clone(),
+            status: job.status(),
+            user_paused: job.is_user_paused(),
+            cancel_requested: job.cancel_requested(),
+        }
+    }
+}
+
 /// Something that the monitor did.
 #[derive(Clone, Debug)]
 pub struct MonitorEvent {
     /// What it asked for.
     pub verb: Verb,
+    /// The job of the disk that it chose, as it was before; none if there is none.
+    pub asked: Option<Asked>,
     /// Whether that was granted; if not, why.
     pub refused: Option<String>,
 }

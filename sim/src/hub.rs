@@ -16,7 +16,8 @@ use crate::decide::Decider;
 use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
 use crate::failure::Failure;
 use crate::monitor::Triggers;
-use crate::world::Watch;
+use crate::waits::verdict;
+use crate::world::{Halt, Watch};
 
 /// See the module. One for each run at a time; its checkers are used again for the next.
 pub struct Hub {
@@ -117,6 +118,11 @@ impl Hub {
             self.seen.set(self.seen.get() + 1);
         }
         self.triggers.event(self.seen.get(), seen);
+        self.tell_wanted(context, interest, seen);
+    }
+
+    #[inline]
+    fn tell_wanted(&self, context: &str, interest: Interest, seen: &Seen<'_>) {
         let wanted = self.wanted.borrow();
         let list = &wanted[interest.kind()];
         let cast = self.cast.borrow();
@@ -196,6 +202,14 @@ impl Watch for Hub {
         self.each_that(Interest::IDLE, |checker, scene| checker.idle(scene));
     }
 
+    fn halted(&self, halt: Halt) {
+        if let Some(cast) = &*self.cast.borrow()
+            && !self.failed.get()
+        {
+            self.fail(verdict(cast, halt));
+        }
+    }
+
     fn settled(&self) {
         Hub::settled(self);
     }
@@ -213,6 +227,12 @@ impl Trace for Hub {
                 let layer = layer.as_any();
                 if let Some(block) = layer.downcast_ref::<BlockTrace>() {
                     self.tell(context, Interest::BLOCK, &Seen::Block(block));
+                    if !matches!(
+                        block,
+                        BlockTrace::RequestBegin { .. } | BlockTrace::RequestEnd { .. }
+                    ) {
+                        self.tell_wanted(context, Interest::SECTION, &Seen::Block(block));
+                    }
                 } else if let Some(mirror) = layer.downcast_ref::<MirrorTrace>() {
                     self.tell(context, Interest::MIRROR, &Seen::Mirror(mirror));
                 } else if let Some(job) = layer.downcast_ref::<JobTrace>() {

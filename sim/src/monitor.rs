@@ -18,7 +18,7 @@ use blockjob_runtime::{EventNotifier, Timer};
 
 use crate::cast::{Cast, Pair};
 use crate::check::Seen;
-use crate::event::MonitorEvent;
+use crate::event::{Asked, MonitorEvent};
 use crate::hub::Hub;
 
 static VERB: Site = Site::new("monitor.verb");
@@ -268,9 +268,11 @@ impl Monitor {
         let Some(verb) = self.verb.take() else { return };
         let pairs = &self.cast.pairs;
         let pair = &pairs[self.cast.world.decider().pick(&WHOM, pairs.len())];
+        let asked = pair.job.get().map(|job| Asked::of(job));
         let result = self.perform(verb, pair);
         self.hub.monitor(&MonitorEvent {
             verb,
+            asked,
             refused: result.err(),
         });
         self.prepare();

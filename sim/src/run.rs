@@ -21,6 +21,7 @@ use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 use crate::monitor::Monitor;
 use crate::scenario;
+use crate::waits;
 use crate::world::{Halt, Spares, World};
 
 /// So many steps may the world take after the storm before somebody is said to wait for ever.
@@ -29,6 +30,9 @@ const CALM_STEPS: u64 = 400_000;
 /// So often in a row jobs are nursed at one moment: each time brings them a state further, but one that
 /// is told to complete again and again may run a turn each time and come to nothing new.
 const MAX_NURSED: usize = 8;
+
+/// So many steps may the world take without time going on.
+const INSTANT_STEPS: u64 = 50_000;
 
 /// So long may a monitor wait for its moment when the guests have ended, in nanoseconds.
 const PATIENCE_NS: u64 = 500_000_000;
@@ -163,17 +167,8 @@ impl Default for Runner {
 
 fn from_panic(panic: &(dyn Any + Send), world: &World) -> Failure {
     let (rule, place, text) = match panic.downcast_ref::<Halt>() {
-        Some(Halt::Stuck) => (
-            Rule::Progress,
-            "stuck",
-            "somebody polls for what never comes",
-        ),
-        Some(Halt::TooLong) => (
-            Rule::Progress,
-            "endless",
-            "somebody polls for what does not come",
-        ),
-        Some(Halt::Failed) => (Rule::Panic, "checker", "a checker failed before"),
+        // Whoever watches was told of it and has said why, if there was anybody on the stage.
+        Some(_) => (Rule::Progress, "stuck", "the run cannot go on"),
         None => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -204,6 +199,9 @@ struct Play {
 impl Play {
     fn new(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Play {
         world.limit_steps(config.get(Field::Steps), CALM_STEPS);
+        if config.get(Field::Latency) > 0 && config.get(Field::TargetLatency) > 0 {
+            world.limit_instant(INSTANT_STEPS);
+        }
         let cast = scenario::build(config, world, hub);
         let monitor = Monitor::new(&cast, hub, config.get(Field::Deeds), config.verbs());
         Play {
@@ -229,7 +227,7 @@ impl Play {
         }
         // A world that stands still in the storm may only wait for a command.
         let calmed = match stormed {
-            Err(Halt::TooLong) => Err(Halt::TooLong),
+            Err(halt @ (Halt::TooLong | Halt::Spins)) => Err(halt),
             Ok(()) | Err(_) => self.calm(),
         };
         if self.hub.failure().is_some() {
@@ -358,20 +356,6 @@ impl Play {
     }
 
     fn report_halt(&self, halt: Halt) {
-        let jobs = self.cast.jobs.jobs();
-        let parties = jobs.iter().map(|job| format!("{job:?}")).collect();
-        let place = if halt == Halt::Stuck {
-            "stuck"
-        } else {
-            "endless"
-        };
-        self.hub.fail(Failure {
-            rule: Rule::Progress,
-            place: place.to_owned(),
-            parties,
-            text: "faults have ended, guests rest, and not all jobs can end".to_owned(),
-            at_ns: self.world.now_ns(),
-            decisions: self.world.decider().decisions(),
-        });
+        self.hub.fail(waits::verdict(&self.cast, halt));
     }
 }

@@ -42,6 +42,8 @@ pub enum Halt {
     Stuck,
     /// The run has taken more steps than it may.
     TooLong,
+    /// It has taken more steps at one instant than it may: it turns in place.
+    Spins,
     /// A checker has failed, and the engine polls for something that may not come.
     Failed,
 }
@@ -52,6 +54,9 @@ pub(crate) trait Watch {
     fn settled(&self);
     /// Called before the clock jumps.
     fn idle(&self);
+    /// The run cannot go on, and unwinds out of a nested event loop: whoever wants to say why looks
+    /// now, while everybody still holds what he holds.
+    fn halted(&self, halt: Halt);
     /// True once the run may end early.
     fn failed(&self) -> bool;
 }
@@ -74,6 +79,9 @@ pub struct World {
     next_order: Cell<u64>,
     steps: Cell<u64>,
     max_steps: Cell<u64>,
+    /// How many had been taken when the clock last jumped, and how many there may be at one instant.
+    steps_at_jump: Cell<u64>,
+    instant_steps: Cell<u64>,
     /// So many more steps there are when those have been taken, in a world that is calm.
     calm_steps: Cell<Option<u64>>,
     watch: RefCell<Option<Rc<dyn Watch>>>,
@@ -97,6 +105,8 @@ impl World {
             next_order: Cell::new(0),
             steps: Cell::new(0),
             max_steps: Cell::new(u64::MAX),
+            steps_at_jump: Cell::new(0),
+            instant_steps: Cell::new(u64::MAX),
             calm_steps: Cell::new(None),
             watch: RefCell::new(None),
         })
@@ -132,6 +142,11 @@ impl World {
     /// How many steps have been taken.
     pub fn steps(&self) -> u64 {
         self.steps.get()
+    }
+
+    /// Without time going on the world may take `steps` steps. It is for worlds whose disks take time.
+    pub fn limit_instant(&self, steps: u64) {
+        self.instant_steps.set(steps);
     }
 
     /// After `steps` further steps the world calms down; after `calm_steps` more the run halts.
@@ -187,6 +202,9 @@ impl World {
                 return Err(Halt::TooLong);
             }
             self.calm();
+        }
+        if self.steps.get() - self.steps_at_jump.get() > self.instant_steps.get() {
+            return Err(Halt::Spins);
         }
         match actor {
             DISKS => self.deliver_one(),
@@ -281,12 +299,30 @@ impl World {
         match next {
             Some(next_ns) => {
                 self.clock.advance_to(next_ns);
+                self.steps_at_jump.set(self.steps.get());
                 Ok(())
             }
             // Nobody else can go on, so the requests that are held do.
             None if self.release_held() => Ok(()),
             None => Err(Halt::Stuck),
         }
+    }
+
+    /// Whether a disk has something to deliver at this instant.
+    pub(crate) fn has_due(&self) -> bool {
+        let now_ns = self.now_ns();
+        let queue = self.queue.borrow();
+        let next = queue.peek().map(|Reverse((at_ns, ..))| *at_ns);
+        !self.due.borrow().is_empty() || next.is_some_and(|at_ns| at_ns <= now_ns)
+    }
+
+    /// The run cannot go on.
+    fn halt(&self, halt: Halt) -> ! {
+        let watch = self.watch.borrow().clone();
+        if let Some(watch) = watch {
+            watch.halted(halt);
+        }
+        std::panic::panic_any(halt)
     }
 
     /// Has the request in `slot` go on at `at_ns`.

@@ -1,7 +1,6 @@
 //! Where a context of a world waits: others act meanwhile.
 
 use std::cell::Cell;
-use std::panic::panic_any;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +81,7 @@ impl Reactor for WorldReactor {
                 Err(halt) => Err(halt),
             };
             if let Err(halt) = went_on {
-                panic_any(halt);
+                world.halt(halt);
             }
         }
     }
@@ -98,7 +97,7 @@ impl Reactor for WorldReactor {
         drop(on_stack);
         self.stepping.set(false);
         if let Err(halt) = stepped {
-            panic_any(halt);
+            world.halt(halt);
         }
     }
 
