@@ -5,6 +5,7 @@
 //! [`Checker::step`], and what must hold before time goes on in [`Checker::idle`].
 
 mod bits;
+mod bounds;
 pub mod count;
 pub mod data;
 pub mod dirty;
@@ -14,6 +15,7 @@ pub mod home;
 pub mod inflight;
 pub mod quiesce;
 mod sides;
+pub mod waitgraph;
 pub mod wake;
 
 use blockjob_block::request::BlockTrace;
@@ -173,5 +175,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(home::Home::new()),
         Box::new(graph::Graph::new()),
         Box::new(count::Count::new()),
+        Box::new(waitgraph::Waits::new()),
     ]
 }
