@@ -6,6 +6,7 @@
 
 mod bits;
 mod bounds;
+mod by_job;
 pub mod count;
 pub mod data;
 pub mod dirty;
@@ -13,6 +14,7 @@ pub mod drain;
 pub mod graph;
 pub mod home;
 pub mod inflight;
+pub mod progress;
 pub mod quiesce;
 mod sides;
 pub mod waitgraph;
@@ -176,5 +178,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(graph::Graph::new()),
         Box::new(count::Count::new()),
         Box::new(waitgraph::Waits::new()),
+        Box::new(progress::Progress::new()),
     ]
 }

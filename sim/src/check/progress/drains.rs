@@ -1,0 +1,93 @@
+//! Drained sections that wait to be established.
+
+use std::rc::Rc;
+
+use blockjob_block::request::BlockTrace;
+
+use super::{Bounds, Field};
+use crate::check::Scene;
+use crate::check::by_job::ByJob;
+
+/// So many times may a job take granules that was asked to stand still.
+const MAX_TAKES: u32 = 2;
+
+/// A section that waits.
+struct Waiting {
+    id: u64,
+    owner: &'static str,
+    since_ns: u64,
+    since_events: u64,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Drains {
+    waiting: Vec<Waiting>,
+    /// How often each job has taken granules since it was asked to stand still.
+    takes: ByJob<u32>,
+}
+
+impl Drains {
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.takes.clear();
+    }
+
+    pub(super) fn any_waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(super) fn section(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
+        match trace {
+            BlockTrace::DrainBegin { section, owner, .. } => {
+                if self.waiting.is_empty() {
+                    self.takes.clear();
+                }
+                self.waiting.push(Waiting {
+                    id: *section,
+                    owner,
+                    since_ns: scene.now_ns,
+                    since_events: scene.hub.seen(),
+                });
+            }
+            BlockTrace::Drained { section, .. } | BlockTrace::DrainEnd { section, .. } => {
+                self.waiting.retain(|waiting| waiting.id != *section);
+            }
+            _ => {}
+        }
+    }
+
+    /// `job` takes granules while a section waits. The owner of that section, if the job was asked to
+    /// stand still and does not.
+    pub(super) fn takes(&mut self, scene: &Scene<'_>, job: &Rc<str>) -> Option<&'static str> {
+        let pausing = scene.cast.jobs.get(job);
+        let pausing = pausing.is_some_and(|job| job.pause_count() > 0 && !job.is_cancelled());
+        let takes = self.takes.of(job);
+        *takes = if pausing { *takes + 1 } else { 0 };
+        let starves = *takes > MAX_TAKES;
+        starves.then(|| self.waiting.first().map(|waiting| waiting.owner))?
+    }
+
+    /// Whether a section has waited for too long: the place of the failure, and the owner.
+    pub(super) fn late(
+        &mut self,
+        scene: &Scene<'_>,
+        bounds: Bounds,
+    ) -> Option<(&'static str, &'static str)> {
+        let held = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        let (now_ns, events) = (scene.now_ns, scene.hub.seen());
+        for waiting in &mut self.waiting {
+            if held {
+                // What it waits for may be held until the faults end.
+                (waiting.since_ns, waiting.since_events) = (now_ns, events);
+            }
+            if now_ns - waiting.since_ns > bounds.claim_ns {
+                return Some(("drain-late", waiting.owner));
+            }
+            if events - waiting.since_events > bounds.events {
+                return Some(("drain-starved", waiting.owner));
+            }
+        }
+        None
+    }
+}
