@@ -14,6 +14,7 @@ pub mod drain;
 pub mod graph;
 pub mod home;
 pub mod inflight;
+pub mod once;
 pub mod progress;
 pub mod quiesce;
 mod sides;
@@ -179,5 +180,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(count::Count::new()),
         Box::new(waitgraph::Waits::new()),
         Box::new(progress::Progress::new()),
+        Box::new(once::Once::new()),
     ]
 }
