@@ -11,6 +11,7 @@ pub mod count;
 pub mod data;
 pub mod dirty;
 pub mod drain;
+pub mod fsm;
 pub mod graph;
 pub mod home;
 pub mod inflight;
@@ -181,5 +182,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(waitgraph::Waits::new()),
         Box::new(progress::Progress::new()),
         Box::new(once::Once::new()),
+        Box::new(fsm::Fsm::new()),
     ]
 }
