@@ -7,6 +7,7 @@
 mod bits;
 mod bounds;
 mod by_job;
+pub mod cancel;
 pub mod count;
 pub mod data;
 pub mod dirty;
@@ -183,5 +184,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(progress::Progress::new()),
         Box::new(once::Once::new()),
         Box::new(fsm::Fsm::new()),
+        Box::new(cancel::Cancel::new()),
     ]
 }
