@@ -20,6 +20,7 @@ pub mod once;
 pub mod progress;
 pub mod quiesce;
 mod sides;
+pub mod txn;
 pub mod waitgraph;
 pub mod wake;
 
@@ -185,5 +186,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(once::Once::new()),
         Box::new(fsm::Fsm::new()),
         Box::new(cancel::Cancel::new()),
+        Box::new(txn::Txn::new()),
     ]
 }
