@@ -19,6 +19,7 @@ pub mod inflight;
 pub mod once;
 pub mod progress;
 pub mod quiesce;
+pub mod rate;
 mod sides;
 pub mod txn;
 pub mod waitgraph;
@@ -187,5 +188,6 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(fsm::Fsm::new()),
         Box::new(cancel::Cancel::new()),
         Box::new(txn::Txn::new()),
+        Box::new(rate::Rate::new()),
     ]
 }
