@@ -18,7 +18,7 @@ impl Facts {
         };
         let ended_before = |section: &Section| {
             let ended = section.ended.map(|ended| ended.seq);
-            ended.filter(|ended| request.asked.seq < *ended && *ended < begun.seq)
+            ended.filter(|ended| *ended < begun.seq)
         };
         let behind = request.behind.iter().copied();
         let behind: Vec<_> = behind

@@ -6,6 +6,7 @@ use blockjob_sim::export::{KINDS, chrome, json, text};
 use blockjob_sim::record::{DEFAULT_LIMIT, Record};
 use serde_json::Value;
 
+use super::mischief::{SMALL, config, failing, runner_with_rule};
 use super::record::record;
 
 /// A run of everything: two contexts, faults, commands, a job that is completed.
@@ -18,6 +19,11 @@ pub(super) fn busy() -> Vec<Record> {
         .collect();
     // One that begins in the middle of things.
     records.push(record(BUSY, 1, 100));
+    // One that ends there: a rule is broken.
+    let mut runner = runner_with_rule(640);
+    let (case, _) = failing(&mut runner, &config(SMALL));
+    let recorded = case.record(&mut runner, true, DEFAULT_LIMIT);
+    records.push(recorded.expect("no exhibit is needed").0);
     records
 }
 
@@ -121,7 +127,12 @@ fn in_a_drawing_each_slice_that_begins_ends_in_its_lane() {
             );
             let id = format!("{}", event["id"]);
             match event["ph"].as_str().unwrap() {
-                "B" => turns.entry(lane).or_default().push(name),
+                "B" => {
+                    let turns = turns.entry(lane).or_default();
+                    turns.push(name);
+                    // Who has ended is not on the stack any more.
+                    assert!(turns.len() < 8, "{turns:?}");
+                }
                 "E" => {
                     slices += 1;
                     assert_eq!(turns.get_mut(&lane).and_then(Vec::pop), Some(name));

@@ -1,8 +1,11 @@
 //! Records of runs.
 
+use std::rc::Rc;
+
+use blockjob_runtime::trace::Wants;
 use blockjob_sim::decide::Random;
 use blockjob_sim::event::{DiskWhat, GuestWhat};
-use blockjob_sim::record::{DEFAULT_LIMIT, Record, RuntimeEvent, What};
+use blockjob_sim::record::{DEFAULT_LIMIT, Record, Recorder, RuntimeEvent, What};
 use blockjob_sim::run::Runner;
 
 use super::mischief::{SMALL, config};
@@ -42,6 +45,12 @@ fn a_recorder_leaves_its_runner_as_it_was() {
     let after = runner.run(&config, Box::new(Random::new(5)));
     assert_eq!(before.digest, after.digest);
     assert_eq!(record.entries.len(), 10);
+    let recorder = Recorder::new(10);
+    let tape = recorder.tape();
+    let policy = Box::new(Random::new(5));
+    runner.run_watched(&config, policy, vec![Box::new(recorder)], Wants::NOTHING);
+    assert_eq!(tape.borrow().entries.len(), 10);
+    assert_eq!(Rc::strong_count(&tape), 1, "the recorder is gone");
 }
 
 #[test]

@@ -68,25 +68,31 @@ fn the_long_story_tells_the_life_of_a_job_and_each_request() {
     assert!(text.lines().all(|line| line.len() <= 101), "{text}");
 }
 
-/// A runner in whose runs somebody has the source drained for the first millisecond.
-fn draining() -> Runner {
+/// A runner in whose runs somebody has the source drained from the first to the second time, in
+/// nanoseconds, for each pair of them.
+fn draining(times_ns: &'static [(u64, u64)]) -> Runner {
     let mut runner = Runner::new();
-    runner.add_prologue(|cast| {
-        let (node, main) = (cast.pairs[0].source_node.clone(), cast.main.clone());
-        let (open, context) = (cast.keep_open(), main.clone());
-        let tester = main.coroutine("tester", async move {
-            let drained = node.co_drained_begin("tester").await;
-            context.sleep(1_000_000).await;
-            drop((drained, open));
-        });
-        tester.enter();
+    runner.add_prologue(move |cast| {
+        for (from_ns, to_ns) in times_ns {
+            let (node, main) = (cast.pairs[0].source_node.clone(), cast.main.clone());
+            let (open, context) = (cast.keep_open(), main.clone());
+            let tester = main.coroutine("tester", async move {
+                if *from_ns > 0 {
+                    context.sleep(*from_ns).await;
+                }
+                let drained = node.co_drained_begin("tester").await;
+                context.sleep(to_ns - from_ns).await;
+                drop((drained, open));
+            });
+            tester.enter();
+        }
     });
     runner
 }
 
 #[test]
 fn a_request_that_waits_for_the_end_of_a_section_is_told_so() {
-    let record = record(&mut draining(), "requests=1,mirror=no");
+    let record = record(&mut draining(&[(0, 1_000_000)]), "requests=1,mirror=no");
     let story = Story::of(&record, Length::Long).to_string();
     in_order(
         &story,
@@ -99,6 +105,25 @@ fn a_request_that_waits_for_the_end_of_a_section_is_told_so() {
             "Request 1 lands on source, and guest 0 hears that it is done.",
         ],
     );
+}
+
+#[test]
+fn a_request_is_let_go_by_the_last_of_the_sections_that_hold_it_back() {
+    let sections = &[(0, 1_000_000), (500_000, 2_000_000)];
+    let record = record(&mut draining(sections), "requests=2,mirror=no");
+    let story = Story::of(&record, Length::Long).to_string();
+    in_order(
+        &story,
+        &[
+            "request 1. But source is drained (section 1 of tester), and so the request is queued.",
+            "1.000 ms Section 1 of tester ends",
+            "2.000 ms Section 2 of tester ends",
+            "Section 2 of tester has ended: request 1 is let go, and goes to source.",
+            ": request 2.",
+            "Request 2 lands on source",
+        ],
+    );
+    assert_eq!(story.matches("is let go").count(), 1, "{story}");
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn what_a_run_is_told_can_name_an_exhibit_anywhere() {
         );
     }
     assert_eq!(told(&config(""), Some("HZ-01")), "bug=HZ-01");
+    assert_eq!(told(&plain, None), "granules=2");
+    assert_eq!(told(&config(""), None), "");
     assert_eq!(parse_told("bug=HZ-01").unwrap().0, config(""));
     assert!(matches!(parse_told("granule=2"), Err(CaseError::Config(_))));
 }

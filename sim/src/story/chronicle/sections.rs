@@ -36,12 +36,15 @@ impl Chronicle<'_> {
             ALL_NODES => "everything",
             node => node,
         };
-        let waits = section
-            .established
-            .is_none_or(|at| at.at_ns > section.begun.at_ns);
-        let pulse = section
-            .ended
-            .is_some_and(|ended| ended.at_ns == section.begun.at_ns);
+        let waits = !section.in_flight.is_empty()
+            || section
+                .established
+                .is_none_or(|at| at.at_ns > section.begun.at_ns);
+        let pulse = !waits
+            && !section.owner.starts_with("mirror")
+            && section
+                .ended
+                .is_some_and(|ended| ended.at_ns == section.begun.at_ns);
         // What only comes and goes is told nowhere but where all is told.
         let weight = if pulse { Weight::Detail } else { Weight::Plain };
         let mut text = format!("{} drains {what}: {name}.", owner(section.owner));
