@@ -352,6 +352,13 @@ impl Config {
         if self.len_bytes() > 128 << 24 {
             return together("the disk is longer than 2 GiB".to_owned());
         }
+        if self.is(Field::Backing) && self.get(Field::Sync) == 1 && self.get(Field::TargetFill) != 2
+        {
+            // What it held would cover the base for good.
+            let text =
+                "the target of a copy of the top image holds something: expected tfill=holes";
+            return together(text.to_owned());
+        }
         if self.is(Field::TargetBacking) && !self.is(Field::Backing) {
             return together("tbacking=yes: expected backing=yes, whose base it shares".to_owned());
         }

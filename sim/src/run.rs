@@ -6,8 +6,9 @@
 //! checked here and nowhere else.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use blockjob_jobs::job::Job;
 use blockjob_jobs::state::JobStatus;
@@ -25,7 +26,7 @@ use crate::waits;
 use crate::world::{Halt, Spares, World};
 
 /// So many steps may the world take after the storm before somebody is said to wait for ever.
-const CALM_STEPS: u64 = 400_000;
+const CALM_STEPS: u64 = 200_000;
 
 /// So often in a row jobs are nursed at one moment: each time brings them a state further, but one that
 /// is told to complete again and again may run a turn each time and come to nothing new.
@@ -194,6 +195,8 @@ struct Play {
     hub: Rc<Hub>,
     monitor: Rc<Monitor>,
     started: bool,
+    /// The jobs that were told to end.
+    told: RefCell<Vec<Weak<Job>>>,
 }
 
 impl Play {
@@ -210,6 +213,7 @@ impl Play {
             hub: hub.clone(),
             monitor,
             started: false,
+            told: RefCell::default(),
         }
     }
 
@@ -331,12 +335,19 @@ impl Play {
         }
     }
 
+    /// Ends a job as it is to be ended. Once: each time would enter the job, and nothing else.
     fn end(&self, job: &Rc<Job>) -> Result<(), blockjob_jobs::error::JobError> {
+        let is_it = |told: &Weak<Job>| std::ptr::eq(told.as_ptr(), Rc::as_ptr(job));
+        if self.told.borrow().iter().any(is_it) {
+            return Ok(());
+        }
         match self.cast.config.get(Field::End) {
             0 => job.complete(),
             1 => job.block_job_cancel(false),
             _ => job.block_job_cancel(true),
-        }
+        }?;
+        self.told.borrow_mut().push(Rc::downgrade(job));
+        Ok(())
     }
 
     /// Looks at what is left on the stage.

@@ -303,7 +303,8 @@ pub(crate) fn start_jobs(cast: &Cast) {
         options.speed *= 1 + number * config.get(Field::SpeedStep);
         if options.sync == MirrorSync::None {
             // Whoever asks for that says that the target is a copy already.
-            pair.target.become_copy_of(&pair.source);
+            pair.target
+                .become_copy_of(&pair.source, pair.base.as_deref());
         }
         let started = mirror_start_in(
             &cast.jobs,

@@ -196,13 +196,7 @@ impl World {
         if n == 0 {
             return Ok(false);
         }
-        self.steps.set(self.steps.get() + 1);
-        if self.steps.get() > self.max_steps.get() {
-            if self.calm_steps.get().is_none() {
-                return Err(Halt::TooLong);
-            }
-            self.calm();
-        }
+        self.count_steps(1)?;
         if self.steps.get() - self.steps_at_jump.get() > self.instant_steps.get() {
             return Err(Halt::Spins);
         }
@@ -225,6 +219,18 @@ impl World {
             watch.settled();
         }
         Ok(true)
+    }
+
+    /// Counts `steps`, and sees to it that they come to an end.
+    pub(crate) fn count_steps(&self, steps: u64) -> Result<(), Halt> {
+        self.steps.set(self.steps.get() + steps);
+        if self.steps.get() > self.max_steps.get() {
+            if self.calm_steps.get().is_none() {
+                return Err(Halt::TooLong);
+            }
+            self.calm();
+        }
+        Ok(())
     }
 
     /// How many actors could act, and which one does.
@@ -273,6 +279,8 @@ impl World {
 
     /// Jumps to the next thing that is due, in any context or disk, or at `deadline_ns`.
     pub(crate) fn jump(&self, deadline_ns: Option<u64>) -> Result<(), Halt> {
+        // Whoever polls may do nothing else but wake from time to time, and wait for what is held.
+        self.count_steps(1)?;
         let watch = self.watch.borrow().clone();
         if let Some(watch) = watch {
             watch.idle();
@@ -280,6 +288,8 @@ impl World {
                 return Err(Halt::Failed);
             }
         }
+        // A nested event loop that its own timers keep busy takes no other steps.
+        self.count_steps(1)?;
         let next_op = self
             .queue
             .borrow()

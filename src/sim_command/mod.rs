@@ -73,7 +73,9 @@ fn case(text: &str) -> Result<Case, Failure> {
 
 /// Runs a seed of a scenario at random, to have its log.
 fn case_of_seed(name: &str, seed: u64) -> Result<Case, Failure> {
-    let config = scenario(name)?.draw(seed).map_err(|error| bad_input(&error))?;
+    let config = scenario(name)?
+        .draw(seed)
+        .map_err(|error| bad_input(&error))?;
     let _quiet = quiet_panics();
     let mut runner = Runner::new();
     runner.run(&config, Box::new(Random::new(seed)));

@@ -187,6 +187,11 @@ impl Store {
         &self.bytes
     }
 
+    /// Its unit of allocation.
+    pub(crate) fn cluster_bytes(&self) -> u64 {
+        self.cluster_bytes as u64
+    }
+
     /// How many writes have landed.
     pub(crate) fn landed(&self) -> u64 {
         self.landed
@@ -203,9 +208,9 @@ impl Store {
     }
 
     pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) {
-        let offset = offset as usize;
-        let inside = buf.len().min(self.bytes.len().saturating_sub(offset));
-        buf[..inside].copy_from_slice(&self.bytes[offset..offset + inside]);
+        let own = self.bytes.get(offset as usize..).unwrap_or_default();
+        let inside = buf.len().min(own.len());
+        buf[..inside].copy_from_slice(&own[..inside]);
         buf[inside..].fill(0);
     }
 
@@ -256,8 +261,8 @@ impl Store {
     }
 
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
-        let start = offset as usize;
-        let inside = data.len().min(self.bytes.len().saturating_sub(start));
+        let start = self.bytes.len().min(offset as usize);
+        let inside = data.len().min(self.bytes.len() - start);
         let data = &data[..inside];
         self.bytes[start..start + inside].copy_from_slice(data);
         self.set_clusters(start, inside, |_| Cluster::Data);
@@ -265,8 +270,8 @@ impl Store {
     }
 
     pub(crate) fn zero(&mut self, offset: u64, bytes: u64, may_unmap: bool) {
-        let start = offset as usize;
-        let inside = (bytes as usize).min(self.bytes.len().saturating_sub(start));
+        let start = self.bytes.len().min(offset as usize);
+        let inside = (bytes as usize).min(self.bytes.len() - start);
         self.bytes[start..start + inside].fill(0);
         self.set_clusters(start, inside, |whole| match whole {
             true if may_unmap => Cluster::Zero,

@@ -9,6 +9,9 @@ use blockjob_runtime::reactor::{BlockingJob, Reactor, Unpark};
 
 use super::{Pop, World};
 
+/// So many steps of the world count for a look in here: whoever comes has been busy for as many passes.
+const BUSY_PASSES: u64 = 64;
+
 #[derive(Default)]
 struct Flag(AtomicBool);
 
@@ -93,7 +96,8 @@ impl Reactor for WorldReactor {
         }
         let world = self.world();
         let on_stack = self.on_stack(&world);
-        let stepped = world.step();
+        // Whoever comes here has been busy for as many passes: it must not be so for ever.
+        let stepped = world.count_steps(BUSY_PASSES).and_then(|()| world.step());
         drop(on_stack);
         self.stepping.set(false);
         if let Err(halt) = stepped {
