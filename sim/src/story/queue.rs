@@ -24,6 +24,9 @@ impl Facts {
         let behind: Vec<_> = behind
             .filter(|section| ended_before(&self.sections[*section]).is_some())
             .collect();
+        if behind.is_empty() {
+            return (behind, None);
+        }
         let sections = self.sections.iter().enumerate();
         let last = sections.filter_map(|(index, section)| Some((ended_before(section)?, index)));
         let released = last.max().map(|(_, index)| index);

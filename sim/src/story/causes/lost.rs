@@ -6,7 +6,7 @@ use super::Cause;
 
 use crate::event::{GuestKind, GuestWhat};
 use crate::story::content::{Change, Content, Contents};
-use crate::story::facts::{Copy, Facts, JobNews};
+use crate::story::facts::{Copy, Facts, JobNews, Section};
 use crate::story::words::{ms, range, sentence};
 
 /// Whether the place holds one thing on the source and another on the target, and why.
@@ -165,12 +165,24 @@ impl Lost<'_> {
             Some(pivot) => format!("; and the pivot came at {}", ms(pivot.at.at_ns)),
             None => String::new(),
         };
-        let (_, released) = facts.waited_behind(request);
-        let released = released.map(|section| &facts.sections[section]);
-        Some(match released {
-            Some(section) if section.owner.starts_with("mirror") => format!(
-                "{} ended at {}, before the pivot: that let request {id} go, and it was done on {}, which \
-                 was still in use. {name} had counted for the last time what is dirty{pivoted}.",
+        let (waited, _) = facts.waited_behind(request);
+        let went = match waited.is_empty() {
+            true => format!(". Request {id} came after that, and"),
+            false => format!(": that let request {id} go, and it"),
+        };
+        // Those that it has ended to copy once more are no matter here.
+        let mut steps = facts.jobs[self.job].news.iter().rev();
+        let is_m14 = |news: &JobNews| matches!(news, JobNews::Step(Step::M14));
+        let count = steps.find(|(_, news)| is_m14(news))?.0;
+        let ours = |section: &&Section| {
+            let ended = section.ended;
+            let ended = ended.is_some_and(|ended| count < ended && ended < io.begun);
+            ended && section.owner.starts_with("mirror") && *section.node == *self.source
+        };
+        Some(match facts.sections.iter().rev().find(ours) {
+            Some(section) => format!(
+                "{} ended at {}, before the pivot{went} was done on {}, which was still in use. {name} had \
+                 counted for the last time what is dirty{pivoted}.",
                 sentence(&facts.section_name(section)),
                 ms(section.ended?.at_ns),
                 self.source
