@@ -9,6 +9,7 @@ use blockjob_jobs::job::Job;
 use super::sides::disk_of;
 use super::{Checker, Interest, Scene};
 use crate::cast::{Cast, Pair};
+use crate::config::Field;
 use crate::failure::Rule;
 
 /// See the module.
@@ -74,8 +75,8 @@ fn sections_of(job: &Job) -> u32 {
     job.pause_count() - u32::from(job.is_user_paused())
 }
 
-/// Whether no request of a guest is under way any more. Those that guests did not wait for may be when
-/// the guests rest.
+/// Whether nothing is under way any more that ends by itself: requests that guests did not wait for, and
+/// somebody who sleeps before he sees that it is over.
 pub(crate) fn is_quiet(cast: &Cast) -> bool {
     let quiet = |pair: &Pair| {
         let disks = [&pair.source, &pair.target];
@@ -83,7 +84,8 @@ pub(crate) fn is_quiet(cast: &Cast) -> bool {
             && pair.device.queued() == 0
             && disks.iter().all(|disk| disk.in_flight() == 0)
     };
-    cast.pairs.iter().all(quiet) && !cast.main.has_work()
+    let probes_sleep = cast.config.is(Field::Drains) && cast.main.armed_timers() > 0;
+    cast.pairs.iter().all(quiet) && !cast.main.has_work() && !probes_sleep
 }
 
 impl Checker for Quiesce {

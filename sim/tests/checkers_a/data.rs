@@ -6,7 +6,10 @@ use std::rc::Rc;
 use blockjob_jobs::state::JobStatus;
 use blockjob_sim::cast::Cast;
 use blockjob_sim::check::data::Data;
+use blockjob_sim::config::Config;
+use blockjob_sim::decide::Random;
 use blockjob_sim::failure::Rule;
+use blockjob_sim::run::Runner;
 use bytes::{Bytes, BytesMut};
 
 use crate::support::{PLAIN, assert_is, finds, is_ready, pair, scribble, when};
@@ -135,9 +138,8 @@ fn what_a_guest_wrote_before_the_pivot_survives_a_crash_after_it() {
 #[test]
 fn what_a_guest_has_not_flushed_may_be_lost() {
     let config = format!("{PLAIN},volatile=yes,kinds=flush");
-    let config = blockjob_sim::config::Config::parse(&config).expect("the text is right");
-    let checkers: Vec<Box<dyn blockjob_sim::check::Checker>> = vec![Box::new(Data::new())];
-    let mut runner = blockjob_sim::run::Runner::with_checkers(checkers);
+    let config = Config::parse(&config).expect("the text is right");
+    let mut runner = Runner::with_checkers(vec![Box::new(Data::new())]);
     runner.add_prologue(|cast| {
         // Ends the job while its guests go on.
         when(cast, is_ready, |cast| async move {
@@ -146,7 +148,7 @@ fn what_a_guest_has_not_flushed_may_be_lost() {
         });
     });
     for seed in 0..20 {
-        let report = runner.run(&config, Box::new(blockjob_sim::decide::Random::new(seed)));
+        let report = runner.run(&config, Box::new(Random::new(seed)));
         assert_eq!(report.failure, None, "seed {seed}");
     }
 }

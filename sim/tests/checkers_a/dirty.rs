@@ -1,8 +1,11 @@
 //! DIRTY.
 
-use blockjob_jobs::mirror::steps::{MirrorEvent, Step};
+use blockjob_jobs::mirror::steps::MirrorEvent;
 use blockjob_sim::check::dirty::Dirty;
+use blockjob_sim::config::Config;
+use blockjob_sim::decide::Random;
 use blockjob_sim::failure::Rule;
+use blockjob_sim::run::Runner;
 
 use crate::support::{
     PLAIN, assert_is, finds, forge_mirror, is_ready, is_running, pair, scribble, when,
@@ -61,18 +64,12 @@ fn a_copy_that_ends_without_having_copied_leaves_a_difference() {
 
 #[test]
 fn before_the_loop_nothing_is_asked() {
-    // Nobody has found yet what is dirty.
-    let config = "granules=64,guests=1,sync=top,backing=yes,tbacking=yes,fill=sparse,status=slow";
-    let config = blockjob_sim::config::Config::parse(config).expect("the text is right");
-    let checkers: Vec<Box<dyn blockjob_sim::check::Checker>> = vec![Box::new(Dirty::new())];
-    let mut runner = blockjob_sim::run::Runner::with_checkers(checkers);
-    runner.add_prologue(|cast| {
-        when(cast, is_running, |cast| async move {
-            forge_mirror(&cast, MirrorEvent::Step(Step::M5));
-        });
-    });
+    // Nobody has found yet what is dirty, and that takes a while.
+    let config = "granules=64,guests=1,sync=top,backing=yes,tbacking=yes,fill=sparse,tfill=holes,status=slow";
+    let config = Config::parse(config).expect("the text is right");
+    let mut runner = Runner::with_checkers(vec![Box::new(Dirty::new())]);
     for seed in 0..20 {
-        let report = runner.run(&config, Box::new(blockjob_sim::decide::Random::new(seed)));
+        let report = runner.run(&config, Box::new(Random::new(seed)));
         assert_eq!(report.failure, None, "seed {seed}");
     }
 }

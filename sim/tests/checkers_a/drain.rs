@@ -5,7 +5,10 @@ use std::rc::Rc;
 use blockjob_block::request::{ALL_NODES, BlockTrace};
 use blockjob_jobs::trace::JobTraceKind;
 use blockjob_sim::check::drain::Drain;
+use blockjob_sim::config::Config;
+use blockjob_sim::decide::Random;
 use blockjob_sim::failure::Rule;
+use blockjob_sim::run::Runner;
 use bytes::BytesMut;
 
 use crate::support::{
@@ -139,9 +142,8 @@ fn no_completion_runs_inside_of_somebody_elses_section() {
 
 #[test]
 fn a_section_that_has_ended_stops_nobody() {
-    let config = blockjob_sim::config::Config::parse(PLAIN).expect("the text is right");
-    let checkers: Vec<Box<dyn blockjob_sim::check::Checker>> = vec![Box::new(Drain::new())];
-    let mut runner = blockjob_sim::run::Runner::with_checkers(checkers);
+    let config = Config::parse(PLAIN).expect("the text is right");
+    let mut runner = Runner::with_checkers(vec![Box::new(Drain::new())]);
     let held = Rc::new(std::cell::Cell::new(0));
     let counted = held.clone();
     runner.add_prologue(move |cast| {
@@ -157,7 +159,7 @@ fn a_section_that_has_ended_stops_nobody() {
         });
     });
     for seed in 0..20 {
-        let report = runner.run(&config, Box::new(blockjob_sim::decide::Random::new(seed)));
+        let report = runner.run(&config, Box::new(Random::new(seed)));
         assert_eq!(report.failure, None, "seed {seed}");
     }
     assert!(held.get() > 20);

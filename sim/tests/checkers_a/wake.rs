@@ -5,7 +5,10 @@ use std::rc::Rc;
 
 use blockjob_block::backend::DeviceOps;
 use blockjob_sim::check::wake::Wake;
+use blockjob_sim::config::Config;
+use blockjob_sim::decide::Random;
 use blockjob_sim::failure::Rule;
+use blockjob_sim::run::Runner;
 
 use crate::support::{PLAIN, assert_is, finds, is_running, pair, when};
 
@@ -48,9 +51,8 @@ fn a_section_that_nobody_tells_of_a_device_that_is_done_is_forgotten() {
 
 #[test]
 fn a_section_that_waits_for_a_request_is_not_forgotten() {
-    let config = blockjob_sim::config::Config::parse(PLAIN).expect("the text is right");
-    let checkers: Vec<Box<dyn blockjob_sim::check::Checker>> = vec![Box::new(Wake::new())];
-    let mut runner = blockjob_sim::run::Runner::with_checkers(checkers);
+    let config = Config::parse(PLAIN).expect("the text is right");
+    let mut runner = Runner::with_checkers(vec![Box::new(Wake::new())]);
     let waited = Rc::new(Cell::new(0));
     let counted = waited.clone();
     runner.add_prologue(move |cast| {
@@ -65,7 +67,7 @@ fn a_section_that_waits_for_a_request_is_not_forgotten() {
         });
     });
     for seed in 0..20 {
-        let report = runner.run(&config, Box::new(blockjob_sim::decide::Random::new(seed)));
+        let report = runner.run(&config, Box::new(Random::new(seed)));
         assert_eq!(report.failure, None, "seed {seed}");
     }
     assert!(waited.get() > 20);
