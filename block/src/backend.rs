@@ -229,13 +229,6 @@ impl BlockBackend {
         self.len().unwrap_or(0) == 0
     }
 
-    /// What is under way when a drained section begins.
-    fn mark_drain(&self) {
-        let context = &self.context;
-        context.mark_if(|| self.queued() > 0, &marks::DRAIN_OVER_QUEUE);
-        context.mark_if(|| self.in_flight() > 0, &marks::DRAIN_OVER_FLIGHT);
-    }
-
     fn medium(&self) -> BlockResult<Rc<Child>> {
         self.root().ok_or_else(|| {
             BlockError::new(
@@ -266,7 +259,8 @@ impl ChildParent for BlockBackend {
     fn drained_begin(&self, _child: &Child) {
         let before = self.quiesce_counter.get();
         self.quiesce_counter.set(before + 1);
-        self.mark_drain();
+        self.context
+            .mark_if(|| self.in_flight() > 0, &marks::DRAIN_OVER_FLIGHT);
         let device = self.device.borrow().clone();
         if let (0, Some(device)) = (before, device) {
             device.drained_begin();

@@ -11,6 +11,7 @@ use super::{BlockBackend, Queued};
 use crate::child::Child;
 use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::marks;
 use crate::oneshot;
 
 impl BlockBackend {
@@ -38,6 +39,8 @@ impl BlockBackend {
             self.in_flight.set(self.in_flight.get() + 1);
             return InFlight(self.clone());
         }
+        let nested = || self.node().is_some_and(|node| node.quiesce_counter() > 1);
+        self.context.mark_if(nested, &marks::QUEUED_NESTED);
         let (released, receiver) = oneshot::channel();
         self.queued.borrow_mut().push_back(Queued { released });
         receiver.await;
