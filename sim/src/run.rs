@@ -18,9 +18,10 @@ use crate::cast::Cast;
 use crate::check::{self, Checker};
 use crate::config::{Config, Field};
 use crate::decide::{Decider, Policy};
+use crate::event::{Asked, MonitorEvent};
 use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Verb};
 use crate::scenario;
 use crate::waits;
 use crate::world::{Halt, Spares, World};
@@ -341,11 +342,18 @@ impl Play {
         if self.told.borrow().iter().any(is_it) {
             return Ok(());
         }
-        match self.cast.config.get(Field::End) {
-            0 => job.complete(),
-            1 => job.block_job_cancel(false),
-            _ => job.block_job_cancel(true),
+        let asked = Some(Asked::of(job));
+        let verb = match self.cast.config.get(Field::End) {
+            0 => job.complete().map(|()| Verb::Complete),
+            1 => job.block_job_cancel(false).map(|()| Verb::Cancel),
+            _ => job.block_job_cancel(true).map(|()| Verb::ForceCancel),
         }?;
+        // It is a user's command as the monitor's are.
+        self.hub.monitor(&MonitorEvent {
+            verb,
+            asked,
+            refused: None,
+        });
         self.told.borrow_mut().push(Rc::downgrade(job));
         Ok(())
     }

@@ -75,6 +75,9 @@ pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
         test_suite("doc tests", "--doc")?,
     ];
     if !quick {
+        suites.push(simulated_runs()?);
+        suites.push(museum_tests()?);
+        suites.push(museum()?);
         suites.push(type_check("loom type check", "loom")?);
         suites.push(type_check("shuttle type check", "shuttle")?);
     }
@@ -99,6 +102,101 @@ fn test_suite(name: &'static str, half: &str) -> Result<Suite, Failure> {
         counts,
         must_not_be_empty: true,
     })
+}
+
+/// The program as it simulates: with every assertion, and quick enough.
+fn simulator(features: &[&str], words: &[&str]) -> Command {
+    let mut all = vec!["run", "--quiet", "--profile", "simulation"];
+    all.extend(features);
+    all.extend(["--", "sim"]);
+    all.extend(words);
+    heading(&format!("cargo {}", all.join(" ")));
+    tree::cargo(all)
+}
+
+/// Sweeps through the shipped code: random seeds of everything that can be drawn, with every mark of
+/// the engine hit; each seed twice; and every schedule of the smallest mirror. Each counts as one.
+fn simulated_runs() -> Result<Suite, Failure> {
+    let sweeps: [&[&str]; 3] = [
+        &["run", "--seeds", "0..20000", "--all-marks", "--jobs", "2"],
+        &["run", "--seeds", "0..1000", "--check-determinism"],
+        &["run", "--scenario", "tiny", "--policy", "exhaustive"],
+    ];
+    let mut counts = Counts::default();
+    for words in sweeps {
+        let good = simulator(&[], words).status()?.success();
+        counts.passed += u64::from(good);
+        counts.failed += u64::from(!good);
+    }
+    Ok(Suite {
+        name: "simulated runs",
+        counts,
+        must_not_be_empty: true,
+    })
+}
+
+/// The tests of QEMU's historical bugs: that properties find theirs, and that cases of the others
+/// shrink and can be told.
+fn museum_tests() -> Result<Suite, Failure> {
+    let words = [
+        "test",
+        "-p",
+        "blockjob-runtime",
+        "-p",
+        "blockjob-block",
+        "-p",
+        "blockjob-sim",
+        "--features",
+        "blockjob-sim/museum",
+        "--test",
+        "museum",
+        "--test",
+        "co_lock",
+        "--test",
+        "hbitmap",
+        "--test",
+        "case",
+        "--no-fail-fast",
+    ];
+    heading(&format!("museum tests: cargo {}", words.join(" ")));
+    let counts = run_counting(&mut tree::cargo(words))?;
+    Ok(Suite {
+        name: "museum tests",
+        counts,
+        must_not_be_empty: true,
+    })
+}
+
+/// The museum: each exhibit that is found, and not found without its bug, counts as one.
+fn museum() -> Result<Suite, Failure> {
+    let mut command = simulator(&["--features", "museum"], &["museum"]);
+    let output = command.stderr(Stdio::inherit()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    let mut counts = exhibits(&text);
+    if !output.status.success() && counts.failed == 0 {
+        counts.failed = 1;
+    }
+    Ok(Suite {
+        name: "museum exhibits",
+        counts,
+        must_not_be_empty: true,
+    })
+}
+
+/// Reads `20 of 21 exhibits found`.
+fn exhibits(text: &str) -> Counts {
+    let numbers = text.lines().rev().find_map(|line| {
+        let (found, rest) = line.split_once(" of ")?;
+        let all = rest.split_once(" exhibits found")?.0;
+        Some((found.parse().ok()?, all.parse().ok()?))
+    });
+    let (passed, all): (u64, u64) = numbers.unwrap_or_default();
+    Counts {
+        passed,
+        failed: all.saturating_sub(passed),
+        ignored: 0,
+    }
 }
 
 /// Checks that the crates compile with the types of loom or shuttle; it counts as one.
@@ -178,6 +276,14 @@ mod tests {
         };
         assert_eq!(report.closing_line(), "7 passed, 1 failed");
         assert!(!report.is_good());
+    }
+
+    #[test]
+    fn exhibits_that_were_not_found_fail() {
+        let text = "MIR-02 ...\n\n20 of 21 exhibits found, and nothing without them\n";
+        let counts = exhibits(text);
+        assert_eq!((counts.passed, counts.failed), (20, 1));
+        assert_eq!(exhibits("it was broken off").passed, 0);
     }
 
     #[test]

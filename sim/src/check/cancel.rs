@@ -49,6 +49,8 @@ pub struct Cancel {
     /// How many are abandoned and have not ended.
     abandoned: usize,
     bounds: Option<Bounds>,
+    /// Whether this has looked since it is calm.
+    in_calm: bool,
 }
 
 impl Cancel {
@@ -122,7 +124,9 @@ impl Cancel {
     fn look(&mut self, scene: &Scene<'_>) {
         let config = &scene.cast.config;
         let bounds = *self.bounds.get_or_insert_with(|| Bounds::of(config));
-        let holds = config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        // Also when it has just become calm: what was held until now is under way only now.
+        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
+        let holds = config.get(Field::Hold) > 0 && !was_in_calm;
         for (name, known) in self.jobs.iter_mut() {
             let Some(abandoned) = &mut known.abandoned else {
                 continue;
@@ -223,6 +227,7 @@ impl Checker for Cancel {
         self.jobs.clear();
         self.abandoned = 0;
         self.bounds = None;
+        self.in_calm = false;
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {

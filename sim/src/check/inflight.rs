@@ -122,7 +122,7 @@ impl Watched {
 /// How much the job may have in buffers.
 fn buf_bytes(scene: &Scene<'_>, sides: &Sides) -> u64 {
     let buf = scene.cast.config.get(Field::Buf) * sides.granularity;
-    let cluster = sides.target.disk.spec().cluster_bytes;
+    let cluster = sides.target.node.limits().cluster_size;
     // A cluster of a target that cannot copy on write itself is copied as a whole.
     let by_clusters = !sides.full && sides.target.node.backing().is_none();
     match by_clusters && sides.granularity < cluster {

@@ -81,7 +81,8 @@ impl Driver for SimDriver {
     fn limits(&self, _node: &Node) -> Limits {
         Limits {
             request_alignment: self.0.spec.alignment.max(1),
-            cluster_size: self.0.spec.cluster_bytes,
+            // Also if nobody named it: whole blocks are written, and so allocated.
+            cluster_size: self.0.spec.cluster_bytes.max(self.0.spec.alignment),
             ..Limits::default()
         }
     }

@@ -25,10 +25,13 @@ pub(super) struct Drains {
     waiting: Vec<Waiting>,
     /// How often each job has taken granules since it was asked to stand still.
     takes: ByJob<u32>,
+    /// Whether this has looked since it is calm.
+    in_calm: bool,
 }
 
 impl Drains {
     pub(super) fn clear(&mut self) {
+        self.in_calm = false;
         self.waiting.clear();
         self.takes.clear();
     }
@@ -74,7 +77,9 @@ impl Drains {
         scene: &Scene<'_>,
         bounds: Bounds,
     ) -> Option<(&'static str, &'static str)> {
-        let held = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        // Also when it has just become calm: what was held until now is under way only now.
+        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
+        let held = scene.cast.config.get(Field::Hold) > 0 && !was_in_calm;
         let (now_ns, events) = (scene.now_ns, scene.hub.seen());
         for waiting in &mut self.waiting {
             if held {
