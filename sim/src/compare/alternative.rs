@@ -55,7 +55,7 @@ impl Alternative {
     }
 
     /// All combinations of `schedules`, and of the values of fields: each of `fields` is a text as
-    /// `slice=1ms|10ms|100ms`. The last field changes fastest. An alternative is called after what
+    /// `slice=1ms|10ms|100ms`, or with commas. The last field changes fastest. An alternative is called after what
     /// distinguishes it: what all have in common is left out.
     ///
     /// No schedule stands for [`Schedule::Random`].
@@ -149,7 +149,7 @@ fn values(text: &str) -> Result<(Field, Vec<(u64, String)>), AlternativeError> {
     let (key, list) = text.split_once('=').ok_or_else(no_value)?;
     let field = Field::parse(key.trim())?;
     let parse = |text: &str| Ok((value(field, text.trim())?, text.trim().to_owned()));
-    let values = list.split('|').map(parse);
+    let values = list.split(['|', ',']).map(parse);
     Ok((field, values.collect::<Result<_, ConfigError>>()?))
 }
 

@@ -34,6 +34,10 @@ fn what_all_alternatives_have_in_common_is_not_in_their_names() {
         names(&[Schedule::Fifo], &fields),
         ["slice=1ms", "slice=100ms"]
     );
+    assert_eq!(
+        names(&[], &["slice=1ms, 2ms|3ms"]),
+        ["slice=1ms", "slice=2ms", "slice=3ms"]
+    );
     assert_eq!(names(&[], &["depth=4"]), ["random"]);
     let all = Alternative::cross(&[Schedule::Fifo], &fields).unwrap();
     for alternative in all {

@@ -146,7 +146,7 @@ impl Checker for Picky {
     fn reset(&mut self) {}
     fn idle(&mut self, scene: &Scene<'_>) {
         let config = &scene.cast.config;
-        if config.get(Field::InFlight) == 1 && config.get(Field::Granules) % 2 == 0 {
+        if config.get(Field::InFlight) == 1 && config.get(Field::Granules).is_multiple_of(2) {
             scene.fail(Rule::Count, "picky", Vec::new(), "it is even".to_owned());
         }
     }
@@ -157,7 +157,7 @@ fn a_seed_of_which_one_run_fails_is_left_out_for_all_and_named() {
     let comparison = comparison(&["inflight=16|1"], 20);
     let even = comparison.seeds.clone().filter(|seed| {
         let config = comparison.scenario.draw(*seed).unwrap();
-        config.get(Field::Granules) % 2 == 0
+        config.get(Field::Granules).is_multiple_of(2)
     });
     let even: Vec<_> = even.collect();
     assert!((1..20).contains(&even.len()), "{even:?}");
