@@ -127,6 +127,7 @@ fields! {
     SpeedStep "speedstep" 0 Form::Number { max: 1024 }, "Each job's speed limit is above that of the one before by so many times the first's.";
     Noisy "noisy" 0 Form::Number { max: 64 }, "The first guest of all has so many times the depth of the others, for each at a time so many times the requests, and no rest; 0 is none.";
     Drains "drains" 0 TIME, "How long it is until somebody drains a source again for an instant, about, in nanoseconds; 0 is never.";
+    Held "held" 0 TIME, "How long the targets are drained by somebody else when the jobs start, in nanoseconds; 0 is not at all.";
 }
 
 const VERB_NAMES: [&str; 17] = [

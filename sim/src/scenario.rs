@@ -1,5 +1,6 @@
 //! Building a world from a configuration: disks, guests, jobs.
 
+mod holder;
 mod probe;
 
 use std::cell::{OnceCell, RefCell};
@@ -286,7 +287,7 @@ fn guests(
 }
 
 /// Starts the jobs.
-pub(crate) fn start_jobs(cast: &Cast) {
+pub(crate) fn start_jobs(cast: &Rc<Cast>) {
     let _current = cast.main.make_current();
     let config = &cast.config;
     if !config.is(Field::Mirror) {
@@ -306,6 +307,7 @@ pub(crate) fn start_jobs(cast: &Cast) {
             pair.target
                 .become_copy_of(&pair.source, pair.base.as_deref());
         }
+        holder::start(cast, &pair.target_node);
         let started = mirror_start_in(
             &cast.jobs,
             &pool,
