@@ -14,7 +14,7 @@ use blockjob_runtime::museum::{EXHIBITS, Exhibit, Finder};
 use thiserror::Error;
 
 use crate::case::{BugError, Case, switch_on};
-use crate::check::{self, Checker};
+use crate::check;
 use crate::decide::Random;
 use crate::failure::Failure;
 use crate::run::Runner;
@@ -121,8 +121,8 @@ pub fn visit(exhibit: &'static Exhibit, tour: Tour) -> Result<Visit, VisitError>
     let scenario = room(exhibit)?;
     let _quiet = quiet_panics();
     // The checkers that are named for it, so that none of the others comes first.
-    let named = |checker: &Box<dyn Checker>| exhibit.breaks.contains(&checker.rule().name());
-    let checkers = check::all().into_iter().filter(named).collect();
+    let mut checkers = check::all();
+    checkers.retain(|checker| exhibit.breaks.contains(&checker.rule().name()));
     let mut runner = Runner::with_checkers(checkers);
     let mut visit = Visit {
         exhibit,

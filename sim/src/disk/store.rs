@@ -58,11 +58,14 @@ fn noise_stamp(unit: u64) -> u64 {
 /// What a disk holds, with what is known of its clusters.
 type Image = (Vec<u8>, Vec<Cluster>);
 
+/// Its length, the size of its clusters, and what it holds.
+type ImageKind = (usize, usize, Fill);
+
 /// Large buffers, used again from run to run, and the images that disks begin with.
 #[derive(Default)]
 pub struct Spares {
     /// By length, cluster size and fill.
-    fresh: RefCell<Vec<((usize, usize, Fill), Image)>>,
+    fresh: RefCell<Vec<(ImageKind, Image)>>,
     used: RefCell<Vec<Image>>,
     pool: RefCell<Option<(usize, Rc<BufferPool>)>>,
 }
@@ -119,7 +122,7 @@ fn make_image(len: usize, cluster_bytes: usize, fill: Fill) -> Image {
     let holds_data = |cluster: usize| match fill {
         Fill::Data | Fill::Noise => true,
         // Runs of different lengths, so that requests straddle the ends.
-        Fill::Sparse => cluster / 3 % 2 == 0,
+        Fill::Sparse => (cluster / 3).is_multiple_of(2),
         Fill::Holes => false,
     };
     for (cluster, bytes) in bytes.chunks_mut(cluster_bytes).enumerate() {
