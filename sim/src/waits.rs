@@ -122,3 +122,49 @@ impl Search<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(waits: &[(usize, usize)]) -> WaitGraph {
+        let last = waits.iter().map(|(from, to)| *from.max(to)).max();
+        WaitGraph {
+            actors: vec![Actor::Clock; last.map_or(0, |last| last + 1)],
+            waits: waits
+                .iter()
+                .map(|(from, to)| Wait {
+                    from: *from,
+                    to: *to,
+                    why: Why::End,
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_ring_is_found_wherever_it_is_and_starts_where_it_closes() {
+        let graph = graph(&[(0, 1), (0, 2), (2, 3), (3, 4), (4, 2), (1, 4)]);
+        let cycle = graph.cycle().expect("2 waits for itself");
+        let places: Vec<_> = cycle.iter().map(|wait| wait.from).collect();
+        assert_eq!(places, [4, 2, 3]);
+        assert_eq!(cycle[2].to, 4);
+    }
+
+    #[test]
+    fn who_waits_for_himself_is_a_ring_of_one() {
+        assert_eq!(graph(&[(0, 1), (1, 1)]).cycle().map(|it| it.len()), Some(1));
+    }
+
+    #[test]
+    fn two_ways_to_the_same_end_are_no_ring() {
+        assert!(graph(&[(0, 1), (0, 2), (1, 3), (2, 3)]).cycle().is_none());
+        assert!(graph(&[]).cycle().is_none());
+    }
+
+    #[test]
+    fn a_chain_ends_where_it_has_been_before() {
+        let chain = graph(&[(0, 1), (1, 0)]).chain(0, &mut Vec::new());
+        assert_eq!(chain.iter().map(|wait| wait.to).collect::<Vec<_>>(), [1, 0]);
+    }
+}

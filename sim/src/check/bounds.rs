@@ -12,6 +12,12 @@ const FACTOR: u64 = 4;
 /// chain, what surrounds it on either side, what is copied up before, the write.
 const CHAIN: u64 = 12;
 
+/// The value of a disk that takes its time to say what it holds.
+const SLOW: u64 = 1;
+
+/// No bound is below this: disks may take no time.
+const LEAST_NS: u64 = 1_000_000;
+
 /// A heavy tail doubles the usual latency up to so many times.
 const TAIL_DOUBLINGS: u32 = 11;
 
@@ -26,18 +32,19 @@ pub(crate) struct Bounds {
     pub(crate) stall_ns: u64,
     /// In the calm a unit of 128 bytes is copied in this, with all that it needs.
     pub(crate) unit_ns: u64,
-    /// So many events may there be before a drained section is established.
-    pub(crate) events: u64,
 }
 
 impl Bounds {
     pub(crate) fn of(config: &Config) -> Bounds {
         let get = |field| config.get(field);
-        let slow_status = get(Field::Latency).saturating_mul(4);
+        let slow_status = match get(Field::Status) {
+            SLOW => get(Field::Latency).saturating_mul(4),
+            _ => 0,
+        };
         let source_ns = longest(get(Field::Latency), get(Field::Spread)) + slow_status;
         let target_ns = longest(get(Field::TargetLatency), get(Field::TargetSpread));
         let longest_ns = source_ns.max(target_ns);
-        let guests = get(Field::Guests) * get(Field::Depth);
+        let guests = get(Field::Guests) * get(Field::Depth) * get(Field::Noisy).max(1);
         let jobs = get(Field::Jobs).max(1);
         // Requests that are padded wait for each other.
         let padded = get(Field::Alignment) + get(Field::TargetAlignment) > 0;
@@ -49,17 +56,15 @@ impl Bounds {
         let chain_ns = longest_ns.saturating_mul(CHAIN);
         let outstanding_ns = times(chain_ns, line * jobs * FACTOR);
         let parts = get(Field::Buf).max(get(Field::MaxIo)) * get(Field::Granularity) / 512;
-        let claim_ns = times(longest_ns, parts.max(1) * FACTOR).saturating_add(outstanding_ns);
+        let claim_ns = times(longest_ns, parts.max(1) * FACTOR)
+            .saturating_add(outstanding_ns)
+            .saturating_add(LEAST_NS);
         let usual_ns = 2 * get(Field::Latency) + get(Field::TargetLatency) + slow_status;
-        let under_way = jobs * (get(Field::InFlight) + guests + parts);
         Bounds {
             outstanding_ns,
             claim_ns,
-            stall_ns: claim_ns
-                .saturating_add(times(get(Field::Slice), 2))
-                .saturating_add(1_000_000),
+            stall_ns: claim_ns.saturating_add(times(get(Field::Slice), 2)),
             unit_ns: times(usual_ns, CHAIN),
-            events: 1_000 + 64 * under_way,
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::event::MonitorEvent;
 use crate::failure::Rule;
 use crate::monitor::Verb;
 
+const LINGERS: &str = "was cancelled, and runs when all that it had under way must have ended";
+
 /// What is known of a job.
 #[derive(Default)]
 struct Known {
@@ -49,8 +51,6 @@ pub struct Cancel {
     /// How many are abandoned and have not ended.
     abandoned: usize,
     bounds: Option<Bounds>,
-    /// Whether this has looked since it is calm.
-    in_calm: bool,
 }
 
 impl Cancel {
@@ -86,10 +86,16 @@ impl Cancel {
                 }
             }
             JobTraceKind::RunEnd => {
+                let late_ns = self.late_ns(scene);
                 let known = self.jobs.of(&trace.job);
                 known.run_ended = true;
-                if known.abandoned.take().is_some() {
+                if let Some(abandoned) = known.abandoned.take() {
                     self.abandoned -= 1;
+                    // Without looks in between nobody knows how long what it waited for was held.
+                    let held = scene.cast.config.get(Field::Hold) > 0;
+                    if !held && scene.now_ns - abandoned.since_ns > late_ns {
+                        fail(scene, "lingers", &trace.job, LINGERS);
+                    }
                 }
             }
             _ => {}
@@ -120,13 +126,17 @@ impl Cancel {
         }
     }
 
-    /// Whatever the abandoned jobs wait for now, it is not themselves.
-    fn look(&mut self, scene: &Scene<'_>) {
+    /// When a job that was cancelled has been so for too long.
+    fn late_ns(&mut self, scene: &Scene<'_>) -> u64 {
         let config = &scene.cast.config;
         let bounds = *self.bounds.get_or_insert_with(|| Bounds::of(config));
-        // Also when it has just become calm: what was held until now is under way only now.
-        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
-        let holds = config.get(Field::Hold) > 0 && !was_in_calm;
+        bounds.claim_ns.saturating_add(bounds.outstanding_ns)
+    }
+
+    /// Whatever the abandoned jobs wait for now, it is not themselves.
+    fn look(&mut self, scene: &Scene<'_>) {
+        let holds = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        let late_ns = self.late_ns(scene);
         for (name, known) in self.jobs.iter_mut() {
             let Some(abandoned) = &mut known.abandoned else {
                 continue;
@@ -155,10 +165,8 @@ impl Cancel {
                     "was cancelled, and nobody has woken it",
                 );
             }
-            let late_ns = bounds.claim_ns.saturating_add(bounds.outstanding_ns);
             if scene.now_ns - abandoned.since_ns > late_ns {
-                let text = "was cancelled, and still runs when all that it had under way has ended";
-                return fail(scene, "lingers", name, text);
+                return fail(scene, "lingers", name, LINGERS);
             }
         }
     }
@@ -227,7 +235,6 @@ impl Checker for Cancel {
         self.jobs.clear();
         self.abandoned = 0;
         self.bounds = None;
-        self.in_calm = false;
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {

@@ -118,6 +118,11 @@ impl Known {
             let text = format!("it was '{owed}' and is '{to}', and has not told the former");
             return Some(("change-untold", text));
         }
+        if self.owes_ready || self.owes_pending {
+            let what = if self.owes_ready { "READY" } else { "pending" };
+            let text = format!("it has become {what}, is '{to}' now, and has not told");
+            return Some(("event-untold", text));
+        }
         if self.told.is_some() && !matches!(to, JobStatus::Concluded | JobStatus::Null) {
             return Some((
                 "after-the-end",
@@ -169,10 +174,6 @@ impl Known {
             JobEvent::Ready(_) => {
                 out_of_order("it tells that it is READY, and has just not become so")
             }
-            _ if self.owes_ready => {
-                let text = format!("it has become ready, and tells {}", event.name());
-                Some(("ready-untold", text))
-            }
             JobEvent::Pending { .. } if std::mem::take(&mut self.owes_pending) => None,
             JobEvent::Pending { .. } => out_of_order("it tells that it is pending, and need not"),
             JobEvent::Completed { error, .. } => self.ends(Ok(error.clone())),
@@ -187,15 +188,15 @@ impl Known {
             Ok(None) => JobStatus::Pending,
             Ok(Some(_)) | Err(()) => JobStatus::Aborting,
         };
+        let Some(run_end) = &self.run_end else {
+            let text = format!("it tells its end, {told:?}, and its coroutine has not ended");
+            return Some(("end-too-early", text));
+        };
         let before = self.told.replace(told.clone());
         if self.status != expected || before.is_some() {
             let text = format!("it tells its end, {told:?}, when it is '{}'", self.status);
             return Some(("event-order", text));
         }
-        let Some(run_end) = &self.run_end else {
-            let text = format!("it tells its end, {told:?}, and its coroutine has not ended");
-            return Some(("end-too-early", text));
-        };
         let stands = match &told {
             Err(()) => run_end.cancelled || self.forced_late,
             Ok(error) if *error == run_end.error => !run_end.cancelled,

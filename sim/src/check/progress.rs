@@ -2,8 +2,8 @@
 //!
 //! In the calm, when guests rest and nothing fails, a job comes to something within a bounded time: it
 //! is READY in the end, and when it has been told to end it does. A drained section is established
-//! within a bounded time and a bounded number of events, and a job that is asked to stand still for it
-//! begins no copies but those of the moment.
+//! within a bounded time, and a job that is asked to stand still for it takes no granules but those of the
+//! moment, however fast its disks are.
 //!
 //! That the world turns in place, or stands still, is for the run to say: see [`crate::waits`].
 
@@ -54,8 +54,8 @@ impl Progress {
     }
 
     fn look(&mut self, scene: &Scene<'_>, bounds: Bounds) {
-        if let Some((place, owner)) = self.drains.late(scene, bounds) {
-            return fail(scene, place, &[owner]);
+        if let Some(owner) = self.drains.late(scene, bounds) {
+            return fail(scene, "drain-late", &[owner]);
         }
         if !scene.cast.world.is_calm() || !scene.cast.guests_rest() {
             self.stand.since_ns = scene.now_ns;
@@ -153,9 +153,13 @@ impl Checker for Progress {
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
         match seen {
             Seen::Block(trace) => {
-                self.drains.section(scene, trace);
-                // Whoever waits now is looked at before long.
                 let bounds = self.bounds(scene);
+                if let Some(owner) = self.drains.section(scene, trace, bounds) {
+                    let text = format!("the drained section '{owner}' begins late, or ends before");
+                    let parties = vec![owner.to_owned()];
+                    scene.fail(Rule::Progress, "drain-late", parties, text);
+                }
+                // Whoever waits now is looked at before long.
                 let soon_ns = scene.now_ns.saturating_add(interval_ns(bounds));
                 self.next_ns = self.next_ns.min(soon_ns);
             }

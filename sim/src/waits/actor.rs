@@ -78,6 +78,8 @@ pub enum Actor {
     Loop,
     /// The clock.
     Clock,
+    /// Somebody of whom nothing can be seen from here.
+    Unseen,
 }
 
 /// That somebody waits for somebody else.
@@ -195,11 +197,21 @@ impl fmt::Display for Actor {
             Actor::User => f.write_str("somebody"),
             Actor::Loop => f.write_str("the event loop"),
             Actor::Clock => f.write_str("the clock"),
+            Actor::Unseen => f.write_str("somebody who is not to be seen"),
         }
     }
 }
 
 impl Actor {
+    /// Whether it is spoken of as several.
+    pub(super) const fn is_many(&self) -> bool {
+        match self {
+            Actor::Copies { count, .. } => *count > 1,
+            Actor::Queue { requests, .. } => *requests > 1,
+            _ => false,
+        }
+    }
+
     /// Its name in a list of those who took part, without numbers that differ from run to run.
     pub(crate) fn party(&self) -> String {
         match self {

@@ -245,6 +245,7 @@ impl Builder<'_> {
         let below: Vec<usize> = below.flat_map(|place| self.in_flight_at(place)).collect();
         match below.first() {
             Some(first) => self.wait(actor, *first, Why::End),
+            None if self.idle => self.wait_for(actor, Actor::Unseen, Why::LetGo),
             None => self.wait_for(actor, Actor::Loop, Why::Turn),
         }
     }

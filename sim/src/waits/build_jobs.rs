@@ -105,6 +105,9 @@ impl Builder<'_> {
         if self.cast.main.next_deadline_ns().is_some() {
             return self.wait_for(actor, Actor::Clock, Why::Time);
         }
+        if !self.idle {
+            return self.wait_for(actor, Actor::Loop, Why::Turn);
+        }
         // Without a timer it waits to be entered. Only one thing makes a mirror do so.
         let others: Vec<usize> = self.jobs.iter().filter_map(|other| other.copies).collect();
         match others.first() {

@@ -16,8 +16,12 @@ impl WaitGraph {
                 0 => text.push_str(&self.actors[wait.from].to_string()),
                 _ => text.push_str("; that"),
             }
-            let whom = &self.actors[wait.to];
-            text.push_str(&format!(" waits for {whom}{}", wait.why.clause()));
+            let (who, whom) = (&self.actors[wait.from], &self.actors[wait.to]);
+            let waits = match who.is_many() && index == 0 {
+                true => "wait",
+                false => "waits",
+            };
+            text.push_str(&format!(" {waits} for {whom}{}", wait.why.clause()));
         }
         text
     }

@@ -77,3 +77,48 @@ pub(super) fn refusal(verb: Verb, asked: Option<&Asked>) -> Option<Cow<'static, 
         _ => table(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockjob_jobs::state::can_transition;
+    use blockjob_jobs::verb::{JobVerb, verb_allowed};
+
+    #[test]
+    fn the_table_of_changes_is_that_of_the_engine() {
+        for from in JobStatus::ALL {
+            for to in JobStatus::ALL {
+                assert_eq!(legal(from, to), can_transition(from, to), "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_of_verbs_is_that_of_the_engine() {
+        let verbs = [
+            (Verb::Pause, JobVerb::Pause),
+            (Verb::SetSpeed, JobVerb::SetSpeed),
+            (Verb::Complete, JobVerb::Complete),
+            (Verb::Cancel, JobVerb::Cancel),
+            (Verb::ForceCancel, JobVerb::Cancel),
+            (Verb::Finalize, JobVerb::Finalize),
+            (Verb::Dismiss, JobVerb::Dismiss),
+        ];
+        for status in JobStatus::ALL {
+            let asked = Asked {
+                job: "job0".into(),
+                status,
+                user_paused: false,
+                cancel_requested: false,
+            };
+            for (verb, of_engine) in verbs {
+                let granted = refusal(verb, Some(&asked)).is_none();
+                assert_eq!(
+                    granted,
+                    verb_allowed(of_engine, status),
+                    "{verb} in {status}"
+                );
+            }
+        }
+    }
+}

@@ -16,7 +16,6 @@ struct Waiting {
     id: u64,
     owner: &'static str,
     since_ns: u64,
-    since_events: u64,
 }
 
 /// See the module.
@@ -25,13 +24,10 @@ pub(super) struct Drains {
     waiting: Vec<Waiting>,
     /// How often each job has taken granules since it was asked to stand still.
     takes: ByJob<u32>,
-    /// Whether this has looked since it is calm.
-    in_calm: bool,
 }
 
 impl Drains {
     pub(super) fn clear(&mut self) {
-        self.in_calm = false;
         self.waiting.clear();
         self.takes.clear();
     }
@@ -40,7 +36,13 @@ impl Drains {
         !self.waiting.is_empty()
     }
 
-    pub(super) fn section(&mut self, scene: &Scene<'_>, trace: &BlockTrace) {
+    /// A section begins, or waits no longer: then its owner, if it has waited for too long.
+    pub(super) fn section(
+        &mut self,
+        scene: &Scene<'_>,
+        trace: &BlockTrace,
+        bounds: Bounds,
+    ) -> Option<&'static str> {
         match trace {
             BlockTrace::DrainBegin { section, owner, .. } => {
                 if self.waiting.is_empty() {
@@ -50,14 +52,20 @@ impl Drains {
                     id: *section,
                     owner,
                     since_ns: scene.now_ns,
-                    since_events: scene.hub.seen(),
                 });
             }
             BlockTrace::Drained { section, .. } | BlockTrace::DrainEnd { section, .. } => {
-                self.waiting.retain(|waiting| waiting.id != *section);
+                let place = self.waiting.iter().position(|it| it.id == *section);
+                let waiting = self.waiting.swap_remove(place?);
+                // Nobody may have looked while it waited: a world in which nothing happens is not idle
+                // again and again.
+                let held = scene.cast.config.get(Field::Hold) > 0;
+                let late = !held && scene.now_ns - waiting.since_ns > bounds.claim_ns;
+                return late.then_some(waiting.owner);
             }
             _ => {}
         }
+        None
     }
 
     /// `job` takes granules while a section waits. The owner of that section, if the job was asked to
@@ -71,26 +79,17 @@ impl Drains {
         starves.then(|| self.waiting.first().map(|waiting| waiting.owner))?
     }
 
-    /// Whether a section has waited for too long: the place of the failure, and the owner.
-    pub(super) fn late(
-        &mut self,
-        scene: &Scene<'_>,
-        bounds: Bounds,
-    ) -> Option<(&'static str, &'static str)> {
-        // Also when it has just become calm: what was held until now is under way only now.
-        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
-        let held = scene.cast.config.get(Field::Hold) > 0 && !was_in_calm;
-        let (now_ns, events) = (scene.now_ns, scene.hub.seen());
+    /// The owner of a section that has waited for too long.
+    pub(super) fn late(&mut self, scene: &Scene<'_>, bounds: Bounds) -> Option<&'static str> {
+        let held = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        let now_ns = scene.now_ns;
         for waiting in &mut self.waiting {
             if held {
                 // What it waits for may be held until the faults end.
-                (waiting.since_ns, waiting.since_events) = (now_ns, events);
+                waiting.since_ns = now_ns;
             }
             if now_ns - waiting.since_ns > bounds.claim_ns {
-                return Some(("drain-late", waiting.owner));
-            }
-            if events - waiting.since_events > bounds.events {
-                return Some(("drain-starved", waiting.owner));
+                return Some(waiting.owner);
             }
         }
         None
