@@ -15,5 +15,7 @@ mod in_use;
 mod interrupted;
 #[path = "program/no_space.rs"]
 mod no_space;
+#[path = "program/sim.rs"]
+mod sim;
 #[path = "program/support.rs"]
 mod support;

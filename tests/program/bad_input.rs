@@ -14,7 +14,7 @@ fn with_source() -> Scratch {
 }
 
 /// One line on standard error, which contains `what`, nothing on standard output, status 2.
-fn assert_refusal(ended: &Ended, what: &str) {
+pub(super) fn assert_refusal(ended: &Ended, what: &str) {
     assert_eq!(ended.status, Some(2), "{ended:?}");
     assert_eq!(ended.stdout, "", "{ended:?}");
     let line = ended.stderr.strip_suffix('\n').expect("a whole line");
