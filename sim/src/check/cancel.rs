@@ -51,6 +51,8 @@ pub struct Cancel {
     /// How many are abandoned and have not ended.
     abandoned: usize,
     bounds: Option<Bounds>,
+    /// Whether this has looked since it is calm.
+    in_calm: bool,
 }
 
 impl Cancel {
@@ -135,7 +137,9 @@ impl Cancel {
 
     /// Whatever the abandoned jobs wait for now, it is not themselves.
     fn look(&mut self, scene: &Scene<'_>) {
-        let holds = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        // Also when it has just become calm: what was held until now is under way only now.
+        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
+        let holds = scene.cast.config.get(Field::Hold) > 0 && !was_in_calm;
         let late_ns = self.late_ns(scene);
         for (name, known) in self.jobs.iter_mut() {
             let Some(abandoned) = &mut known.abandoned else {
@@ -235,6 +239,7 @@ impl Checker for Cancel {
         self.jobs.clear();
         self.abandoned = 0;
         self.bounds = None;
+        self.in_calm = false;
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {

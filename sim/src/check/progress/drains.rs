@@ -24,10 +24,13 @@ pub(super) struct Drains {
     waiting: Vec<Waiting>,
     /// How often each job has taken granules since it was asked to stand still.
     takes: ByJob<u32>,
+    /// Whether this has looked since it is calm.
+    in_calm: bool,
 }
 
 impl Drains {
     pub(super) fn clear(&mut self) {
+        self.in_calm = false;
         self.waiting.clear();
         self.takes.clear();
     }
@@ -81,7 +84,9 @@ impl Drains {
 
     /// The owner of a section that has waited for too long.
     pub(super) fn late(&mut self, scene: &Scene<'_>, bounds: Bounds) -> Option<&'static str> {
-        let held = scene.cast.config.get(Field::Hold) > 0 && !scene.cast.world.is_calm();
+        // Also when it has just become calm: what was held until now is under way only now.
+        let was_in_calm = std::mem::replace(&mut self.in_calm, scene.cast.world.is_calm());
+        let held = scene.cast.config.get(Field::Hold) > 0 && !was_in_calm;
         let now_ns = scene.now_ns;
         for waiting in &mut self.waiting {
             if held {
