@@ -150,7 +150,9 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
         on_source_error: on_error(config.get(Field::OnSourceError)),
         on_target_error: on_error(config.get(Field::OnTargetError)),
         unmap: config.is(Field::Unmap),
-        zero_target: fill(config.get(Field::TargetFill)) != Fill::Holes,
+        // What has a base below it does not read as zeroes, however little it holds itself.
+        zero_target: fill(config.get(Field::TargetFill)) != Fill::Holes
+            || config.is(Field::TargetBacking),
         auto_finalize: config.is(Field::Finalize),
         auto_dismiss: config.is(Field::Dismiss),
         tuning: MirrorTuning {
