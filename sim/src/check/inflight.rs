@@ -27,6 +27,8 @@ struct Watched {
     changes: u64,
     /// Bytes of data among them.
     buffered: u64,
+    /// So many bytes the job may have in buffers.
+    buf_bytes: u64,
 }
 
 impl Watched {
@@ -76,7 +78,7 @@ impl Watched {
         }
         self.changes += 1;
         self.buffered += buffered;
-        if self.buffered > buf_bytes(scene, sides) + self.padding(sides) {
+        if self.buffered > self.buf_bytes + self.padding(sides) {
             let text = format!("{} bytes are in buffers, which is too many", self.buffered);
             fail(scene, sides, "too-much-buffered", text);
         }
@@ -90,7 +92,7 @@ impl Watched {
 
     fn yields(&self, scene: &Scene<'_>, in_flight: usize, buf_free_bytes: u64) {
         let Some(sides) = &self.sides else { return };
-        let total = buf_bytes(scene, sides);
+        let total = self.buf_bytes;
         let waits_for_room = || mirror_of(scene, sides).is_none_or(|it| it.waits_for_room() > 0);
         if in_flight == 0 && !waits_for_room() {
             let text = "the job waits for a copy to end, and none is under way".to_owned();
@@ -155,7 +157,7 @@ impl Inflight {
         Inflight::default()
     }
 
-    fn start(&mut self, sides: Sides) {
+    fn start(&mut self, scene: &Scene<'_>, sides: Sides) {
         if self.used == self.watched.len() {
             self.watched.push(Watched::default());
         }
@@ -166,6 +168,7 @@ impl Inflight {
         watched.changing.reset(units as usize);
         watched.changes = 0;
         watched.buffered = 0;
+        watched.buf_bytes = buf_bytes(scene, &sides);
         watched.target = sides.target.disk.name();
         watched.sides = Some(sides);
     }
@@ -173,7 +176,7 @@ impl Inflight {
     fn mirror(&mut self, scene: &Scene<'_>, trace: &MirrorTrace) {
         if trace.event == MirrorEvent::MirrorStart {
             if let Some(sides) = Sides::of(scene, &trace.job) {
-                self.start(sides);
+                self.start(scene, sides);
             }
             return;
         }
