@@ -72,7 +72,7 @@ pub(super) struct Sides {
 
 impl Sides {
     /// The sides of the job named `job`, which is about to start. Nothing if they are no simulated
-    /// disks, or the job was promised a target that reads as zeroes and does not.
+    /// disks.
     pub(super) fn of(scene: &Scene<'_>, job: &Rc<str>) -> Option<Sides> {
         let config = &scene.cast.config;
         let used = scene.cast.jobs.get(job)?.block_job()?.nodes();
@@ -87,10 +87,6 @@ impl Sides {
             _ => is_second,
         };
         let own = (!full && source.base.is_some()).then(|| held_by(&source.disk));
-        let promised_zeroes = target.disk.spec().fill == crate::disk::Fill::Holes;
-        if own.is_none() && promised_zeroes && target.base.is_some() {
-            return None;
-        }
         let dirty = source.node.dirty_bitmaps().pop()?;
         let (granularity, len_bytes) = (dirty.bits().granularity(), dirty.bits().len());
         Some(Sides {
