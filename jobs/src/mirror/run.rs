@@ -69,6 +69,8 @@ impl MirrorJob {
                 Turn::Retry => {
                     self.context.mark(&marks::RETRY_LATER);
                     job.sleep_ns(self.options.tuning.slice_time_ns).await;
+                    // A drained section cuts that short, and buys no bytes by it.
+                    job.ratelimit_sleep().await;
                 }
                 Turn::InSync => return Ok(()),
                 Turn::Sleep {
