@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::decide::miss_probability;
 use crate::sweep::{PolicySpec, SweepReport};
 
 /// Sentences about what a sweep covered, and what may have escaped it.
@@ -88,13 +87,13 @@ fn random(report: &SweepReport) -> Vec<String> {
 }
 
 fn pct(report: &SweepReport, depth: u32) -> Vec<String> {
-    let threads = report.threads();
     let depths = (1..=depth).map(|depth| {
-        let missed = miss_probability(depth, threads.threads, threads.steps, report.runs());
+        let missed = report.missed_probability(depth);
         format!("{} for depth {depth}", probability(missed))
     });
     let depths: Vec<_> = depths.collect();
-    vec![
+    let threads = report.threads();
+    let mut sentences = vec![
         format!(
             "The probability of having missed a failure that every configuration of the scenario \
              has, and for which as many orders between two coroutines or callbacks of one context \
@@ -102,12 +101,19 @@ fn pct(report: &SweepReport, depth: u32) -> Vec<String> {
             depths.join(", ")
         ),
         format!(
-            "That takes {} for the number of threads and {} for the number of scheduling points, \
-             the most of any run. It does not cover the orders between contexts and disks, nor \
-             faults, which are drawn by chance.",
+            "That is by each run's own number of threads and of scheduling points; the most were \
+             {} and {}. It does not cover the orders between contexts and disks, nor faults, which \
+             are drawn by chance.",
             threads.threads, threads.steps
         ),
-    ]
+    ];
+    if report.too_long_runs() > 0 {
+        sentences.push(format!(
+            "{} runs were longer than had been measured, and count for depth 1 only.",
+            report.too_long_runs()
+        ));
+    }
+    sentences
 }
 
 /// A probability for people.

@@ -131,18 +131,62 @@ impl<P: Policy> Policy for Census<P> {
     }
 }
 
+/// Depths for which promises are counted.
+pub(super) const DEPTHS: usize = 8;
+
+/// What runs by [`Pct`] promise together: for each depth from 1 the logarithm of the probability that none
+/// of them meets a bug of that depth, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Promise {
+    missed_ln: [f64; DEPTHS],
+    /// Runs that asked more often who is next than they were expected to. Their changes of priority came
+    /// too early, and so they promise something for depth 1 only.
+    pub(super) too_long: u64,
+}
+
+impl Promise {
+    /// That of a run with so many threads, whose changes of priority were spread over so many steps.
+    fn of(threads: u64, spread: u64, steps: u64) -> Promise {
+        let too_long = steps > spread;
+        let missed_ln = std::array::from_fn(|below| {
+            if too_long && below > 0 {
+                return 0.0;
+            }
+            let schedules = threads.max(1) as f64 * (spread.max(1) as f64).powi(below as i32);
+            (-1.0 / schedules).ln_1p()
+        });
+        Promise {
+            missed_ln,
+            too_long: u64::from(too_long),
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Promise) {
+        let all = self.missed_ln.iter_mut().zip(&other.missed_ln);
+        all.for_each(|(sum, ln)| *sum += ln);
+        self.too_long += other.too_long;
+    }
+
+    /// The probability that no run meets a bug of `depth`, at most; 1 for depths that are too great to
+    /// be counted.
+    pub(super) fn missed(&self, depth: u32) -> f64 {
+        let below = depth.saturating_sub(1) as usize;
+        self.missed_ln.get(below).map_or(1.0, |ln| ln.exp())
+    }
+}
+
 /// The seed of the schedule by which a configuration is measured.
 const MEASURE: u64 = u64::MAX;
 
-/// How long a run of a configuration is, for [`Pct`]: that of one random schedule, the same for all
-/// seeds of the configuration. So it depends on nothing but the configuration.
+/// How long a run of a configuration is, for [`Pct`]: half as long again as one random schedule, the same
+/// for all seeds of the configuration. So it depends on nothing but the configuration.
 #[derive(Default)]
 pub(super) struct Lengths {
     last: Option<(Config, u64)>,
 }
 
 impl Lengths {
-    /// How often a run of `config` asks who is next, about.
+    /// How often a run of `config` asks who is next, at most, unless it is an odd one.
     pub(super) fn steps(&mut self, runner: &mut Runner, config: &Config) -> u64 {
         if let Some((known, steps)) = &self.last
             && known == config
@@ -151,7 +195,7 @@ impl Lengths {
         }
         let census = Census::of(Random::new(MEASURE));
         runner.run(config, Box::new(census.clone()));
-        let steps = census.borrow().steps;
+        let steps = census.borrow().steps * 3 / 2;
         self.last = Some((config.clone(), steps));
         steps
     }
@@ -179,7 +223,16 @@ impl SeedPolicy {
     }
 }
 
-/// What the policy of a run has counted.
-pub(super) fn counted(census: Counts) -> Threads {
-    census.map_or_else(Threads::default, |census| census.borrow().threads())
+impl SeedPolicy {
+    /// What the policy of a run has counted, and what that promises.
+    pub(super) fn counted(&self, counts: Counts) -> (Threads, Promise) {
+        let counted = counts.map(|census| census.borrow().threads());
+        match (self, counted) {
+            (SeedPolicy::Pct { steps, .. }, Some(counted)) => {
+                let promise = Promise::of(counted.threads, *steps, counted.steps);
+                (counted, promise)
+            }
+            _ => (Threads::default(), Promise::default()),
+        }
+    }
 }

@@ -112,6 +112,17 @@ impl SweepReport {
         self.tally.threads
     }
 
+    /// The probability that a bug of `depth` that every run could meet was met by none, at most; 1 under a
+    /// policy that promises nothing.
+    pub fn missed_probability(&self, depth: u32) -> f64 {
+        self.tally.promise.missed(depth)
+    }
+
+    /// Runs that were longer than their policy expected, and so promise nothing beyond depth 1.
+    pub fn too_long_runs(&self) -> u64 {
+        self.tally.promise.too_long
+    }
+
     /// All marks of the engine, with how often each was hit.
     pub fn marks(&self) -> Vec<MarkHits> {
         let all = all_marks().zip(&self.tally.marks);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::error::SweepError;
 use super::found::{Fault, Found, Repeat};
-use super::policy::{Lengths, PolicySpec, SeedPolicy, Threads, counted};
+use super::policy::{Lengths, PolicySpec, SeedPolicy, Threads};
 use super::tally::Tally;
 use super::{Sweep, quiet_panics};
 use crate::config::Config;
@@ -73,7 +73,9 @@ impl<'a> Bench<'a> {
             true => run_twice(&mut self.runner, &config, begin),
             false => (self.runner.run(&config, begin()), None),
         };
-        self.count(seed, &report, counted(census), tally);
+        let (threads, promise) = policy.counted(census);
+        tally.promise.add(&promise);
+        self.count(seed, &report, threads, tally);
         let broken = report.failure.map(Fault::Broken);
         let fault = mismatch.map(Fault::Nondeterministic).or(broken);
         if let Some(fault) = fault {

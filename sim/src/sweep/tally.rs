@@ -4,7 +4,7 @@ use blockjob_runtime::trace::Mark;
 
 use super::error::SweepError;
 use super::found::Found;
-use super::policy::Threads;
+use super::policy::{Promise, Threads};
 use super::sketch::Sketch;
 use crate::coverage::{StepTable, all_marks, mark_place};
 use crate::run::Report;
@@ -39,6 +39,7 @@ pub(super) struct Tally {
     pub(super) traces: Sketch,
     /// The most of any run.
     pub(super) threads: Threads,
+    pub(super) promise: Promise,
     /// Why the sweep cannot go on.
     pub(super) error: Option<SweepError>,
 }
@@ -58,6 +59,7 @@ impl Default for Tally {
             table: StepTable::default(),
             traces: Sketch::default(),
             threads: Threads::default(),
+            promise: Promise::default(),
             error: None,
         }
     }
@@ -126,6 +128,7 @@ impl Tally {
         self.table.add(&next.table);
         self.traces.merge(&next.traces);
         self.threads = self.threads.max(next.threads);
+        self.promise.add(&next.promise);
         if self.error.is_none() {
             self.error = next.error.take();
         }

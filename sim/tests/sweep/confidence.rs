@@ -1,7 +1,8 @@
 //! What is said when nothing was found.
 
 use blockjob_sim::decide::miss_probability;
-use blockjob_sim::sweep::{PolicySpec, Sweep};
+use blockjob_sim::swarm::Scenario;
+use blockjob_sim::sweep::{PolicySpec, Sweep, SweepReport};
 
 use crate::planted::{Planted, runner, small};
 
@@ -31,15 +32,41 @@ fn after_a_failure_nothing_is_promised() {
     assert!(!text.contains("95 %"), "{text}");
 }
 
+fn by_priorities(seeds: u64) -> SweepReport {
+    let text = "name = x\ngranules = 4\nguests = 2\nspread = uniform";
+    let mut sweep = Sweep::new(Scenario::parse(text).unwrap(), 0..seeds);
+    sweep.policy = PolicySpec::Pct { depth: 3 };
+    sweep.run().unwrap()
+}
+
+#[test]
+fn a_run_by_priorities_promises_what_its_threads_and_its_length_allow() {
+    let report = by_priorities(1);
+    let threads = report.threads().threads;
+    assert_eq!(report.too_long_runs(), 0);
+    let first = report.missed_probability(1);
+    assert!((first - miss_probability(1, threads, 1, 1)).abs() < 1e-12);
+    // The length that was expected follows from the promise for depth 2, and holds for depth 3.
+    let steps = (1.0 / (threads as f64 * (1.0 - report.missed_probability(2)))).round() as u64;
+    assert!(steps >= report.threads().steps, "{steps}");
+    let third = miss_probability(3, threads, steps, 1);
+    assert!((report.missed_probability(3) - third).abs() < 1e-9);
+    assert!(
+        (report.missed_probability(9) - 1.0).abs() < 1e-12,
+        "nobody counts that far"
+    );
+}
+
 #[test]
 fn a_sweep_by_priorities_says_what_it_promises_and_what_that_takes() {
-    let mut sweep = Sweep::new(small(), 0..200);
-    sweep.policy = PolicySpec::Pct { depth: 2 };
-    let report = sweep.run().unwrap();
+    let report = by_priorities(300);
     let threads = report.threads();
     let text = report.confidence().to_string();
-    for depth in [1, 2] {
-        let missed = miss_probability(depth, threads.threads, threads.steps, 200);
+    for depth in 1..=3 {
+        let missed = report.missed_probability(depth);
+        // No run has more threads than the most, or was expected to be much longer.
+        let most = miss_probability(depth, threads.threads, threads.steps * 2, 300);
+        assert!(missed <= most, "depth {depth}: {missed} and {most}");
         let number = match missed {
             missed if missed > 0.999 => "nearly 100 %".to_owned(),
             missed if missed >= 0.001 => format!("{:.1} %", missed * 100.0),
@@ -50,15 +77,19 @@ fn a_sweep_by_priorities_says_what_it_promises_and_what_that_takes() {
             "{text}"
         );
     }
-    let taken = format!(
-        "{} for the number of threads and {} for the number of scheduling points",
-        threads.threads, threads.steps
-    );
-    assert!(text.contains(&taken), "{text}");
+    assert!(report.missed_probability(1) < report.missed_probability(2));
+    let most = format!("the most were {} and {}", threads.threads, threads.steps);
+    assert!(text.contains(&most), "{text}");
     assert!(
         text.contains("does not cover the orders between contexts"),
         "{text}"
     );
+}
+
+#[test]
+fn under_a_policy_that_promises_nothing_every_bug_may_have_been_missed() {
+    let report = Sweep::new(small(), 0..50).run().unwrap();
+    assert!((report.missed_probability(1) - 1.0).abs() < 1e-12);
 }
 
 #[test]
