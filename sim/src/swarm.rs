@@ -3,7 +3,7 @@
 //! A world in which everything may happen is not the one in which everything does: a guest that
 //! discards all the time leaves nothing to copy, errors end jobs before they are READY, and a pause
 //! hides what a drained section would have met. So a *scenario* says for each field of a
-//! [`Config`](crate::config::Config) which values it may have, with *off* among them more often than
+//! [`Config`] which values it may have, with *off* among them more often than
 //! not, and each seed draws a world that has some of the features and lacks the others (Groce, Zhang,
 //! Eide, Chen, Regehr: "Swarm Testing", ISSTA 2012).
 //!
