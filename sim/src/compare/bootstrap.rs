@@ -133,6 +133,14 @@ mod tests {
     }
 
     #[test]
+    fn the_resamples_are_the_same_in_every_program() {
+        let values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];
+        let [found] = BOOTSTRAP.estimate(values.len(), |sample| [mean(&values, sample)]);
+        let interval = found.unwrap().interval;
+        assert_eq!((interval.low, interval.high), (2.125, 5.625));
+    }
+
+    #[test]
     fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
         let values = [5.0, 1.0, 9.0, 2.0];
         let mut room = Vec::new();
