@@ -122,8 +122,7 @@ impl Once {
         let counts = self.jobs.of(job);
         let (count, place) = match step {
             Step::M13 => (&mut counts.ready_steps, "step-ready"),
-            Step::M17 => (&mut counts.exit_steps, "step-exit"),
-            _ => return,
+            _ => (&mut counts.exit_steps, "step-exit"),
         };
         *count += 1;
         if *count > 1 {
@@ -235,7 +234,7 @@ impl Checker for Once {
             Seen::Block(trace) => self.section(scene, trace),
             Seen::Guest(event) => self.guest(scene, event),
             Seen::Mirror(trace) => {
-                if let MirrorEvent::Step(step) = trace.event {
+                if let MirrorEvent::Step(step @ (Step::M13 | Step::M17)) = trace.event {
                     self.step_of(scene, &trace.job, step);
                 }
             }

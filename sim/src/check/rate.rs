@@ -18,6 +18,7 @@ use super::{Checker, Interest, Scene, Seen};
 use crate::config::Field;
 use crate::event::{GuestEvent, GuestKind, GuestWhat};
 use crate::failure::Rule;
+use crate::monitor::Verb;
 
 const NS_PER_S: u128 = 1_000_000_000;
 
@@ -57,6 +58,39 @@ impl Rate {
         *self
             .limited
             .get_or_insert_with(|| config.get(Field::Speed) > 0 || (config.get(Field::Deeds) > 0))
+    }
+
+    #[inline(never)]
+    fn look(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        if !self.is_limited(scene) {
+            return;
+        }
+        match seen {
+            Seen::Block(BlockTrace::RequestBegin {
+                kind: RequestKind::Read,
+                node,
+                offset,
+                bytes,
+                ..
+            }) if !self.accounts.is_empty() => self.read(scene, node, (*offset, *bytes)),
+            Seen::Guest(event) => self.guest(event),
+            Seen::Mirror(trace) => self.mirror(scene, trace),
+            // Moments at which a speed may have changed.
+            Seen::Monitor(_) => {
+                let accounts = self.accounts.iter_mut();
+                accounts.for_each(|account| account.settle(scene.now_ns));
+            }
+            Seen::Job(trace) => {
+                let ours = |account: &Account| account.label == trace.job;
+                if let Some(place) = self.accounts.iter().position(ours) {
+                    self.accounts[place].settle(scene.now_ns);
+                    if trace.what == JobTraceKind::RunEnd {
+                        self.accounts.swap_remove(place);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     fn mirror(&mut self, scene: &Scene<'_>, trace: &MirrorTrace) {
@@ -176,31 +210,9 @@ impl Checker for Rate {
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
-        match seen {
-            Seen::Block(BlockTrace::RequestBegin {
-                kind: RequestKind::Read,
-                node,
-                offset,
-                bytes,
-                ..
-            }) if !self.accounts.is_empty() => self.read(scene, node, (*offset, *bytes)),
-            Seen::Guest(event) if self.is_limited(scene) => self.guest(event),
-            Seen::Mirror(trace) if self.is_limited(scene) => self.mirror(scene, trace),
-            // Moments at which a speed may have changed.
-            Seen::Monitor(_) => {
-                let accounts = self.accounts.iter_mut();
-                accounts.for_each(|account| account.settle(scene.now_ns));
-            }
-            Seen::Job(trace) => {
-                let ours = |account: &Account| account.label == trace.job;
-                if let Some(place) = self.accounts.iter().position(ours) {
-                    self.accounts[place].settle(scene.now_ns);
-                    if trace.what == JobTraceKind::RunEnd {
-                        self.accounts.swap_remove(place);
-                    }
-                }
-            }
-            _ => {}
+        // Most runs have no speed, and most of what happens comes by here.
+        if self.limited != Some(false) {
+            self.look(scene, seen);
         }
     }
 }
