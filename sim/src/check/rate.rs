@@ -55,9 +55,10 @@ impl Rate {
 
     fn is_limited(&mut self, scene: &Scene<'_>) -> bool {
         let config = &scene.cast.config;
-        *self
-            .limited
-            .get_or_insert_with(|| config.get(Field::Speed) > 0 || (config.get(Field::Deeds) > 0))
+        *self.limited.get_or_insert_with(|| {
+            let sets = config.get(Field::Deeds) > 0 && config.verbs().contains(&Verb::SetSpeed);
+            config.get(Field::Speed) > 0 || sets
+        })
     }
 
     #[inline(never)]
