@@ -5,6 +5,8 @@
 mod alternatives;
 #[path = "measure/known.rs"]
 mod known;
+#[path = "measure/metrics.rs"]
+mod metrics;
 #[path = "measure/numbers.rs"]
 mod numbers;
 #[path = "measure/output.rs"]

@@ -159,7 +159,11 @@ impl Axis {
         };
         let (from, to) = (axis.place(least), axis.place(greatest));
         // So that the first step and the last one can be seen.
-        let margin = (to - from) * 0.04;
+        let margin = match (to - from) * 0.04 {
+            margin if margin > 0.0 => margin,
+            // An axis of no length would have labels without end.
+            _ => 0.5,
+        };
         axis.range = from - margin..to + margin;
         axis
     }

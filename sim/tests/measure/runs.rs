@@ -32,7 +32,11 @@ fn a_lonely_job_copies_each_byte_once_in_as_many_rounds_as_it_must() {
     assert_eq!(job.copied_bytes, 64 * 4096);
     assert_eq!(job.ready_bytes, Some(64 * 4096));
     assert_eq!(job.recopied_bytes, 0);
-    assert_eq!(job.dirty_bytes.max, 64 * 4096 - 16 * 4096);
+    // What is claimed is not dirty any more: 48, 32 and 16 granules for 200 us each, and then none.
+    assert_eq!(job.dirty_bytes.max, 48 * 4096);
+    let mean = f64::from(96 * 4096) * 200.0 / 900.0;
+    assert!((job.dirty_bytes.mean().unwrap() - mean).abs() < 1e-6);
+    assert_eq!(job.dirty_bytes.points.last(), Some(&(900_000, 0)));
     assert_eq!(run.fairness, Some(1.0));
     assert_eq!(run.all_guests.requests, 0);
     assert_eq!(run.all_guests.latency_ns, None);
