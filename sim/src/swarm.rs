@@ -11,7 +11,6 @@
 //! use blockjob_sim::swarm::Scenario;
 //!
 //! let scenario = Scenario::parse("
-//!     # A small disk, and a guest that may stop for a while.
 //!     name = small
 //!     granules = 2..32
 //!     rest = 0 | 1us..100ms log
