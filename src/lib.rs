@@ -43,6 +43,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod qapi;
+
 pub use blockjob_block as block;
 pub use blockjob_jobs as jobs;
 pub use blockjob_runtime as runtime;

@@ -1,0 +1,5 @@
+//! The declarations, by the files of QEMU's schema.
+//!
+//! QEMU: qapi/*.json.
+
+pub mod job;
