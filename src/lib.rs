@@ -43,6 +43,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod daemon;
 pub mod qapi;
 
 pub use blockjob_block as block;

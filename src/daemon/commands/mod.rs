@@ -1,0 +1,18 @@
+//! The commands, and the table of them.
+//!
+//! QEMU: blockdev.c, job-qmp.c, block/qapi.c.
+
+pub mod job;
+pub mod job_events;
+
+use super::Daemon;
+use crate::qapi::Command;
+
+/// All commands, in groups; a group is the table of the file that has its handlers.
+pub static COMMANDS: &[&[Command<Daemon>]] = &[job::COMMANDS];
+
+/// The command of that name.
+pub fn find(name: &str) -> Option<&'static Command<Daemon>> {
+    let mut all = COMMANDS.iter().copied().flatten();
+    all.find(|command| command.name == name)
+}

@@ -1,0 +1,65 @@
+//! What exists because a user has asked for it: nodes from `blockdev-add`, drives from `--drive`.
+//!
+//! The graph itself knows nodes weakly; whoever uses a node keeps it. So a node that nobody uses lives
+//! for as long as it is listed here.
+//!
+//! QEMU: `monitor_bdrv_states` (blockdev.c), `monitor_block_backends` (block/block-backend.c).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use blockjob_block::{BlockBackend, Node};
+
+/// The nodes and drives that users own, the oldest first.
+#[derive(Default)]
+pub struct Owned {
+    nodes: RefCell<Vec<Rc<Node>>>,
+    drives: RefCell<Vec<Rc<BlockBackend>>>,
+}
+
+impl Owned {
+    /// The user owns `node` from now on.
+    pub fn add_node(&self, node: Rc<Node>) {
+        self.nodes.borrow_mut().push(node);
+    }
+
+    /// The user gives `node` up. Returns it, if it was the user's: dropped outside of any borrow, it
+    /// may take its children along.
+    pub fn remove_node(&self, node: &Rc<Node>) -> Option<Rc<Node>> {
+        let mut nodes = self.nodes.borrow_mut();
+        let index = nodes.iter().position(|owned| Rc::ptr_eq(owned, node))?;
+        Some(nodes.remove(index))
+    }
+
+    /// True if the user owns `node`.
+    pub fn has_node(&self, node: &Rc<Node>) -> bool {
+        self.nodes
+            .borrow()
+            .iter()
+            .any(|owned| Rc::ptr_eq(owned, node))
+    }
+
+    /// The nodes, the oldest first.
+    pub fn nodes(&self) -> Vec<Rc<Node>> {
+        self.nodes.borrow().clone()
+    }
+
+    /// The user has a named drive from now on.
+    pub fn add_drive(&self, drive: Rc<BlockBackend>) {
+        self.drives.borrow_mut().push(drive);
+    }
+
+    /// The drives, the oldest first.
+    pub fn drives(&self) -> Vec<Rc<BlockBackend>> {
+        self.drives.borrow().clone()
+    }
+
+    /// Gives everything up, at the end: drives first, then nodes from the newest to the oldest.
+    pub fn clear(&self) {
+        drop(self.drives.take());
+        let nodes = self.nodes.take();
+        for node in nodes.into_iter().rev() {
+            drop(node);
+        }
+    }
+}
