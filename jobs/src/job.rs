@@ -66,6 +66,8 @@ pub(crate) type FinishedFn = Box<dyn FnOnce(&Rc<Job>, &JobResult)>;
 /// node.
 pub struct Job {
     this: Weak<Job>,
+    /// The place on the list: jobs are counted as they are listed.
+    pub(crate) number: Cell<u64>,
     pub(crate) id: Option<JobId>,
     pub(crate) label: Rc<str>,
     pub(crate) driver: Rc<dyn JobDriver>,
@@ -112,6 +114,7 @@ impl Job {
         let txn = options.txn.unwrap_or_default();
         let job = Rc::new_cyclic(|this: &Weak<Job>| Job {
             this: this.clone(),
+            number: Cell::new(u64::MAX),
             label: id.as_ref().map_or("(internal)", JobId::as_str).into(),
             id,
             driver,

@@ -1,6 +1,7 @@
 //! The list of jobs, which is what users see.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -8,14 +9,24 @@ use blockjob_runtime::AioContext;
 
 use crate::error::JobError;
 use crate::event::{JobEvent, JobEventSink};
+use crate::id::JobId;
 use crate::job::Job;
 
 /// All jobs of the main context. The counterpart of `jobs` in `job.c`.
 pub struct JobList {
     context: AioContext,
     sink: Rc<dyn JobEventSink>,
-    /// The newest last.
-    jobs: RefCell<Vec<Rc<Job>>>,
+    jobs: RefCell<Jobs>,
+}
+
+/// The jobs by age and by name, so that no command walks past all of them.
+#[derive(Default)]
+struct Jobs {
+    /// How many jobs were ever listed.
+    numbered: u64,
+    by_number: BTreeMap<u64, Rc<Job>>,
+    /// Those that have a name.
+    by_id: BTreeMap<JobId, Rc<Job>>,
 }
 
 impl JobList {
@@ -38,21 +49,31 @@ impl JobList {
     /// have no name. The counterpart of `job_next` (`job.c`).
     #[must_use]
     pub fn jobs(&self) -> Vec<Rc<Job>> {
-        self.jobs.borrow().iter().rev().cloned().collect()
+        self.jobs
+            .borrow()
+            .by_number
+            .values()
+            .rev()
+            .cloned()
+            .collect()
     }
 
     /// True if no job is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.jobs.borrow().is_empty()
+        self.jobs.borrow().by_number.is_empty()
+    }
+
+    /// The newest job.
+    pub(crate) fn newest(&self) -> Option<Rc<Job>> {
+        let jobs = self.jobs.borrow();
+        jobs.by_number.last_key_value().map(|(_, job)| job.clone())
     }
 
     /// The job named `id`. The counterpart of `job_get` (`job.c`).
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Rc<Job>> {
-        let jobs = self.jobs.borrow();
-        let named = |job: &&Rc<Job>| job.id().is_some_and(|name| name.as_str() == id);
-        jobs.iter().find(named).cloned()
+        self.jobs.borrow().by_id.get(id).cloned()
     }
 
     /// The job that a `job-*` command names.
@@ -70,23 +91,33 @@ impl JobList {
     ///
     /// [`JobError::BlockJobNotFound`].
     pub fn find_block_job(&self, id: &str) -> Result<Rc<Job>, JobError> {
-        let id_text = id.to_owned();
-        self.get(id)
-            .ok_or(JobError::BlockJobNotFound { id: id_text })
+        let job = self.get(id).filter(|job| job.block_job().is_some());
+        let id = id.to_owned();
+        job.ok_or(JobError::BlockJobNotFound { id })
     }
 
     pub(crate) fn insert(&self, job: Rc<Job>) {
-        self.jobs.borrow_mut().push(job);
+        let mut jobs = self.jobs.borrow_mut();
+        let number = jobs.numbered;
+        jobs.numbered += 1;
+        job.number.set(number);
+        if let Some(id) = job.id() {
+            let before = jobs.by_id.insert(id.clone(), job.clone());
+            assert!(before.is_none(), "the name of {job:?} is taken");
+        }
+        jobs.by_number.insert(number, job);
     }
 
     /// Takes `job` off the list. Its last holder may drop it with all that it owns, so no borrow is
     /// held when it returns.
     pub(crate) fn remove(&self, job: &Job) -> Option<Rc<Job>> {
         let mut jobs = self.jobs.borrow_mut();
-        let index = jobs
-            .iter()
-            .position(|listed| std::ptr::eq(&**listed, job))?;
-        Some(jobs.remove(index))
+        let listed = jobs.by_number.remove(&job.number.get())?;
+        if let Some(id) = job.id() {
+            // No holder ends here: `listed` is one more.
+            jobs.by_id.remove(id);
+        }
+        Some(listed)
     }
 
     pub(crate) fn emit(&self, event: JobEvent) {

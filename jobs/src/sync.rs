@@ -76,7 +76,7 @@ impl JobList {
     ///
     /// Inside of a coroutine.
     pub fn cancel_sync_all(&self) {
-        while let Some(job) = self.jobs().into_iter().next() {
+        while let Some(job) = self.newest() {
             // What each came to is told by its events.
             let _result = job.cancel_sync(true);
         }
