@@ -27,6 +27,7 @@ pub struct Graph {
     nodes: RefCell<BTreeMap<String, Weak<Node>>>,
     backends: RefCell<BTreeMap<String, Weak<BlockBackend>>>,
     next_number: Cell<u64>,
+    next_node_number: Cell<u64>,
     /// Coroutines that wait for the beginning of a drained section; see [`Node::drain_kick`].
     pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) drain_all_count: Cell<u32>,
@@ -57,6 +58,7 @@ impl Graph {
             nodes: RefCell::default(),
             backends: RefCell::default(),
             next_number: Cell::new(0),
+            next_node_number: Cell::new(0),
             drain_waiters: Rc::default(),
             drain_all_count: Cell::new(0),
             sections: Rc::default(),
@@ -166,6 +168,13 @@ impl Graph {
             return refuse(ErrorKind::Invalid, "Node name too long".to_owned());
         }
         Ok(name.to_owned())
+    }
+
+    /// The number of the next node to be made.
+    pub(crate) fn next_node_number(&self) -> u64 {
+        let number = self.next_node_number.get();
+        self.next_node_number.set(number + 1);
+        number
     }
 
     pub(crate) fn register_backend(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {

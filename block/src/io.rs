@@ -145,8 +145,11 @@ impl Node {
             return Ok(());
         }
         let align = self.limits().request_alignment;
-        let request = self.begin_request(RequestKind::Write, offset, bytes);
         let padded = Padded::new(offset, bytes, align);
+        if let Some(flags) = self.detect_zeroes(&data) {
+            return self.co_write_zeroes(offset, bytes, flags).await;
+        }
+        let request = self.begin_request(RequestKind::Write, offset, bytes);
         let result = if padded.start == offset && padded.end == offset + bytes {
             request.wait_serialising().await;
             self.write_split(offset, data).await

@@ -28,6 +28,7 @@ mod perm_update;
 pub mod request;
 pub mod section;
 mod status;
+pub mod settings;
 
 pub use backend::BlockBackend;
 pub use drain::Drained;

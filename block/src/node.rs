@@ -24,6 +24,7 @@ use crate::op_blocker::OpBlockers;
 use crate::perm::PermPair;
 use crate::request::Requests;
 use crate::section::Sections;
+use crate::settings::NodeSettings;
 
 /// What goes on in a node; see the module.
 pub(crate) struct IoState {
@@ -61,6 +62,8 @@ pub struct Node {
     graph: Weak<Graph>,
     myself: Weak<Node>,
     read_only: Cell<bool>,
+    number: u64,
+    pub(crate) settings: Cell<NodeSettings>,
     children: RefCell<Vec<Rc<Child>>>,
     parents: RefCell<Vec<Weak<Child>>>,
     pub(crate) op_blockers: OpBlockers,
@@ -85,6 +88,8 @@ impl Node {
             parents: RefCell::default(),
             op_blockers: OpBlockers::default(),
             io: IoState {
+            number: graph.next_node_number(),
+            settings: Cell::default(),
                 in_flight: Cell::new(0),
                 quiesce_counter: Cell::new(0),
                 subtree_quiesce_counter: Cell::new(0),
@@ -140,6 +145,11 @@ impl Node {
     pub fn is_read_only(&self) -> bool {
         self.read_only.get()
     }
+    /// How many nodes of the graph were made before it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
 
     /// What it can take, as of the last change of the graph.
     pub fn limits(&self) -> Limits {

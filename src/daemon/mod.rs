@@ -7,6 +7,7 @@
 //! QEMU: storage-daemon/qemu-storage-daemon.c, blockdev.c.
 
 pub mod commands;
+pub mod facts;
 pub mod objects;
 pub mod open;
 pub mod owned;
@@ -23,6 +24,7 @@ use blockjob_runtime::AioContext;
 
 use crate::qapi::{Dict, QapiEvent, QapiObject};
 use objects::Objects;
+use facts::Facts;
 use owned::Owned;
 use run_state::RunState;
 
@@ -50,6 +52,8 @@ pub struct Daemon {
     /// Nodes and drives that exist because somebody has asked for them.
     pub owned: Owned,
     /// Throttle groups and secrets.
+    /// How nodes were opened.
+    pub facts: Facts,
     pub objects: Objects,
     /// Whether guests run, and whether the daemon is to end.
     pub run_state: RunState,
@@ -80,6 +84,7 @@ impl Daemon {
                 events: RefCell::new(Rc::new(NoSink)),
                 owned: Owned::default(),
                 objects: Objects::default(),
+                facts: Facts::default(),
                 run_state: RunState::default(),
             }
         })

@@ -1,5 +1,9 @@
 //! Flushes: one at a time, and none that is not needed.
 
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::child::ChildRole;
 use crate::error::BlockResult;
 use crate::node::Node;
 
@@ -20,7 +24,17 @@ impl Node {
         let leaf = self.children().is_empty();
         let flushed_gen = &self.io.flushed_gen;
         let mut result = Ok(());
-        if !leaf || flushed_gen.get() < gen_ {
+        if self.settings().no_flush {
+            // The driver's own caches may stay where they are, but who else is below wants his.
+            for child in self.children() {
+                if child.role() != ChildRole::Cow {
+                    result = child.node().flush_boxed().await;
+                    if result.is_err() {
+                        break;
+                    }
+                }
+            }
+        } else if !leaf || flushed_gen.get() < gen_ {
             result = self.driver().flush(self).await;
             if result.is_ok() {
                 // One that came later may have made more safe, while this one waited.
@@ -30,6 +44,11 @@ impl Node {
         drop(active);
         drop(in_flight);
         result
+    }
+
+    /// As [`flush`](Self::flush), for who is in one.
+    fn flush_boxed(self: Rc<Self>) -> Pin<Box<dyn Future<Output = BlockResult<()>>>> {
+        Box::pin(async move { self.flush().await })
     }
 }
 

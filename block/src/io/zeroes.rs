@@ -35,6 +35,10 @@ impl Node {
         if bytes == 0 {
             return Ok(());
         }
+        let flags = ZeroFlags {
+            may_unmap: flags.may_unmap && self.settings().unmap,
+            ..flags
+        };
         let align = self.limits().request_alignment;
         let request = self.begin_request(RequestKind::Write, offset, bytes);
         if !(offset | (offset + bytes)).is_multiple_of(align) {
@@ -118,7 +122,8 @@ impl Node {
     }
 
     /// Gives a range up: what it reads as afterwards is for the driver to say. Ends that are not
-    /// aligned stay as they are; a driver that cannot discard is no error.
+    /// aligned stay as they are; a driver that cannot discard is no error. Does nothing at a node that
+    /// does not unmap.
     ///
     /// QEMU: `bdrv_co_pdiscard` (block/io.c).
     pub async fn co_discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
@@ -126,7 +131,7 @@ impl Node {
         let limits = self.limits();
         let start = offset.next_multiple_of(limits.request_alignment);
         let end = (offset + bytes) & !(limits.request_alignment - 1);
-        if bytes == 0 || start >= end {
+        if bytes == 0 || start >= end || !self.settings().unmap {
             return Ok(());
         }
         let request = self.begin_request(RequestKind::Discard, offset, bytes);
