@@ -8,6 +8,7 @@
 
 pub mod commands;
 pub mod facts;
+pub mod hmp;
 pub mod objects;
 pub mod open;
 pub mod owned;
@@ -23,8 +24,8 @@ use blockjob_jobs::list::JobList;
 use blockjob_runtime::AioContext;
 
 use crate::qapi::{Dict, QapiEvent, QapiObject};
-use objects::Objects;
 use facts::Facts;
+use objects::Objects;
 use owned::Owned;
 use run_state::RunState;
 
@@ -51,9 +52,9 @@ pub struct Daemon {
     events: RefCell<Rc<dyn EventSink>>,
     /// Nodes and drives that exist because somebody has asked for them.
     pub owned: Owned,
-    /// Throttle groups and secrets.
     /// How nodes were opened.
     pub facts: Facts,
+    /// Throttle groups and secrets.
     pub objects: Objects,
     /// Whether guests run, and whether the daemon is to end.
     pub run_state: RunState,
@@ -83,8 +84,8 @@ impl Daemon {
                 pool: Rc::new(BufferPool::new(MEMORY_ALIGNMENT, KEPT_BYTES)),
                 events: RefCell::new(Rc::new(NoSink)),
                 owned: Owned::default(),
-                objects: Objects::default(),
                 facts: Facts::default(),
+                objects: Objects::default(),
                 run_state: RunState::default(),
             }
         })

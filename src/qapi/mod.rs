@@ -15,6 +15,11 @@ pub mod json;
 mod macros;
 pub mod schema;
 #[cfg(test)]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the macros declare for the whole program"
+)]
 mod tests;
 pub mod types;
 pub mod value;
