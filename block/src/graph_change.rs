@@ -73,6 +73,49 @@ impl Graph {
         Ok(())
     }
 
+    /// Gives `node` another backing node, or none, if all users of both get on with that.
+    ///
+    /// QEMU: `bdrv_set_backing_hd` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the nodes are drained by polling.
+    pub fn set_backing(
+        self: &Rc<Self>,
+        node: &Rc<Node>,
+        backing: Option<&Rc<Node>>,
+    ) -> BlockResult<()> {
+        let old = node.backing();
+        if let Some(edge) = &old {
+            edge.check_not_frozen()?;
+        }
+        if let Some(backing) = backing {
+            check_no_ring(node, "backing", backing)?;
+        }
+        let before = old.as_ref().map(|edge| edge.node());
+        let _node = node.drained_begin("set-backing");
+        let _before = before.as_ref().map(|it| it.drained_begin("set-backing"));
+        let _backing = backing.map(|it| it.drained_begin("set-backing"));
+        let detached = old.map(|edge| self.detach_noperm(node, &edge));
+        let attached = backing.map(|it| self.attach_noperm(node, "backing", ChildRole::Cow, it));
+        let concerned: Vec<_> = [Some(node), before.as_ref(), backing]
+            .into_iter()
+            .flatten()
+            .collect();
+        let roots: Vec<_> = concerned.iter().map(|it| Rc::clone(it)).collect();
+        if let Err(error) = refresh_perms(&roots) {
+            if let Some(edge) = attached {
+                self.detach_noperm(node, &edge);
+            }
+            if let Some(detached) = detached {
+                self.reattach_noperm(node, detached);
+            }
+            restore_perms(&concerned);
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// Makes `new_top`, which has no child of that name yet, the parent of `node` and gives it all
     /// the users that `node` had.
     ///

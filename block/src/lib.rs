@@ -15,6 +15,7 @@ mod drain;
 pub mod driver;
 pub mod error;
 pub mod error_policy;
+mod filters;
 pub mod graph;
 mod graph_change;
 mod graph_edge;
@@ -27,8 +28,8 @@ pub mod perm;
 mod perm_update;
 pub mod request;
 pub mod section;
-mod status;
 pub mod settings;
+mod status;
 
 pub use backend::BlockBackend;
 pub use drain::Drained;

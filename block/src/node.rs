@@ -20,7 +20,7 @@ use crate::child::{Child, ChildParent, ChildRole};
 use crate::driver::{Driver, Limits};
 use crate::error::BlockResult;
 use crate::graph::Graph;
-use crate::op_blocker::OpBlockers;
+use crate::op_blocker::{BlockOp, OpBlock, OpBlockers};
 use crate::perm::PermPair;
 use crate::request::Requests;
 use crate::section::Sections;
@@ -64,6 +64,10 @@ pub struct Node {
     read_only: Cell<bool>,
     number: u64,
     pub(crate) settings: Cell<NodeSettings>,
+    /// See [`is_implicit`](Self::is_implicit).
+    pub(crate) implicit: Cell<bool>,
+    /// Keeps others from what they must not do with its backing node.
+    backing_block: RefCell<Option<OpBlock>>,
     children: RefCell<Vec<Rc<Child>>>,
     parents: RefCell<Vec<Weak<Child>>>,
     pub(crate) op_blockers: OpBlockers,
@@ -84,12 +88,14 @@ impl Node {
             graph: Rc::downgrade(graph),
             myself: myself.clone(),
             read_only: Cell::new(read_only),
+            number: graph.next_node_number(),
+            settings: Cell::default(),
+            implicit: Cell::new(false),
+            backing_block: RefCell::default(),
             children: RefCell::default(),
             parents: RefCell::default(),
             op_blockers: OpBlockers::default(),
             io: IoState {
-            number: graph.next_node_number(),
-            settings: Cell::default(),
                 in_flight: Cell::new(0),
                 quiesce_counter: Cell::new(0),
                 subtree_quiesce_counter: Cell::new(0),
@@ -139,17 +145,17 @@ impl Node {
         self.myself.upgrade().expect("a node that is in use exists")
     }
 
+    /// How many nodes of the graph were made before it.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// True if it refuses to be written to.
     ///
     /// QEMU: `bdrv_is_read_only` (block.c).
     pub fn is_read_only(&self) -> bool {
         self.read_only.get()
     }
-    /// How many nodes of the graph were made before it.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
 
     /// What it can take, as of the last change of the graph.
     pub fn limits(&self) -> Limits {
@@ -254,6 +260,20 @@ impl Node {
         })
     }
 
+    /// Who changes a backing node changes what its overlays show.
+    ///
+    /// QEMU: `bdrv_backing_attach` (block.c).
+    fn block_backing(&self, backing: &Node) {
+        let text = format!("node is used as backing hd of '{}'", self.name);
+        let block = backing.op_block(None, text);
+        let block = block
+            .except(BlockOp::CommitTarget)
+            .except(BlockOp::Stream)
+            .except(BlockOp::BackupSource)
+            .except(BlockOp::BackupTarget);
+        *self.backing_block.borrow_mut() = Some(block);
+    }
+
     pub(crate) fn add_parent(&self, edge: &Rc<Child>) {
         self.parents.borrow_mut().push(Rc::downgrade(edge));
     }
@@ -330,6 +350,9 @@ impl ChildParent for Node {
     }
 
     fn attached(&self, child: &Child) {
+        if child.role() == ChildRole::Cow {
+            self.block_backing(&child.node());
+        }
         for _ in 0..self.io.subtree_quiesce_counter.get() {
             child.node().subtree_quiesce_begin();
         }
@@ -337,6 +360,9 @@ impl ChildParent for Node {
     }
 
     fn detached(&self, child: &Child) {
+        if child.role() == ChildRole::Cow {
+            self.backing_block.borrow_mut().take();
+        }
         self.driver.child_changed(self, child);
         for _ in 0..self.io.subtree_quiesce_counter.get() {
             child.node().subtree_quiesce_end();

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use blockjob_block::Node;
+use blockjob_block::{BlockError, BlockResult, ErrorKind, Node};
 
 use super::outcome::{MirrorEnd, Outcome};
 use super::state::MirrorJob;
@@ -16,6 +16,9 @@ use crate::driver::JobResult;
 use crate::error::JobError;
 use crate::job::Job;
 use crate::marks;
+
+/// `EPERM` as Linux numbers it.
+const EPERM: i32 = 1;
 
 impl MirrorJob {
     /// Ends the job's use of its nodes, with a pivot if that is how it ends. Runs once.
@@ -28,47 +31,85 @@ impl MirrorJob {
         self.step(Step::M17);
         let nested = || self.source_node.quiesce_counter() > 1;
         self.context.mark_if(nested, &marks::PIVOT_NESTED);
+        let filter_drained = self.filter_node().map(|it| it.drained_begin("mirror_exit"));
         let target_drained = self.target_node.drained_begin("mirror_exit");
-        if let Some(bitmap) = self.dirty_bitmap.borrow_mut().take() {
-            self.source_node.release_dirty_bitmap(&bitmap);
-        }
-        // The job's own write access would keep the users of the source from getting theirs.
-        drop(self.target.borrow_mut().take());
-        drop(self.source.borrow_mut().take());
-        let result = if self.should_complete.get() && !abort {
-            self.pivot()
-        } else {
-            Ok(())
+        self.let_go();
+        let result = match abort {
+            true => Ok(()),
+            false => self.finish(),
         };
         self.op_blocks.borrow_mut().clear();
         self.to_replace.borrow_mut().take();
         if let Some(block_job) = job.block_job() {
             block_job.remove_all_bdrv();
         }
+        // Unless that is done: whoever used the source before uses it again.
+        self.return_source();
         drop(target_drained);
+        drop(filter_drained);
         self.end_drain();
         result
     }
 
-    fn pivot(&self) -> JobResult {
+    /// It ends well: the target gets what it is to be above, and, if the job was told to complete, the
+    /// users of the source get the target. All of it or nothing: a target without its backing node
+    /// shows something else than the source does.
+    fn finish(&self) -> JobResult {
+        let result = self.attach_backing().and_then(|()| {
+            if self.should_complete.get() {
+                self.pivot()
+            } else {
+                Ok(())
+            }
+        });
+        result.map_err(|error| {
+            // The peer's watchers are told the number alone, and its log the rest.
+            tracing::error!(target: "blockjob::mirror", %error, "the mirror could not be finished");
+            JobError::Io { errno: EPERM }
+        })
+    }
+
+    fn pivot(&self) -> BlockResult<()> {
         let to_replace = self.to_replace.borrow().clone();
         let to_replace = to_replace.unwrap_or_else(|| self.source_node.clone());
         if !can_replace(&self.source_node, &to_replace) {
-            return Err(JobError::Invalid {
-                text: format!(
-                    "Can no longer replace '{}' by '{}', because it can no longer be guaranteed \
-                     that doing so would not lead to an abrupt change of visible data",
-                    to_replace.name(),
-                    self.target_node.name()
-                ),
-            });
+            let text = format!(
+                "Can no longer replace '{}' by '{}', because it can no longer be guaranteed that \
+                 doing so would not lead to an abrupt change of visible data",
+                to_replace.name(),
+                self.target_node.name()
+            );
+            return Err(BlockError::new(ErrorKind::Invalid, text));
         }
+        // First the users of the filter are users of the source again, and then all of them, and
+        // those who used it directly, are users of the target. Nobody sees the moment in between: all
+        // three nodes are drained.
+        self.drop_filter()?;
         let graph = self.source_node.graph().expect("the graph outlives jobs");
-        graph
-            .replace_node(&to_replace, &self.target_node)
-            .map_err(JobError::from)?;
+        graph.replace_node(&to_replace, &self.target_node)?;
         self.pivoted.set(true);
         Ok(())
+    }
+
+    /// Takes the filter from the graph, unless that is done. Its users use what is below it.
+    fn drop_filter(&self) -> BlockResult<()> {
+        let filter = self.filter_node();
+        if let Some(filter) = filter {
+            let graph = filter.graph().expect("the graph outlives jobs");
+            graph.drop_filter(&filter)?;
+            self.filter.borrow_mut().take();
+        }
+        Ok(())
+    }
+
+    /// The users of the source have it back. What they do with it through the filter they can do
+    /// without, so only somebody who has nailed an edge down can be in the way; then the filter stays
+    /// where it is, and passes on what it is given.
+    pub(super) fn return_source(&self) {
+        if let Err(error) = self.drop_filter() {
+            tracing::error!(target: "blockjob::mirror", %error, "the filter stays");
+            self.filter.borrow_mut().take();
+        }
     }
 
     /// The guest goes on.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use blockjob_block::BlockError;
 use blockjob_block::dirty_bitmap::DirtyBitmap;
 
+use super::backing::{MirrorBackingMode, backing_chain_next};
 use super::options::MirrorSync;
 use super::state::MirrorJob;
 use super::steps::Step;
@@ -70,7 +71,9 @@ impl MirrorJob {
     /// True if the target will get its backing file in the end and has none yet. So it cannot copy
     /// on write, and we copy whole clusters; and what it does not hold does not stay zero.
     pub(super) fn target_misses_backing(&self) -> bool {
-        self.options.sync != MirrorSync::Full && self.target_node.backing().is_none()
+        let may_get_one = self.options.sync != MirrorSync::Full
+            || matches!(self.options.backing_mode, MirrorBackingMode::OpenChain(_));
+        may_get_one && backing_chain_next(&self.target_node).is_none()
     }
 
     /// M5: what is dirty to begin with. A guest's writes add to it from the moment in which the

@@ -8,6 +8,7 @@ use blockjob_block::Node;
 use blockjob_block::dirty_bitmap::MAX_LEN_BYTES;
 use blockjob_block::op_blocker::BlockOp;
 
+use super::backing::{MirrorBackingMode, backing_chain_next};
 use super::exit::can_replace;
 use crate::error::JobError;
 use crate::error_policy::OnError;
@@ -73,9 +74,11 @@ pub struct MirrorOptions {
     /// The unit in which writes are tracked, in bytes, a power of two from 512 to 64 MiB; 0 for
     /// one that suits the target.
     pub granularity: u64,
-    /// How much may be in flight, in bytes; 0 for the default.
+    /// How much may be in flight, in bytes; 0 for the default. Above `i64::MAX` it is taken for the
+    /// negative number that it would be there, and refused.
     pub buf_size: u64,
-    /// Bytes per second, at most; 0 for no limit.
+    /// Bytes per second, at most; 0 for no limit. Above `i64::MAX` it is taken for the negative number
+    /// that it would be there, and refused.
     pub speed: u64,
     /// What an error on the source does.
     pub on_source_error: OnError,
@@ -85,6 +88,11 @@ pub struct MirrorOptions {
     pub unmap: bool,
     /// The node that the target replaces in the end, if it is not the source.
     pub replaces: Option<String>,
+    /// The name of the filter on top of the source; without one it has a name that no user could
+    /// give, and is implicit.
+    pub filter_node_name: Option<String>,
+    /// What the target is above in the end.
+    pub backing_mode: MirrorBackingMode,
     /// The target may hold anything, so that zeroes must be written too (`zero_target`). False for
     /// a target that is known to read as zeroes.
     pub zero_target: bool,
@@ -109,6 +117,8 @@ impl MirrorOptions {
             on_target_error: OnError::Report,
             unmap: true,
             replaces: None,
+            filter_node_name: None,
+            backing_mode: MirrorBackingMode::Leave,
             zero_target: true,
             auto_finalize: true,
             auto_dismiss: true,
@@ -140,14 +150,24 @@ impl MirrorOptions {
         }
         source.check_op(BlockOp::MirrorSource)?;
         target.check_op(BlockOp::MirrorTarget)?;
-        if options.sync == MirrorSync::Top && source.skip_filters().backing().is_none() {
+        if options.sync == MirrorSync::Top && backing_chain_next(source).is_none() {
             options.sync = MirrorSync::Full;
+        }
+        if options.replaces.is_none() {
+            // Filters that users do not know of stay where they are.
+            let visible = source.skip_implicit_filters();
+            if !std::ptr::eq(&raw const *visible, source) {
+                options.replaces = Some(visible.name().to_owned());
+            }
         }
         if let Some(name) = &options.replaces {
             check_to_replace(source, name)?;
         }
         if options.granularity == 0 {
             options.granularity = default_granularity(target);
+        }
+        if i64::try_from(options.buf_size).is_err() {
+            return invalid("Invalid parameter 'buf-size'");
         }
         if Rc::ptr_eq(&source.skip_filters(), &target.skip_filters()) {
             return invalid("Can't mirror node into itself");

@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 
 use blockjob_block::bitmap::NodeBitmap;
 use blockjob_block::buf::{BufferPool, RoomUser, Taken};
+use blockjob_block::child::Child;
 use blockjob_block::dirty_bitmap::{DirtyBitmap, DirtyIter};
 use blockjob_block::op_blocker::OpBlock;
 use blockjob_block::{BlockBackend, Drained, Node};
@@ -30,8 +31,9 @@ pub struct MirrorJob {
     pub(super) target_node: Rc<Node>,
     /// For `sync=top`: the first node that is not copied.
     pub(super) base: Option<Rc<Node>>,
-    /// The job's own access to both; given up in M17.
-    pub(super) source: RefCell<Option<Rc<BlockBackend>>>,
+    /// The node on top of the source, through which the job reads it; taken away in M17.
+    pub(super) filter: RefCell<Option<Rc<Node>>>,
+    /// The job's own access to the target; given up in M17.
     pub(super) target: RefCell<Option<Rc<BlockBackend>>>,
     pub(super) myself: Weak<MirrorJob>,
     pub(super) job: OnceCell<Weak<Job>>,
@@ -167,9 +169,16 @@ impl MirrorJob {
         bitmap.clone().expect("the bitmap lives until M16")
     }
 
-    pub(super) fn source(&self) -> Rc<BlockBackend> {
-        let source = self.source.borrow();
-        source.clone().expect("the job uses its source until M17")
+    /// The filter on top of the source; none after the job has ended.
+    pub fn filter_node(&self) -> Option<Rc<Node>> {
+        self.filter.borrow().clone()
+    }
+
+    /// The source as the job reads it: below the filter.
+    pub(super) fn source(&self) -> Rc<Child> {
+        let filter = self.filter.borrow();
+        let below = filter.as_ref().and_then(|filter| filter.filtered());
+        below.expect("the filter is above the source until M17")
     }
 
     pub(super) fn target(&self) -> Rc<BlockBackend> {

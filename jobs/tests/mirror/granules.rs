@@ -55,7 +55,7 @@ fn the_smallest_buffers_will_do() {
 
 #[test]
 fn the_largest_buffers_overflow_nothing() {
-    for buf_size in [1 << 40, i64::MAX as u64, u64::MAX] {
+    for buf_size in [1 << 40, i64::MAX as u64] {
         copy_noise(100_001, 512, buf_size);
     }
 }

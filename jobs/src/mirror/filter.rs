@@ -1,0 +1,94 @@
+//! The filter `mirror_top`: the node on top of the source, through which its users reach it while the
+//! job lives.
+//!
+//! It passes everything on. What it is good for: the users are above it, so the job can take the
+//! source from them in one place; the job reads through it, and so has no access to the source that
+//! users have not; and those who ask what the guest's disk is made of see that it is being mirrored.
+//!
+//! The dirty bitmap is kept by the source below it and not by the filter: a write to the source that
+//! does not come through the filter, from whoever has come to use the source directly since the job
+//! began, is seen there as well.
+//!
+//! QEMU: `bdrv_mirror_top` (block/mirror.c).
+
+use std::any::Any;
+use std::rc::Rc;
+
+use blockjob_block::child::{Child, ChildRole};
+use blockjob_block::driver::{Driver, IoFuture, ReadResult};
+use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
+use bytes::{Bytes, BytesMut};
+
+/// The driver of the filter. Its child is called `backing`, as QEMU's is.
+pub struct MirrorTop;
+
+/// What the filter calls its child.
+const CHILD: &str = "backing";
+
+impl MirrorTop {
+    /// Makes a filter and puts it on top of `source`, whose users are the filter's from then on. With
+    /// a `name` users can speak of it; without one it is implicit. Called in the main context, outside
+    /// of coroutines; polls until the source is drained.
+    ///
+    /// QEMU: `mirror_start_job` (block/mirror.c).
+    ///
+    /// # Errors
+    ///
+    /// The name is not well formed or is taken, or a user of the source does not get on with a filter.
+    pub(super) fn append(
+        graph: &Rc<Graph>,
+        name: Option<&str>,
+        source: &Rc<Node>,
+    ) -> BlockResult<Rc<Node>> {
+        let filter = graph.add_node(name, Box::new(MirrorTop), false, &[])?;
+        filter.set_implicit(name.is_none());
+        graph.append(&filter, CHILD, ChildRole::Filtered, source)?;
+        Ok(filter)
+    }
+
+    fn below(node: &Node) -> BlockResult<Rc<Child>> {
+        // It has none only before it is put in its place and after it was taken away.
+        node.filtered().ok_or_else(|| {
+            let text = format!("Node '{}' is above nothing", node.name());
+            BlockError::new(ErrorKind::NotFound, text)
+        })
+    }
+}
+
+impl Driver for MirrorTop {
+    fn format_name(&self) -> &'static str {
+        "mirror_top"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn is_filter(&self) -> bool {
+        true
+    }
+
+    fn length(&self, node: &Node) -> BlockResult<u64> {
+        Self::below(node)?.node().len()
+    }
+
+    /// QEMU: `bdrv_mirror_top_preadv` (block/mirror.c).
+    fn read<'a>(&'a self, node: &'a Node, offset: u64, buf: BytesMut) -> IoFuture<'a, ReadResult> {
+        Box::pin(async move {
+            match Self::below(node) {
+                Ok(below) => below.read(offset, buf).await,
+                Err(error) => (buf, Err(error)),
+            }
+        })
+    }
+
+    /// QEMU: `bdrv_mirror_top_pwritev` (block/mirror.c).
+    fn write<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        data: Bytes,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move { Self::below(node)?.write(offset, data).await })
+    }
+}
