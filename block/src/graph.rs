@@ -26,6 +26,11 @@ pub struct Graph {
     context: AioContext,
     nodes: RefCell<BTreeMap<String, Weak<Node>>>,
     backends: RefCell<BTreeMap<String, Weak<BlockBackend>>>,
+    /// Also those without a name, the oldest first.
+    all_backends: RefCell<Vec<Weak<BlockBackend>>>,
+    /// How many entries there may be before those that are gone are looked for.
+    sweep_nodes_at: Cell<usize>,
+    sweep_backends_at: Cell<usize>,
     next_number: Cell<u64>,
     next_node_number: Cell<u64>,
     /// Coroutines that wait for the beginning of a drained section; see [`Node::drain_kick`].
@@ -38,6 +43,9 @@ pub struct Graph {
 ///
 /// QEMU: `BlockDriverState::node_name` (include/block/block_int-common.h).
 const NODE_NAME_END: usize = 32;
+
+/// Fewer entries than this are not looked through for those that are gone.
+const SWEEP_FROM: usize = 64;
 
 /// True if `name` is made as names of nodes must be: a letter, then letters, digits, `-`, `.`, `_`.
 ///
@@ -57,6 +65,9 @@ impl Graph {
             context: context.clone(),
             nodes: RefCell::default(),
             backends: RefCell::default(),
+            all_backends: RefCell::default(),
+            sweep_nodes_at: Cell::default(),
+            sweep_backends_at: Cell::default(),
             next_number: Cell::new(0),
             next_node_number: Cell::new(0),
             drain_waiters: Rc::default(),
@@ -77,6 +88,14 @@ impl Graph {
             .values()
             .filter_map(Weak::upgrade)
             .collect()
+    }
+
+    /// Every backend, also those without a name, the oldest first.
+    ///
+    /// QEMU: `blk_all_next` (block/block-backend.c).
+    pub fn backends(&self) -> Vec<Rc<BlockBackend>> {
+        let backends = self.all_backends.borrow();
+        backends.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The node of that name.
@@ -134,10 +153,13 @@ impl Graph {
         }
         // If that is refused, the node is dropped, and takes its edges along.
         refresh_perms(std::slice::from_ref(&node))?;
-        self.nodes
-            .borrow_mut()
-            .retain(|_, node| node.strong_count() > 0);
-        self.nodes.borrow_mut().insert(name, Rc::downgrade(&node));
+        let mut nodes = self.nodes.borrow_mut();
+        if nodes.len() >= self.sweep_nodes_at.get() {
+            nodes.retain(|_, node| node.strong_count() > 0);
+            self.sweep_nodes_at.set(SWEEP_FROM.max(2 * nodes.len()));
+        }
+        nodes.insert(name, Rc::downgrade(&node));
+        drop(nodes);
         Ok(node)
     }
 
@@ -178,10 +200,20 @@ impl Graph {
     }
 
     pub(crate) fn register_backend(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {
-        let name = backend.name();
-        if name.is_empty() {
-            return Ok(());
+        if !backend.name().is_empty() {
+            self.register_backend_name(backend)?;
         }
+        let mut all = self.all_backends.borrow_mut();
+        if all.len() >= self.sweep_backends_at.get() {
+            all.retain(|backend| backend.strong_count() > 0);
+            self.sweep_backends_at.set(SWEEP_FROM.max(2 * all.len()));
+        }
+        all.push(Rc::downgrade(backend));
+        Ok(())
+    }
+
+    fn register_backend_name(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {
+        let name = backend.name();
         let refuse = |text: String| Err(BlockError::new(ErrorKind::AlreadyExists, text));
         if !name_wellformed(name) {
             return Err(BlockError::new(
