@@ -72,6 +72,11 @@ impl Dict {
         }
     }
 
+    /// Puts in a member of which the caller knows that it is not there, without a look.
+    pub(super) fn push_new(&mut self, name: String, value: Value) {
+        self.members.push((name, value));
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let index = self.members.iter().position(|(key, _)| key == name)?;
