@@ -44,6 +44,11 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// What the device uses, past a filter that a job has put on top of it.
+    pub fn used_node(&self) -> Option<Rc<Node>> {
+        Some(self.device.node()?.skip_implicit_filters())
+    }
+
     /// Whether the job has been started and has ended.
     pub fn is_over(&self) -> bool {
         match self.mirror.get() {

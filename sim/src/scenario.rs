@@ -288,6 +288,9 @@ fn guests(
     guests.collect()
 }
 
+/// The number of `MirrorSync::None` in a configuration.
+const SYNC_NONE: u64 = 2;
+
 /// Starts the jobs.
 pub(crate) fn start_jobs(cast: &Rc<Cast>) {
     let _current = cast.main.make_current();
@@ -301,6 +304,13 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
     };
     let pool = cast.world.spares.pool(room);
     let txn = config.is(Field::Txn).then(JobTxn::new);
+    // The jobs of a transaction start together: none has its turn before the others are there. And
+    // between the moment of which a target is a copy and the start nobody writes.
+    let together = txn.is_some() || config.get(Field::Sync) == SYNC_NONE;
+    let sources = cast.pairs.iter().filter(|_| together);
+    let drained: Vec<_> = sources
+        .map(|pair| pair.source_node.drained_begin("operator"))
+        .collect();
     for (number, pair) in (0..).zip(&cast.pairs) {
         let mut options = options(config, &pair.job_id);
         options.speed *= 1 + number * config.get(Field::SpeedStep);
@@ -327,6 +337,7 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
         }
         probe::start(cast, &pair.source_node);
     }
+    drop(drained);
 }
 
 /// A second job of the same disk, which must be refused while the first one is there.

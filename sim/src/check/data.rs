@@ -102,7 +102,7 @@ impl Data {
             content: disk.store().bytes().to_vec(),
         });
         let pairs = scene.cast.pairs.iter();
-        let mut used = pairs.map(|pair| pair.device.node());
+        let mut used = pairs.map(Pair::used_node);
         let source = &sides.source.node;
         let pair = used.position(|node| node.is_some_and(|node| Rc::ptr_eq(&node, source)));
         if let Some(pair) = pair {
@@ -195,13 +195,13 @@ fn give_up(scene: &Scene<'_>, floor: Floor) {
 }
 
 fn uses(pair: &Pair, disk: &Rc<SimDisk>) -> bool {
-    let node = pair.device.node();
+    let node = pair.used_node();
     let used = node.and_then(|node| disk_of(&node));
     used.is_some_and(|used| Rc::ptr_eq(&used, disk))
 }
 
 fn shows_a_base(pair: &Pair) -> bool {
-    let node = pair.device.node();
+    let node = pair.used_node();
     node.is_some_and(|node| node.backing().is_some()) || pair.target.shows_below()
 }
 

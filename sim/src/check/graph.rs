@@ -1,9 +1,11 @@
-//! GRAPH: the graph changes only where it is drained, and its edges say the same at both ends.
+//! GRAPH: the graph changes only where it is drained, its edges say the same at both ends, and of a job
+//! nothing is left in it.
 
 use std::rc::Rc;
 
 use blockjob_block::Node;
 use blockjob_block::request::{ALL_NODES, BlockTrace};
+use blockjob_jobs::mirror::filter::MirrorTop;
 
 use super::{Checker, Interest, Scene, Seen};
 use crate::failure::Rule;
@@ -113,5 +115,11 @@ impl Checker for Graph {
 
     fn end(&mut self, scene: &Scene<'_>) {
         Self::look(scene);
+        for node in scene.cast.graph.nodes() {
+            if node.driver().as_any().is::<MirrorTop>() {
+                let text = "the filter of a job is left when all is over".to_owned();
+                Self::fail(scene, &node, "filter-left", text);
+            }
+        }
     }
 }

@@ -76,8 +76,8 @@ impl Sides {
     pub(super) fn of(scene: &Scene<'_>, job: &Rc<str>) -> Option<Sides> {
         let config = &scene.cast.config;
         let used = scene.cast.jobs.get(job)?.block_job()?.nodes();
-        // The newest first.
-        let [target, source] = used.try_into().ok()?;
+        // The newest first, and last the filter on top of the source.
+        let [target, source, _] = used.try_into().ok()?;
         let (source, target) = (Side::of(source)?, Side::of(target)?);
         let is_second = scene.cast.pair_of_job(job).is_none();
         // The top of a chain of one is all of it.

@@ -57,7 +57,9 @@ impl Builder<'_> {
         let Some(pair) = self.cast.pair_of_job(self.jobs[number].job.label()) else {
             return Vec::new();
         };
-        let nodes = [pair.source_node.name(), pair.target_node.name()];
+        let filter = pair.mirror.get().and_then(|mirror| mirror.filter_node());
+        let filter = filter.as_ref().map_or("", |filter| filter.name());
+        let nodes = [pair.source_node.name(), pair.target_node.name(), filter];
         let own = self.sections.iter().filter(|(section, _)| {
             MIRROR_OWNERS.contains(&section.owner())
                 && section.established() == established

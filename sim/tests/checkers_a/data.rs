@@ -56,7 +56,7 @@ fn a_top_is_compared_where_it_is_not_its_base() {
     let failure = finds::<Data>(&config, scribbled(0));
     assert_is(&failure, Rule::Data, "target-differs");
     // The second is not, unless a guest has written to it. Then only the guests are surprised.
-    let failure = finds::<Data>(&config, scribbled(384));
+    let failure = finds::<Data>(&config, scribbled(1152));
     assert_is(&failure, Rule::Data, "device-content");
 }
 

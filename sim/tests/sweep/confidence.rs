@@ -32,16 +32,16 @@ fn after_a_failure_nothing_is_promised() {
     assert!(!text.contains("95 %"), "{text}");
 }
 
-fn by_priorities(seeds: u64) -> SweepReport {
+fn by_priorities(seeds: std::ops::Range<u64>) -> SweepReport {
     let text = "name = x\ngranules = 4\nguests = 2\nspread = uniform";
-    let mut sweep = Sweep::new(Scenario::parse(text).unwrap(), 0..seeds);
+    let mut sweep = Sweep::new(Scenario::parse(text).unwrap(), seeds);
     sweep.policy = PolicySpec::Pct { depth: 3 };
     sweep.run().unwrap()
 }
 
 #[test]
 fn a_run_by_priorities_promises_what_its_threads_and_its_length_allow() {
-    let report = by_priorities(1);
+    let report = by_priorities(2..3);
     let threads = report.threads().threads;
     assert_eq!(report.too_long_runs(), 0);
     let first = report.missed_probability(1);
@@ -59,7 +59,7 @@ fn a_run_by_priorities_promises_what_its_threads_and_its_length_allow() {
 
 #[test]
 fn a_sweep_by_priorities_says_what_it_promises_and_what_that_takes() {
-    let report = by_priorities(300);
+    let report = by_priorities(0..300);
     let threads = report.threads();
     let text = report.confidence().to_string();
     for depth in 1..=3 {
