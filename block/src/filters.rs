@@ -34,12 +34,12 @@ impl Node {
         node
     }
 
-    /// True if no other node is made of it. Backends and jobs may use it.
+    /// True if nobody but backends uses it: no other node is made of it, and no job works on it.
     ///
     /// QEMU: `bdrv_is_root_node` (block.c).
     pub fn is_root_node(&self) -> bool {
         let parents = self.parents();
         let mut parents = parents.iter().filter_map(|edge| edge.parent());
-        parents.all(|parent| parent.as_node().is_none())
+        parents.all(|parent| parent.as_node().is_none() && !parent.stay_at_node())
     }
 }
