@@ -126,14 +126,16 @@ impl MirrorOptions {
         }
     }
 
-    /// Fills in the defaults, and refuses what makes no sense, in QEMU's order.
-    pub(super) fn check(&self, source: &Node, target: &Node) -> Result<MirrorOptions, JobError> {
+    /// What a command looks at before it speaks of a job at all, in QEMU's order. Fills in what follows
+    /// from the nodes.
+    ///
+    /// QEMU: `blockdev_mirror_common` (blockdev.c).
+    ///
+    /// # Errors
+    ///
+    /// An option that makes no sense, an operation that somebody blocks, a node that cannot be replaced.
+    pub fn check_common(&self, source: &Node, target: &Node) -> Result<MirrorOptions, JobError> {
         let mut options = self.clone();
-        let invalid = |text: &str| {
-            Err(JobError::Invalid {
-                text: text.to_owned(),
-            })
-        };
         if options.granularity != 0 {
             if !(MIN_GRANULARITY..=MAX_GRANULARITY).contains(&options.granularity) {
                 return invalid("Parameter 'granularity' expects a value in range [512B, 64MB]");
@@ -163,6 +165,14 @@ impl MirrorOptions {
         if let Some(name) = &options.replaces {
             check_to_replace(source, name)?;
         }
+        Ok(options)
+    }
+
+    /// Fills in the defaults, and refuses what makes no sense, in QEMU's order.
+    ///
+    /// QEMU: `blockdev_mirror_common` (blockdev.c), `mirror_start_job` (block/mirror.c).
+    pub(super) fn check(&self, source: &Node, target: &Node) -> Result<MirrorOptions, JobError> {
+        let mut options = self.check_common(source, target)?;
         if options.granularity == 0 {
             options.granularity = default_granularity(target);
         }
@@ -182,23 +192,28 @@ impl MirrorOptions {
     }
 }
 
+fn invalid<T>(text: &str) -> Result<T, JobError> {
+    Err(JobError::Invalid {
+        text: text.to_owned(),
+    })
+}
+
 /// QEMU: `check_to_replace_node` (block.c), and the sizes in `blockdev_mirror_common` (blockdev.c).
 fn check_to_replace(source: &Node, name: &str) -> Result<(), JobError> {
-    let invalid = |text: String| Err(JobError::Invalid { text });
     let graph = source.graph().expect("the graph outlives its nodes");
     let Some(node) = graph.find_node(name) else {
-        return invalid(format!("Failed to find node with node-name='{name}'"));
+        return invalid(&format!("Failed to find node with node-name='{name}'"));
     };
     node.check_op(BlockOp::Replace)?;
     if !can_replace(&source.rc(), &node) {
-        return invalid(format!(
+        return invalid(&format!(
             "Cannot replace '{name}' by a node mirrored from '{}', because it cannot be guaranteed \
              that doing so would not lead to an abrupt change of visible data",
             source.name()
         ));
     }
     if source.len()? != node.len()? {
-        return invalid("cannot replace image with a mirror image of different size".to_owned());
+        return invalid("cannot replace image with a mirror image of different size");
     }
     Ok(())
 }

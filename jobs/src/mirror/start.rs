@@ -30,7 +30,7 @@ use crate::txn::JobTxn;
 /// Called in the main context, outside of coroutines. The job runs to its first wait before this
 /// returns.
 ///
-/// QEMU: `blockdev_mirror_common` (blockdev.c), `mirror_start_job` (block/mirror.c).
+/// QEMU: `mirror_start` (block/mirror.c).
 ///
 /// # Errors
 ///
@@ -60,6 +60,18 @@ pub fn mirror_start_in(
     txn: Option<&Rc<JobTxn>>,
 ) -> Result<(Rc<Job>, Rc<MirrorJob>), JobError> {
     options.check(source, target)?;
+    mirror_start_job(list, pool, source, target, options, txn)
+}
+
+/// QEMU: `mirror_start_job` (block/mirror.c).
+fn mirror_start_job(
+    list: &Rc<JobList>,
+    pool: &Rc<BufferPool>,
+    source: &Rc<Node>,
+    target: &Rc<Node>,
+    options: &MirrorOptions,
+    txn: Option<&Rc<JobTxn>>,
+) -> Result<(Rc<Job>, Rc<MirrorJob>), JobError> {
     // Until all is in place: a write that is under way now is not seen by anybody, and one that comes
     // meanwhile waits, and goes through the filter.
     let drained = source.drained_begin("mirror_start");
