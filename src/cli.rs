@@ -8,11 +8,12 @@ use blockjob::jobs::mirror::MirrorSync;
 use blockjob::jobs::mirror::options::{MAX_GRANULARITY, MIN_GRANULARITY};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
+use crate::serve::args::ServeArgs;
 use crate::sim_command::args::SimCommand;
-use crate::{bench_many, demo, mirror_command, say, sim_command, size};
+use crate::{bench_many, demo, mirror_command, mirror_socket, say, serve, sim_command, size};
 
 /// Copies disks that are in use, with the block jobs of QEMU.
 #[derive(Debug, Parser)]
@@ -25,6 +26,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Mirror(MirrorArgs),
+    Serve(ServeArgs),
     #[command(subcommand)]
     Sim(SimCommand),
     /// Measures the engine.
@@ -37,7 +39,7 @@ enum Bench {
     Many(BenchManyArgs),
 }
 
-/// Copies the raw disk image SRC to DST; without both, shows itself on a sample disk
+/// Copies the disk image SRC to DST; without both, shows itself on a sample disk
 ///
 /// SRC and DST are regular files or block devices. Whoever writes to SRC at the same time must do so
 /// through this program; while another process has SRC open for writing, or DST open at all, and
@@ -74,9 +76,25 @@ pub(crate) struct MirrorArgs {
         requires = "source"
     )]
     pub(crate) mode: Mode,
-    /// The format of both images
-    #[arg(long, default_value = "raw", requires = "source")]
-    pub(crate) format: Format,
+    /// The format of both images, or of DST alone if --source-format is given [default: raw; an SRC
+    /// that looks like something else must be named]
+    #[arg(long, requires = "source")]
+    pub(crate) format: Option<Format>,
+    /// The format of SRC, if it is another one
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        requires = "source",
+        conflicts_with = "socket"
+    )]
+    pub(crate) source_format: Option<Format>,
+    /// Have a daemon do it that listens for QMP on this unix socket: SRC is then one of its drives
+    /// or nodes, which may be in use
+    #[arg(long, value_name = "SOCKET", requires = "target")]
+    pub(crate) socket: Option<PathBuf>,
+    /// What a daemon does once DST has caught up: use it in place of the disk, or leave it as a copy
+    #[arg(long, value_name = "END", default_value = "pivot", requires = "socket")]
+    pub(crate) then: Then,
     /// The unit in which writes to SRC are tracked: a power of two from 512 to 64M
     #[arg(long, value_name = "SIZE", value_parser = parse_granularity, allow_hyphen_values = true,
           requires = "source")]
@@ -142,9 +160,29 @@ pub(crate) enum Mode {
 }
 
 /// How the bytes of a disk lie in a file.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Raw,
+    Qcow2,
+}
+
+impl Format {
+    /// The name of the driver.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Format::Raw => "raw",
+            Format::Qcow2 => "qcow2",
+        }
+    }
+}
+
+/// How a mirror in a daemon ends once it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Then {
+    /// The users of the disk get the copy.
+    Pivot,
+    /// The copy is left as of that moment.
+    Copy,
 }
 
 /// Runs many small mirrors at once, and prints what that took as one JSON object.
@@ -179,15 +217,24 @@ fn parse_granularity(text: &str) -> Result<u64, String> {
 
 /// The program: reads the command line, does what it says, and says how that went.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches();
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
     let result = match cli.command {
-        Command::Mirror(args) => match (&args.source, &args.target) {
-            (Some(source), Some(target)) => mirror_command::run(source, target, &args),
+        Command::Mirror(args) => match (&args.source, &args.target, &args.socket) {
+            (Some(source), Some(target), None) => mirror_command::run(source, target, &args),
+            (Some(source), Some(target), Some(socket)) => {
+                mirror_socket::run(socket, &source.to_string_lossy(), target, &args)
+            }
             _ => demo::run(args.seed),
         },
+        Command::Serve(args) => {
+            let matches = matches.subcommand_matches("serve");
+            serve::run(&args, matches.expect("clap says that it is this one"))
+        }
         Command::Sim(command) => sim_command::run(&command),
         Command::Bench(Bench::Many(args)) => bench_many::run(&args),
     };
@@ -215,7 +262,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
             ExitCode::from(crate::failure::BAD_INPUT)
         }
         _ => {
-            let failure = Failure::bad_input(first_paragraph(&text));
+            let failure = match std::env::args().nth(1).as_deref() {
+                Some("serve") => serve::args::mistake(error, first_paragraph(&text)),
+                _ => Failure::bad_input(first_paragraph(&text)),
+            };
             tell(&failure);
             failure.exit_code()
         }
@@ -238,17 +288,17 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
     #[test]
     fn a_mistake_is_told_in_one_line() {
-        let wrong: [&[&str]; 7] = [
+        let wrong: [&[&str]; 8] = [
             &["mirror", "a"],
             &["mirror", "a", "b", "--granularity", "513"],
             &["mirror", "a", "b", "--speed", "-5M"],
-            &["mirror", "a", "b", "--format", "qcow2"],
+            &["mirror", "a", "b", "--format", "qcow"],
+            &["mirror", "a", "b", "--then", "copy"],
             &["mirror", "a", "b", "c"],
             &["mirror", "--json"],
             &["mirrow"],

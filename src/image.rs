@@ -64,6 +64,7 @@ pub(crate) fn add(
             let child = ("file", RawDriver::child_role(options), file);
             graph.add_node(Some(name), raw, read_only, &[child])
         }
+        Format::Qcow2 => unreachable!("not yet"),
     }
 }
 

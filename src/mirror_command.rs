@@ -14,7 +14,7 @@ use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
 use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync, Outcome, mirror_start};
 use blockjob::runtime::AioContext;
 
-use crate::cli::{MirrorArgs, Mode, Sync};
+use crate::cli::{Format, MirrorArgs, Mode, Sync};
 use crate::drive::Run;
 use crate::failure::{FAILED, Failure};
 use crate::image::{self, Access, Facts};
@@ -48,7 +48,7 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
     let (source_node, _user) = source_in_use(&graph, source_file, args)?;
     let (target, target_file) = Target::open(target, args.mode, &source_facts, args.cache_direct)?;
     let target = Rc::new(target);
-    let target_node = image::add(&graph, "target", target_file, args.format)?;
+    let target_node = image::add(&graph, "target", target_file, Format::Raw)?;
     probe_locks(&target_node)?;
 
     let started_ns = ctx.now_ns();
@@ -79,7 +79,7 @@ fn source_in_use(
     file: FileDriver,
     args: &MirrorArgs,
 ) -> Result<(Rc<Node>, Rc<BlockBackend>), Failure> {
-    let node = image::add(graph, "source", file, args.format)?;
+    let node = image::add(graph, "source", file, Format::Raw)?;
     let perms = PermPair::new(
         Perm::CONSISTENT_READ,
         Perm::CONSISTENT_READ.or(Perm::WRITE_UNCHANGED),

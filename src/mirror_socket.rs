@@ -1,0 +1,254 @@
+//! `blockjob mirror --socket`: a mirror in a daemon that runs already, started, shown and completed
+//! from here.
+
+use std::cell::Cell;
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, absolute};
+use std::process::{self, ExitCode};
+use std::rc::Rc;
+
+use async_signal::Signal;
+use blockjob::qapi::{Dict, Number, Value};
+use blockjob::runtime::AioContext;
+use futures_lite::FutureExt;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{Format, MirrorArgs, Mode, Sync, Then};
+use crate::failure::{FAILED, Failure};
+use crate::qmp_client::QmpClient;
+use crate::{say, signals, size};
+
+/// The time between two looks at the job.
+const TICK_NS: u64 = 200_000_000;
+
+/// Mirrors the drive or node `device` of the daemon behind `socket` to the file `target`.
+pub(crate) fn run(
+    socket: &Path,
+    device: &str,
+    target: &Path,
+    args: &MirrorArgs,
+) -> Result<ExitCode, Failure> {
+    if args.cache_direct {
+        return Err(Failure::bad_input(
+            "--cache-direct is the daemon's matter: how it opened the disk says how it opens the copy",
+        ));
+    }
+    let ctx = AioContext::new();
+    let _current = ctx.make_current();
+    let signal = Rc::new(Cell::new(None));
+    let noted = signal.clone();
+    signals::watch(&ctx, move |signal| {
+        if signal != Signal::Cont {
+            noted.set(Some(signal));
+        }
+    })
+    .map_err(|error| Failure::bad_input(format!("signals cannot be watched: {error}")))?;
+    let command = arguments(device, target, args)?;
+    let (socket, then, json) = (socket.to_owned(), args.then, args.json);
+    let inner = ctx.clone();
+    ctx.run("mirror-socket", async move {
+        let mut watch = Watch {
+            client: QmpClient::connect(&socket).await?,
+            ctx: inner,
+            job: format!("blockjob-{}", process::id()),
+            signal,
+            bar: stderr().is_terminal().then(new_bar),
+            json,
+        };
+        watch.mirror(command, then).await
+    })
+}
+
+fn new_bar() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:30} {percent:>3} % {bytes} of {total_bytes} {msg}");
+    ProgressBar::new(0).with_style(style.expect("the template is well formed"))
+}
+
+/// The arguments of `drive-mirror`.
+fn arguments(device: &str, target: &Path, args: &MirrorArgs) -> Result<Dict, Failure> {
+    // The daemon may live in another folder.
+    let target = absolute(target).map_err(|error| Failure::bad_input(error.to_string()))?;
+    let Some(target) = target.to_str() else {
+        return Err(Failure::bad_input(format!(
+            "'{}' is no name that QMP can carry: it is not UTF-8",
+            target.display()
+        )));
+    };
+    let mut command = Dict::new();
+    command.put("device", device);
+    command.put("target", target);
+    command.put(
+        "sync",
+        match args.sync {
+            Sync::Full => "full",
+            Sync::Top => "top",
+            Sync::None => "none",
+        },
+    );
+    command.put(
+        "mode",
+        match args.mode {
+            Mode::AbsolutePaths => "absolute-paths",
+            Mode::Existing => "existing",
+        },
+    );
+    if let Some(format) = args.format {
+        command.put("format", Format::name(format));
+    }
+    let numbers = [
+        ("granularity", args.granularity),
+        ("buf-size", args.buf_size),
+        ("speed", args.speed),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            command.put(name, number);
+        }
+    }
+    command.put("unmap", !args.no_unmap);
+    command.put("on-source-error", args.on_source_error.as_str());
+    command.put("on-target-error", args.on_target_error.as_str());
+    Ok(command)
+}
+
+/// A job in the daemon, and how it is watched.
+struct Watch {
+    client: QmpClient,
+    ctx: AioContext,
+    job: String,
+    signal: Rc<Cell<Option<Signal>>>,
+    bar: Option<ProgressBar>,
+    json: bool,
+}
+
+/// How a job ended.
+enum End {
+    Completed,
+    Cancelled,
+    Failed(String),
+}
+
+impl Watch {
+    async fn mirror(&mut self, mut command: Dict, then: Then) -> Result<ExitCode, Failure> {
+        command.put("job-id", self.job.clone());
+        if let Err(error) = self.client.execute("drive-mirror", command).await? {
+            return Err(Failure::bad_input(error.desc));
+        }
+        let end = self.until_the_end(then).await?;
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let (outcome, status, line) = match (end, then, self.signal.get()) {
+            (End::Completed, Then::Pivot, _) => (
+                "pivoted",
+                0,
+                "done: the daemon uses the copy from now on".to_owned(),
+            ),
+            (End::Completed, Then::Copy, _) => (
+                "point-in-time",
+                0,
+                "done: the copy is complete, the disk stays as it is".to_owned(),
+            ),
+            (End::Cancelled, _, Some(signal)) => {
+                let why = format!("blockjob: cancelled by {}", signals::name(signal));
+                ("abandoned", signals::exit_status(signal), why)
+            }
+            (End::Cancelled, _, None) => (
+                "abandoned",
+                FAILED,
+                "blockjob: somebody cancelled the job".to_owned(),
+            ),
+            (End::Failed(why), _, _) => ("failed", FAILED, format!("blockjob: {why}")),
+        };
+        if self.json {
+            say::out(&format!(
+                "{{\"outcome\":\"{outcome}\",\"is_copy\":{}}}",
+                status == 0
+            ));
+        }
+        say::err(&line);
+        Ok(ExitCode::from(status))
+    }
+
+    async fn until_the_end(&mut self, then: Then) -> Result<End, Failure> {
+        let (mut ended, mut cancelling) = (false, false);
+        loop {
+            while let Some(event) = self.client.events.pop_front() {
+                let data = event.get("data").and_then(Value::as_dict);
+                let of = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
+                if of("device") != Some(&*self.job) {
+                    continue;
+                }
+                match event.get("event").and_then(Value::as_str) {
+                    Some("BLOCK_JOB_READY") => ended = self.end_it(then, ended).await?,
+                    Some("BLOCK_JOB_COMPLETED") => {
+                        return Ok(match of("error") {
+                            None => End::Completed,
+                            Some(error) => End::Failed(error.to_owned()),
+                        });
+                    }
+                    Some("BLOCK_JOB_CANCELLED") => return Ok(End::Cancelled),
+                    _ => {}
+                }
+            }
+            if self.signal.get().is_some() && !cancelling {
+                cancelling = true;
+                let mut args = Dict::new();
+                args.put("device", self.job.clone());
+                args.put("force", true);
+                // It may be over, or as good as: then its end stands.
+                let _too_late = self.client.execute("block-job-cancel", args).await?;
+                continue;
+            }
+            self.show().await?;
+            let tick = async {
+                self.ctx.sleep(TICK_NS).await;
+                Ok(())
+            };
+            // The client comes first, or a tick would take what it has read along.
+            self.client.listen().or(tick).await?;
+        }
+    }
+
+    /// The job is ready: completes it, or ends it as a copy.
+    async fn end_it(&mut self, then: Then, ended: bool) -> Result<bool, Failure> {
+        if ended {
+            return Ok(true);
+        }
+        let command = match then {
+            Then::Pivot => "block-job-complete",
+            // Of a job that is ready: it ends in good order, as a copy of this moment.
+            Then::Copy => "block-job-cancel",
+        };
+        let mut args = Dict::new();
+        args.put("device", self.job.clone());
+        // Somebody else may have been faster, or have paused it.
+        if let Err(error) = self.client.execute(command, args).await? {
+            say::err(&format!("ready, but not ended from here: {error}"));
+        }
+        Ok(true)
+    }
+
+    async fn show(&mut self) -> Result<(), Failure> {
+        let Some(bar) = &self.bar else { return Ok(()) };
+        let Ok(jobs) = self.client.execute("query-block-jobs", Dict::new()).await? else {
+            return Ok(());
+        };
+        for job in jobs.as_list().unwrap_or_default() {
+            let Some(job) = job.as_dict() else { continue };
+            if job.get("device").and_then(Value::as_str) != Some(&*self.job) {
+                continue;
+            }
+            let number = |name: &str| match job.get(name) {
+                Some(Value::Num(Number::Int(number))) => u64::try_from(*number).unwrap_or(0),
+                _ => 0,
+            };
+            let (len, offset) = (number("len"), number("offset"));
+            bar.set_length(len);
+            bar.set_position(offset);
+            bar.set_message(format!("{} left", size::show(len.saturating_sub(offset))));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! `blockjob serve`: the storage daemon.
+//!
+//! QEMU: storage-daemon/qemu-storage-daemon.c.
+
+pub(crate) mod args;
+mod background;
+mod end;
+mod pidfile;
+mod steps;
+mod trace;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use async_signal::Signal;
+use blockjob::daemon::Daemon;
+use blockjob::runtime::AioContext;
+use clap::ArgMatches;
+
+use crate::failure::Failure;
+use crate::signals;
+use args::ServeArgs;
+use background::Role;
+use pidfile::PidFile;
+use steps::Doors;
+use trace::TraceOptions;
+
+/// Does what the options say, serves until somebody says that it is enough, and cleans up.
+pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Failure> {
+    if args.daemonize
+        && let Role::Parent(status) = background::begin()?
+    {
+        return Ok(status);
+    }
+    let mut context = AioContext::builder();
+    if let Some(trace) = TraceOptions::parse(&args.trace)? {
+        context = context.trace(Rc::new(trace));
+    }
+    let context = context.build();
+    let _current = context.make_current();
+    let daemon = Daemon::new(&context);
+    let doors = Doors::new(&daemon);
+
+    let served = serve(args, matches, &daemon, &doors);
+    // Also after a mistake in an option: what the ones before it have made is taken down in order.
+    end::shut_down(&daemon, doors);
+    served
+}
+
+fn serve(
+    args: &ServeArgs,
+    matches: &ArgMatches,
+    daemon: &Rc<Daemon>,
+    doors: &Doors,
+) -> Result<ExitCode, Failure> {
+    for step in args::in_order(matches) {
+        steps::apply(daemon, doors, &step)?;
+    }
+    let _pidfile = args.pidfile.as_deref().map(PidFile::write).transpose()?;
+    watch_signals(daemon)?;
+    if args.daemonize {
+        background::ready()?;
+    }
+    while !daemon.run_state.exit_requested() {
+        daemon.context().poll(true);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn watch_signals(daemon: &Rc<Daemon>) -> Result<(), Failure> {
+    let told = Rc::downgrade(daemon);
+    signals::watch(daemon.context(), move |signal| {
+        if let Some(daemon) = told.upgrade()
+            && signal != Signal::Cont
+        {
+            daemon.run_state.request_exit();
+        }
+    })
+    .map_err(|error| Failure::failed(format!("signals cannot be watched: {error}")))
+}
