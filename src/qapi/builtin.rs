@@ -116,6 +116,25 @@ impl Qapi for u32 {
     }
 }
 
+impl Qapi for i32 {
+    /// QEMU: `visit_type_int32` (qapi/qapi-visit-core.c).
+    fn visit(input: Input<'_>) -> QmpResult<Self> {
+        let value = i64::visit(input)?;
+        i32::try_from(value).map_err(|_| {
+            let name = input.short_name();
+            QmpError::generic(format!("Parameter '{name}' expects int32_t"))
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from(i64::from(*self))
+    }
+
+    fn describe(schema: &mut Schema) -> TypeName {
+        schema.builtin("int", "int")
+    }
+}
+
 impl Qapi for f64 {
     fn visit(input: Input<'_>) -> QmpResult<Self> {
         match (input.value(), input.flavour()) {

@@ -2,4 +2,8 @@
 //!
 //! QEMU: qapi/*.json.
 
+pub mod block_job;
+pub mod graph;
 pub mod job;
+pub mod mirror;
+pub mod node_options;
