@@ -22,6 +22,7 @@ pub mod mem;
 pub mod null_co;
 pub mod overlay;
 mod pages;
+pub mod qcow2;
 pub mod raw;
 pub mod transfer;
 

@@ -1,0 +1,78 @@
+//! Flushes, and what is known of a range.
+
+use std::rc::Rc;
+
+use imago::format::drivers::FormatDriverInstance;
+
+use super::file::{File, from_io};
+use super::image::{Image, Kind};
+use crate::driver::BlockStatus;
+use crate::error::BlockResult;
+
+/// How many mappings one question is worth.
+const MAX_LOOKUPS: usize = 1024;
+
+impl Image {
+    /// Writes tables back, and returns when all is safe from a crash.
+    ///
+    /// A table that points to a cluster must not be there before what was copied into that cluster:
+    /// the guest had flushed it long ago.
+    ///
+    /// QEMU: `qcow2_co_flush_to_os`, `qcow2_write_caches` (block/qcow2.c, block/qcow2-refcount.c).
+    pub(super) async fn flush(self: Rc<Self>, file: File) -> BlockResult<()> {
+        if self.dirty.get() {
+            // Whoever has made mappings finishes, and nobody makes any meanwhile.
+            let _gate = self.gate.write().await;
+            if self.copied.get() {
+                file.flush().await?;
+                self.copied.set(false);
+            }
+            self.dirty.set(false);
+            let written = self
+                .together(async |imago| {
+                    let written = self.server.serve_ordered(&file, imago.flush()).await;
+                    written.map_err(|error| from_io(&error, "Could not write tables back"))
+                })
+                .await;
+            if written.is_err() {
+                self.dirty.set(true);
+            }
+            written?;
+        }
+        file.flush().await
+    }
+
+    /// What is known of a range.
+    ///
+    /// QEMU: `qcow2_co_block_status` (block/qcow2.c).
+    pub(super) async fn status(
+        self: Rc<Self>,
+        file: File,
+        offset: u64,
+        bytes: u64,
+    ) -> BlockResult<BlockStatus> {
+        let status = |kind| match kind {
+            Kind::Data { .. } | Kind::Compressed => BlockStatus::data(0),
+            Kind::Zero => BlockStatus::zero(0),
+            Kind::Unallocated => BlockStatus::unallocated(0),
+        };
+        let end = offset + bytes;
+        let first = self.map(&file, offset, bytes).await?;
+        let known = status(first.kind);
+        let mut at = first.end();
+        for _ in 1..MAX_LOOKUPS {
+            if at >= end {
+                break;
+            }
+            let run = self.map(&file, at, end - at).await?;
+            if status(run.kind) != known {
+                break;
+            }
+            at = run.end();
+        }
+        Ok(BlockStatus {
+            bytes: at - offset,
+            ..known
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! Writes, and the making of mappings for them.
+//!
+//! A write into clusters that the image has for itself goes straight to the file. Else it makes
+//! mappings first, and has the clusters for itself until its data is there: nobody sees what the
+//! clusters of the file held before. What it covers only in part it fills up with what the guest would
+//! have read, and it writes whole clusters, so `imago` has nothing to copy while others wait.
+//!
+//! If the data cannot be written, the mappings are taken back.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::file::{File, from_io};
+use super::image::{Image, Kind, Run, Unmapped};
+use super::read::PARALLEL;
+use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::node::Node;
+use crate::oneshot;
+use imago::format::drivers::FormatDriverInstance;
+
+/// Bytes for a place in the file.
+struct Piece {
+    host: u64,
+    data: Bytes,
+}
+
+/// Clusters that were mapped, and what they were before.
+struct Made {
+    range: Range<u64>,
+    before: Kind,
+}
+
+impl Image {
+    /// Writes `data` at `offset`.
+    ///
+    /// QEMU: `qcow2_co_pwritev_part` (block/qcow2.c).
+    pub(super) async fn write(
+        self: Rc<Self>,
+        node: Rc<Node>,
+        file: File,
+        offset: u64,
+        data: Bytes,
+    ) -> BlockResult<()> {
+        let range = self.check(offset, data.len() as u64)?;
+        self.ready_to_write(&file).await?;
+        {
+            let _held = self.ranges.shared(range.clone()).await;
+            let runs = self.runs(&file, range.clone()).await?;
+            if runs.iter().all(is_owned) {
+                return self.write_owned(&file, &runs, offset, &data).await;
+            }
+        }
+        let clusters = self.clusters(range);
+        let _held = self.ranges.exclusive(clusters).await;
+        self.write_held(&node, &file, offset, data).await
+    }
+
+    /// The range of a request, if it lies in the image.
+    pub(super) fn check(&self, offset: u64, bytes: u64) -> BlockResult<Range<u64>> {
+        let size = self.size();
+        match offset.checked_add(bytes) {
+            Some(end) if end <= size => Ok(offset..end),
+            _ => Err(BlockError::new(
+                ErrorKind::OutOfRange,
+                format!(
+                    "Request of {bytes} bytes at offset {offset} ends behind the image, at {size}"
+                ),
+            )),
+        }
+    }
+
+    async fn write_owned(
+        &self,
+        file: &File,
+        runs: &[Run],
+        offset: u64,
+        data: &Bytes,
+    ) -> BlockResult<()> {
+        let mut pieces = Vec::with_capacity(runs.len());
+        for run in runs {
+            if let Kind::Data { host, .. } = run.kind {
+                let at = (run.offset - offset) as usize;
+                pieces.push(Piece {
+                    host,
+                    data: data.slice(at..at + run.bytes as usize),
+                });
+            }
+        }
+        self.write_pieces(file, pieces).await
+    }
+
+    /// Writes to clusters that the caller has for himself.
+    pub(super) async fn write_held(
+        self: &Rc<Self>,
+        node: &Rc<Node>,
+        file: &File,
+        offset: u64,
+        data: Bytes,
+    ) -> BlockResult<()> {
+        let _gate = self.gate.read().await;
+        let range = offset..offset + data.len() as u64;
+        let runs = self.runs(file, range).await?;
+        let mut pieces = Vec::new();
+        let mut made = Vec::new();
+        let result = self
+            .write_runs(node, file, &runs, (offset, &data), &mut pieces, &mut made)
+            .await;
+        let result = match result {
+            Ok(()) => self.write_pieces(file, pieces).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            self.take_back(file, made).await;
+        }
+        result
+    }
+
+    /// Makes the mappings for a write, and lists what is to be written where.
+    async fn write_runs(
+        self: &Rc<Self>,
+        node: &Rc<Node>,
+        file: &File,
+        runs: &[Run],
+        (offset, data): (u64, &Bytes),
+        pieces: &mut Vec<Piece>,
+        made: &mut Vec<Made>,
+    ) -> BlockResult<()> {
+        for run in runs {
+            let at = (run.offset - offset) as usize;
+            let part = data.slice(at..at + run.bytes as usize);
+            if let Kind::Data { host, owned: true } = run.kind {
+                pieces.push(Piece { host, data: part });
+                continue;
+            }
+            let clusters = self.clusters(run.offset..run.end());
+            let clusters = clusters.start..clusters.end.min(self.size());
+            let whole = self
+                .fill_up(node, file, clusters.clone(), run.offset, part)
+                .await?;
+            match run.kind {
+                Kind::Zero | Kind::Unallocated => {
+                    made.push(Made {
+                        range: clusters.clone(),
+                        before: run.kind,
+                    });
+                    self.place(file, clusters, whole, pieces).await?;
+                }
+                // There is something to lose: it is replaced only when the new data is there.
+                _ => self.replace(file, clusters.start, whole).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Surrounds a part of some clusters with what the guest reads there.
+    async fn fill_up(
+        self: &Rc<Self>,
+        node: &Rc<Node>,
+        file: &File,
+        clusters: Range<u64>,
+        offset: u64,
+        part: Bytes,
+    ) -> BlockResult<Vec<Bytes>> {
+        let cluster_size = self.cluster_size() as usize;
+        let head = (offset - clusters.start) as usize;
+        let end = offset + part.len() as u64;
+        let tail = (clusters.end - end) as usize;
+        if head == 0 && tail == 0 {
+            return Ok(vec![part]);
+        }
+        self.copied.set(true);
+        let mut rest = part;
+        let mut whole = Vec::with_capacity(3);
+        if head > 0 {
+            let (buf, result) = self
+                .read_held(node, file, clusters.start, BytesMut::zeroed(head))
+                .await;
+            result?;
+            let taken = rest.split_to(rest.len().min(cluster_size - head));
+            let mut buf = buf;
+            buf.extend_from_slice(&taken);
+            whole.push(buf.freeze());
+        }
+        let mut last = BytesMut::new();
+        if tail > 0 {
+            // The last cluster is the first one, too, if nothing is left.
+            let begun = if rest.is_empty() {
+                whole.pop().unwrap_or_default()
+            } else {
+                rest.split_off(rest.len() - (end % cluster_size as u64) as usize)
+            };
+            last.extend_from_slice(&begun);
+            let (buf, result) = self
+                .read_held(node, file, end, BytesMut::zeroed(tail))
+                .await;
+            result?;
+            last.extend_from_slice(&buf);
+        }
+        whole.push(rest);
+        whole.push(last.freeze());
+        whole.retain(|bytes| !bytes.is_empty());
+        Ok(whole)
+    }
+
+    /// Maps clusters, and says what is to be written where.
+    async fn place(
+        &self,
+        file: &File,
+        clusters: Range<u64>,
+        whole: Vec<Bytes>,
+        pieces: &mut Vec<Piece>,
+    ) -> BlockResult<()> {
+        let mut at = clusters.start;
+        let mut parts = whole.into_iter();
+        let mut part = parts.next().unwrap_or_default();
+        while at < clusters.end {
+            let (mut host, mut len) = self.make_data(file, at..clusters.end).await?;
+            at += len;
+            while len > 0 {
+                let data = part.split_to(part.len().min(len as usize));
+                let bytes = data.len() as u64;
+                pieces.push(Piece { host, data });
+                host += bytes;
+                len -= bytes;
+                if part.is_empty() {
+                    part = parts.next().unwrap_or_default();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to new clusters, and only then has them take the place of the old ones. Others who make
+    /// mappings near it wait meanwhile, inside of `imago`.
+    async fn replace(&self, file: &File, offset: u64, whole: Vec<Bytes>) -> BlockResult<()> {
+        self.dirty.set(true);
+        let mut at = offset;
+        for mut data in whole {
+            while !data.is_empty() {
+                let len = data.len() as u64;
+                let part = &mut data;
+                let done = self.together(async |imago| {
+                    let context = "Could not allocate clusters";
+                    let prepared = self
+                        .server
+                        .serve(file, imago.prepare_data_mapping(at, len, true))
+                        .await
+                        .map_err(|error| from_io(&error, context))?;
+                    let bytes = prepared.length().min(len);
+                    let data = part.split_to(bytes as usize);
+                    self.check_place(prepared.offset(), bytes)?;
+                    file.write(prepared.offset(), data).await?;
+                    self.server
+                        .serve(file, imago.commit_data_mapping(prepared))
+                        .await
+                        .map_err(|error| from_io(&error, context))?;
+                    Ok(bytes)
+                });
+                at += done.await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_pieces(&self, file: &File, mut pieces: Vec<Piece>) -> BlockResult<()> {
+        for piece in &pieces {
+            self.check_place(piece.host, piece.data.len() as u64)?;
+        }
+        if pieces.len() == 1
+            && let Some(Piece { host, data }) = pieces.pop()
+        {
+            return file.write(host, data).await;
+        }
+        let mut result = Ok(());
+        let mut waiting = std::collections::VecDeque::new();
+        for Piece { host, data } in pieces {
+            if waiting.len() == PARALLEL {
+                wait_for(waiting.pop_front(), &mut result).await;
+            }
+            let (sender, receiver) = oneshot::channel();
+            let end = file.clone();
+            file.start("qcow2_write", async move {
+                sender.send(end.write(host, data).await);
+            });
+            waiting.push_back(receiver);
+        }
+        while !waiting.is_empty() {
+            wait_for(waiting.pop_front(), &mut result).await;
+        }
+        result
+    }
+
+    /// Refuses to write over the header or a table: then the image is broken, and would be lost.
+    ///
+    /// QEMU: `qcow2_pre_write_overlap_check` (block/qcow2-refcount.c).
+    fn check_place(&self, host: u64, bytes: u64) -> BlockResult<()> {
+        let header = self.server.header.borrow();
+        let tables = [
+            (0, header.cluster_size()),
+            (header.l1_table_offset, u64::from(header.l1_entries) * 8),
+            (
+                header.refcount_table_offset,
+                u64::from(header.refcount_table_clusters) * header.cluster_size(),
+            ),
+        ];
+        for (start, len) in tables {
+            if host < start + len && start < host + bytes {
+                let text = "Preventing invalid write on metadata: the image is corrupt";
+                return Err(BlockError::new(ErrorKind::Io, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The data of a write did not get there: what was mapped for it is taken away again.
+    async fn take_back(&self, file: &File, made: Vec<Made>) {
+        for Made { range, before } in made {
+            // The request fails in any case, and of two errors the first one is the cause.
+            let _ = if before == Kind::Zero {
+                self.make_zero(file, range).await
+            } else {
+                self.unmap(file, range, Unmapped::Backing).await
+            };
+        }
+    }
+}
+
+fn is_owned(run: &Run) -> bool {
+    matches!(run.kind, Kind::Data { owned: true, .. })
+}
+
+async fn wait_for(
+    receiver: Option<oneshot::Receiver<BlockResult<()>>>,
+    result: &mut BlockResult<()>,
+) {
+    if let Some(receiver) = receiver {
+        let written = receiver.await;
+        if result.is_ok() {
+            *result = written;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The driver `qcow2`: against a model, against the peer's tools, and in what can go wrong.
+
+mod common;
+mod peer;
+
+mod images;
