@@ -2,11 +2,11 @@
 //!
 //! QEMU: qapi/block-core.json.
 
+use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::{ErrorAction, IoOperation, IoStatus};
 use blockjob_jobs::event::JobType;
 use blockjob_jobs::state::JobStatus;
 
-use super::mirror::MirrorCopyMode;
 use crate::{qapi_enum, qapi_event, qapi_struct, qapi_union};
 
 qapi_enum!(impl IoStatus as "BlockDeviceIoStatus", "Whether requests of a device fail.", {

@@ -2,6 +2,7 @@
 //!
 //! QEMU: qapi/block-core.json.
 
+use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::OnError;
 
 use crate::{qapi_enum, qapi_struct};
@@ -30,15 +31,10 @@ qapi_enum! {
     }
 }
 
-qapi_enum! {
-    /// When writes of the guest reach the target.
-    pub enum MirrorCopyMode {
-        /// When the job gets round to them.
-        "background" Background,
-        /// Before the guest is told that they are done.
-        "write-blocking" WriteBlocking,
-    }
-}
+qapi_enum!(impl MirrorCopyMode as "MirrorCopyMode", "When writes of the guest reach the target.", {
+    "background" Background,
+    "write-blocking" WriteBlocking,
+});
 
 qapi_enum! {
     /// Where the image of a target comes from.
