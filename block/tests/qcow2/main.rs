@@ -3,4 +3,7 @@
 mod common;
 mod peer;
 
+mod backing;
 mod images;
+mod races;
+mod random;

@@ -99,10 +99,13 @@ impl Image {
             let zeroes = Bytes::from(vec![0; (first_whole - from) as usize]);
             self.write_held(node, file, from, zeroes).await?;
         }
+        if first_whole == to {
+            return Ok(());
+        }
         if self.version() >= 3 {
             let end = to.next_multiple_of(cluster_size).min(self.size());
             return self
-                .make_zero(file, first_whole..end.max(first_whole))
+                .make_zero(file, first_whole..end)
                 .await;
         }
         let mut at = first_whole;
