@@ -11,8 +11,10 @@
 pub mod builtin;
 pub mod command;
 pub mod error;
+pub mod introspect;
 pub mod json;
 mod macros;
+pub mod opts;
 pub mod schema;
 #[cfg(test)]
 #[allow(
