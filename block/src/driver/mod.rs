@@ -24,6 +24,7 @@ pub mod overlay;
 mod pages;
 pub mod qcow2;
 pub mod raw;
+pub mod throttle;
 pub mod transfer;
 
 /// What the methods of a driver return: `!Send`, because a node stays in its context.

@@ -1,0 +1,63 @@
+//! Every filter against plain memory.
+
+use std::rc::Rc;
+
+use blockjob_block::Node;
+use blockjob_block::child::ChildRole;
+use blockjob_block::driver::mem::{Fill, MemOptions};
+use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleGroup, ThrottleLimits};
+use proptest::prelude::*;
+
+use super::common::World;
+use super::scripts::{Subject, script};
+
+/// A disk of noise in memory that takes its time, and its bytes.
+fn noisy(world: &World, len: u64, latency_ns: u64, cluster_size: u64) -> (Rc<Node>, Vec<u8>) {
+    let driver = MemOptions::new(len)
+        .fill(Fill::Noise(7))
+        .cluster_size(cluster_size)
+        .latency_ns(latency_ns)
+        .build();
+    let mut bytes = vec![0; len as usize];
+    driver.disk().read_at(0, &mut bytes);
+    (world.node(driver, &[]), bytes)
+}
+
+fn subject(world: &World, node: Rc<Node>, expected: Vec<u8>) -> Subject {
+    Subject {
+        backend: world.backend(&node),
+        node,
+        expected,
+        truncate_unit: 1,
+        can_truncate: true,
+        discard_zeroes: false,
+    }
+}
+
+fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: count,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn throttle_changes_nothing_but_the_time(
+        script in script(),
+        len in 1..20_000u64,
+        iops in prop::option::of(1..100i64),
+    ) {
+        let world = World::simulated();
+        let (file, expected) = noisy(&world, len, 100, 512);
+        let limits = ThrottleLimits { iops_total: iops, ..ThrottleLimits::default() };
+        let group = ThrottleGroup::new(&world.context, "group", &limits).expect("they fit");
+        let children = [("file", ChildRole::Filtered, file)];
+        let node = world.node(ThrottleDriver::new(&group), &children);
+        subject(&world, node, expected).run(&world, &script);
+        prop_assert_eq!(group.pending(), 0);
+    }
+}
