@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use blockjob_runtime::bug;
 
-use crate::driver::{JobDriver, JobFuture, JobResult};
+use crate::driver::{JobChange, JobDriver, JobFuture, JobResult, MirrorCopyMode};
 use crate::error::JobError;
 use crate::event::JobType;
 use crate::job::Job;
@@ -101,6 +101,21 @@ impl JobDriver for MirrorJob {
     /// QEMU: `mirror_cancel` (block/mirror.c).
     fn cancel(&self, job: &Rc<Job>, force: bool) -> bool {
         force || !job.is_ready()
+    }
+
+    /// QEMU: `mirror_change` (block/mirror.c).
+    fn change(&self, _job: &Rc<Job>, change: JobChange) -> JobResult {
+        match change {
+            JobChange::Mirror {
+                copy_mode: MirrorCopyMode::Background,
+            } => Ok(()),
+            JobChange::Mirror { copy_mode } => Err(JobError::Invalid {
+                text: format!(
+                    "Change to copy mode '{}' is not implemented",
+                    copy_mode.as_str()
+                ),
+            }),
+        }
     }
 
     fn prepare(&self, job: &Rc<Job>) -> JobResult {

@@ -2,14 +2,17 @@
 //!
 //! QEMU: blockdev.c, job-qmp.c, block/qapi.c.
 
+pub mod block_job;
 pub mod job;
 pub mod job_events;
+pub mod object;
 
 use super::Daemon;
 use crate::qapi::Command;
 
 /// All commands, in groups; a group is the table of the file that has its handlers.
-pub static COMMANDS: &[&[Command<Daemon>]] = &[job::COMMANDS];
+pub static COMMANDS: &[&[Command<Daemon>]] =
+    &[job::COMMANDS, block_job::COMMANDS, object::COMMANDS];
 
 /// The command of that name.
 pub fn find(name: &str) -> Option<&'static Command<Daemon>> {
