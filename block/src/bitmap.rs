@@ -16,7 +16,9 @@ use crate::node::Node;
 pub struct NodeBitmap {
     name: Option<String>,
     enabled: Cell<bool>,
-    bits: RefCell<DirtyBitmap>,
+    /// Another node shows it; see [`Node::show_dirty_bitmap`].
+    shown_elsewhere: Cell<bool>,
+    bits: Rc<RefCell<DirtyBitmap>>,
 }
 
 impl NodeBitmap {
@@ -40,6 +42,18 @@ impl NodeBitmap {
     /// QEMU: `bdrv_enable_dirty_bitmap`, `bdrv_disable_dirty_bitmap` (block/dirty-bitmap.c).
     pub fn set_enabled(&self, enabled: bool) {
         self.enabled.set(enabled);
+    }
+
+    /// Whether it takes note of writes.
+    ///
+    /// QEMU: `bdrv_dirty_bitmap_enabled` (block/dirty-bitmap.c).
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.get()
+    }
+
+    /// Whether queries pass over it, because another node shows it.
+    pub fn is_shown_elsewhere(&self) -> bool {
+        self.shown_elsewhere.get()
     }
 }
 
@@ -66,10 +80,23 @@ impl Node {
         let bitmap = Rc::new(NodeBitmap {
             name: name.map(str::to_owned),
             enabled: Cell::new(true),
-            bits: RefCell::new(bits),
+            shown_elsewhere: Cell::new(false),
+            bits: Rc::new(RefCell::new(bits)),
         });
         self.io.bitmaps.borrow_mut().push(bitmap.clone());
         Ok(bitmap)
+    }
+
+    /// Has this node show a bitmap that another node keeps up to date, in the place of that: one that
+    /// has the same bits, and takes no note of what is written here.
+    pub fn show_dirty_bitmap(&self, bitmap: &NodeBitmap) {
+        bitmap.shown_elsewhere.set(true);
+        self.io.bitmaps.borrow_mut().push(Rc::new(NodeBitmap {
+            name: bitmap.name.clone(),
+            enabled: Cell::new(false),
+            shown_elsewhere: Cell::new(false),
+            bits: bitmap.bits.clone(),
+        }));
     }
 
     /// The bitmap of that name.

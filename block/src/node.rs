@@ -157,6 +157,11 @@ impl Node {
         self.read_only.get()
     }
 
+    /// Whether it refused before.
+    pub(crate) fn set_read_only(&self, read_only: bool) -> bool {
+        self.read_only.replace(read_only)
+    }
+
     /// What it can take, as of the last change of the graph.
     pub fn limits(&self) -> Limits {
         self.io.limits.get()

@@ -9,7 +9,7 @@ use blockjob_jobs::list::JobList;
 use blockjob_jobs::mirror::MirrorJob;
 use blockjob_runtime::AioContext;
 
-use crate::config::{Config, Field};
+use crate::config::Config;
 use crate::disk::SimDisk;
 use crate::guest::{Guest, Tally};
 use crate::model::Model;
@@ -57,9 +57,6 @@ impl Pair {
         }
     }
 }
-
-/// The value of `sync` for which only the topmost image is copied.
-const SYNC_TOP: u64 = 1;
 
 /// See the module.
 pub struct Cast {
@@ -119,20 +116,6 @@ impl Cast {
     pub fn keep_open(self: &Rc<Self>) -> KeepOpen {
         self.open.set(self.open.get() + 1);
         KeepOpen(self.clone())
-    }
-
-    /// The users of `from` get `to`: an image that was to be the top of the same chain gets its backing
-    /// file.
-    pub(crate) fn pivot(&self, from: &str, to: &str) {
-        let pairs = self.pairs.iter();
-        let mut moved = pairs.filter(|pair| pair.source.name() == from && pair.target.name() == to);
-        if let Some(pair) = moved.next()
-            && let Some(base) = &pair.base
-            && self.config.get(Field::Sync) == SYNC_TOP
-            && !self.config.is(Field::TargetBacking)
-        {
-            pair.target.attach_below(base);
-        }
     }
 
     /// Whether all guests have ended, with all their requests.

@@ -47,7 +47,6 @@ pub struct SimDisk {
     spec: DiskSpec,
     store: RefCell<Store>,
     in_flight: Cell<usize>,
-    below: RefCell<Option<Rc<SimDisk>>>,
 }
 
 impl SimDisk {
@@ -67,7 +66,6 @@ impl SimDisk {
             store: RefCell::new(Store::new(len, &spec, &world.spares)),
             spec,
             in_flight: Cell::new(0),
-            below: RefCell::new(None),
         })
     }
 
@@ -112,12 +110,6 @@ impl SimDisk {
         store.flush(landed);
     }
 
-    /// Shows from now on what `below` shows, where it holds nothing itself: its image gets its backing
-    /// file, as that of a mirror of the top image does when its users get it.
-    pub(crate) fn attach_below(&self, below: &Rc<SimDisk>) {
-        *self.below.borrow_mut() = Some(below.clone());
-    }
-
     /// How much of a change is done: all, or, if it fails, the first half, in whole clusters: no disk
     /// says that it holds one of which it has written a part.
     fn part_done(&self, offset: u64, bytes: u64, failed: bool) -> u64 {
@@ -127,26 +119,6 @@ impl SimDisk {
         let cluster = self.store.borrow().cluster_bytes();
         let end = offset + bytes / 2;
         (end - end % cluster).saturating_sub(offset)
-    }
-
-    /// Whether it shows what another disk holds, where it holds nothing itself.
-    pub(crate) fn shows_below(&self) -> bool {
-        self.below.borrow().is_some()
-    }
-
-    /// What a change leaves of the clusters that it covers in part is brought up before.
-    fn bring_up(&self, offset: u64, bytes: u64) {
-        let below = self.below.borrow();
-        let Some(below) = &*below else { return };
-        if bytes == 0 {
-            return;
-        }
-        let mut store = self.store.borrow_mut();
-        for (start, bytes) in store.to_copy_up(offset, bytes) {
-            let mut shown = vec![0; bytes as usize];
-            below.store.borrow().read(start, &mut shown);
-            store.put_copied_up(start, &shown);
-        }
     }
 
     pub(crate) fn home(&self) -> AioContext {
@@ -233,18 +205,15 @@ impl SimDisk {
             OpKind::Write(data) => {
                 // A write that fails has done some of it.
                 let done = self.part_done(op.offset, data.len() as u64, failed);
-                self.bring_up(op.offset, done);
                 self.write(op.offset, &data[..done as usize]);
                 DiskKind::Write
             }
             OpKind::Zero { may_unmap } => {
                 let done = self.part_done(op.offset, op.bytes, failed);
-                self.bring_up(op.offset, done);
                 self.store.borrow_mut().zero(op.offset, done, *may_unmap);
                 DiskKind::Zero
             }
             OpKind::Discard => {
-                self.bring_up(op.offset, op.bytes);
                 self.store.borrow_mut().discard(op.offset, op.bytes);
                 DiskKind::Discard
             }
@@ -266,11 +235,6 @@ impl SimDisk {
     /// The loop of the `file` driver, around reads that come short.
     fn read(&self, offset: u64, buf: &mut [u8]) {
         let store = self.store.borrow();
-        if let Some(below) = &*self.below.borrow() {
-            below.store.borrow().read(offset, buf);
-            store.read_over(offset, buf);
-            return;
-        }
         if self.spec.short == 0 {
             store.read(offset, buf);
             return;
@@ -312,13 +276,6 @@ impl SimDisk {
 
     fn status(&self, offset: u64, bytes: u64) -> BlockStatus {
         let store = self.store.borrow();
-        if self.below.borrow().is_some() {
-            let status = store.status(offset, bytes);
-            return match status.allocated {
-                true => status,
-                false => BlockStatus::data(status.bytes),
-            };
-        }
         match self.spec.status {
             StatusKind::Coarse => store.coarse_status(offset, bytes),
             StatusKind::Exact | StatusKind::Slow => store.status(offset, bytes),

@@ -226,11 +226,6 @@ impl Trace for Hub {
             Event::Layer(layer) => {
                 let layer = layer.as_any();
                 if let Some(block) = layer.downcast_ref::<BlockTrace>() {
-                    if let (BlockTrace::ReplaceNode { from, to }, Some(cast)) =
-                        (block, &*self.cast.borrow())
-                    {
-                        cast.pivot(from, to);
-                    }
                     self.tell(context, Interest::BLOCK, &Seen::Block(block));
                     if !matches!(
                         block,

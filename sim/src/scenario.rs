@@ -14,7 +14,7 @@ use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
 use blockjob_jobs::error_policy::OnError;
 use blockjob_jobs::list::JobList;
 use blockjob_jobs::mirror::{
-    MirrorOptions, MirrorSync, MirrorTuning, mirror_start, mirror_start_in,
+    MirrorBackingMode, MirrorOptions, MirrorSync, MirrorTuning, mirror_start, mirror_start_in,
 };
 use blockjob_jobs::txn::JobTxn;
 
@@ -150,6 +150,12 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
         on_source_error: on_error(config.get(Field::OnSourceError)),
         on_target_error: on_error(config.get(Field::OnTargetError)),
         unmap: config.is(Field::Unmap),
+        // Without a base of its own, the copy of a top gets that of the source in the end.
+        backing_mode: match config.get(Field::Sync) == SYNC_TOP && !config.is(Field::TargetBacking)
+        {
+            true => MirrorBackingMode::SourceChain,
+            false => MirrorBackingMode::Leave,
+        },
         // What has a base below it does not read as zeroes, however little it holds itself.
         zero_target: fill(config.get(Field::TargetFill)) != Fill::Holes
             || config.is(Field::TargetBacking),
@@ -288,7 +294,8 @@ fn guests(
     guests.collect()
 }
 
-/// The number of `MirrorSync::None` in a configuration.
+/// The numbers of `MirrorSync::Top` and `MirrorSync::None` in a configuration.
+const SYNC_TOP: u64 = 1;
 const SYNC_NONE: u64 = 2;
 
 /// Starts the jobs.
@@ -354,6 +361,7 @@ pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), 
     // Its target is no copy of anything.
     let options = MirrorOptions {
         sync: MirrorSync::Full,
+        backing_mode: MirrorBackingMode::Leave,
         ..options(&cast.config, name)
     };
     let started = mirror_start(&cast.jobs, &pool, &node, &target, &options);

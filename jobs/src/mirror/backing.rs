@@ -14,6 +14,13 @@ use blockjob_block::{BlockResult, Node};
 
 use super::options::MirrorSync;
 use super::state::MirrorJob;
+use crate::driver::JobResult;
+use crate::error::JobError;
+
+/// `EPERM` as Linux numbers it.
+pub(super) const EPERM: i32 = 1;
+/// `EINVAL` as Linux numbers it.
+const EINVAL: i32 = 22;
 
 /// What the target is above once it is complete.
 ///
@@ -67,14 +74,26 @@ impl MirrorJob {
     /// Puts below the target what belongs there, which nobody can read through yet.
     ///
     /// QEMU: `mirror_exit_common` (block/mirror.c), which goes on without it when that fails.
-    pub(super) fn attach_backing(&self) -> BlockResult<()> {
+    pub(super) fn attach_backing(&self) -> JobResult {
+        // The peer's watchers are told the number alone, and its log the rest.
+        let number = match &self.options.backing_mode {
+            MirrorBackingMode::OpenChain(_) => EINVAL,
+            MirrorBackingMode::Leave | MirrorBackingMode::SourceChain => EPERM,
+        };
+        self.try_to_attach().map_err(|error| {
+            tracing::error!(target: "blockjob::mirror", %error, "the target gets no backing node");
+            JobError::Io { errno: number }
+        })
+    }
+
+    fn try_to_attach(&self) -> BlockResult<()> {
         let target = self.target_node.skip_filters();
         match &self.options.backing_mode {
             MirrorBackingMode::Leave => Ok(()),
             MirrorBackingMode::SourceChain => {
                 let backing = match self.options.sync {
                     MirrorSync::None => Some(self.source_node.clone()),
-                    MirrorSync::Top | MirrorSync::Full => self.base.clone(),
+                    _ => self.base.clone(),
                 };
                 let before = target.backing().map(|edge| edge.node());
                 if before.as_ref().map(Rc::as_ptr) == backing.as_ref().map(Rc::as_ptr) {

@@ -7,8 +7,9 @@
 
 use std::rc::Rc;
 
-use blockjob_block::{BlockError, BlockResult, ErrorKind, Node};
+use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 
+use super::backing::EPERM;
 use super::outcome::{MirrorEnd, Outcome};
 use super::state::MirrorJob;
 use super::steps::Step;
@@ -16,9 +17,6 @@ use crate::driver::JobResult;
 use crate::error::JobError;
 use crate::job::Job;
 use crate::marks;
-
-/// `EPERM` as Linux numbers it.
-const EPERM: i32 = 1;
 
 impl MirrorJob {
     /// Ends the job's use of its nodes, with a pivot if that is how it ends. Runs once.
@@ -55,16 +53,12 @@ impl MirrorJob {
     /// users of the source get the target. All of it or nothing: a target without its backing node
     /// shows something else than the source does.
     fn finish(&self) -> JobResult {
-        let result = self.attach_backing().and_then(|()| {
-            if self.should_complete.get() {
-                self.pivot()
-            } else {
-                Ok(())
-            }
-        });
-        result.map_err(|error| {
-            // The peer's watchers are told the number alone, and its log the rest.
-            tracing::error!(target: "blockjob::mirror", %error, "the mirror could not be finished");
+        self.attach_backing()?;
+        if !self.should_complete.get() {
+            return Ok(());
+        }
+        self.pivot().map_err(|error| {
+            tracing::error!(target: "blockjob::mirror", %error, "nobody gets the target");
             JobError::Io { errno: EPERM }
         })
     }
@@ -81,14 +75,26 @@ impl MirrorJob {
             );
             return Err(BlockError::new(ErrorKind::Invalid, text));
         }
+        let graph = self.source_node.graph().expect("the graph outlives jobs");
+        self.keep_read_only(&graph, &to_replace);
         // First the users of the filter are users of the source again, and then all of them, and
         // those who used it directly, are users of the target. Nobody sees the moment in between: all
         // three nodes are drained.
         self.drop_filter()?;
-        let graph = self.source_node.graph().expect("the graph outlives jobs");
         graph.replace_node(&to_replace, &self.target_node)?;
         self.pivoted.set(true);
         Ok(())
+    }
+
+    /// A copy of a disk that nobody may write to is one that nobody may write to. If somebody has come
+    /// to write to the target he goes on.
+    fn keep_read_only(&self, graph: &Graph, to_replace: &Node) {
+        if to_replace.is_read_only()
+            && !self.target_node.is_read_only()
+            && let Err(error) = graph.make_read_only(&self.target_node)
+        {
+            tracing::warn!(target: "blockjob::mirror", %error, "the target stays writable");
+        }
     }
 
     /// Takes the filter from the graph, unless that is done. Its users use what is below it.

@@ -37,6 +37,23 @@ pub enum MirrorSync {
     Top,
     /// Only what is written from now on.
     None,
+    /// What a bitmap says: refused, as by QEMU's mirrors.
+    Incremental,
+    /// What a bitmap says, under another name: refused as well.
+    Bitmap,
+}
+
+impl MirrorSync {
+    /// As commands spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MirrorSync::Full => "full",
+            MirrorSync::Top => "top",
+            MirrorSync::None => "none",
+            MirrorSync::Incremental => "incremental",
+            MirrorSync::Bitmap => "bitmap",
+        }
+    }
 }
 
 /// What QEMU has as constants: for those who measure what they do. Whoever mirrors a disk leaves it
@@ -173,6 +190,12 @@ impl MirrorOptions {
     /// QEMU: `blockdev_mirror_common` (blockdev.c), `mirror_start_job` (block/mirror.c).
     pub(super) fn check(&self, source: &Node, target: &Node) -> Result<MirrorOptions, JobError> {
         let mut options = self.check_common(source, target)?;
+        if let MirrorSync::Incremental | MirrorSync::Bitmap = options.sync {
+            return invalid(&format!(
+                "Sync mode '{}' not supported",
+                options.sync.as_str()
+            ));
+        }
         if options.granularity == 0 {
             options.granularity = default_granularity(target);
         }

@@ -148,7 +148,7 @@ fn new_state(
 ) -> MirrorJob {
     let base = match options.sync {
         MirrorSync::Top => backing_chain_next(source),
-        MirrorSync::Full | MirrorSync::None => None,
+        _ => None,
     };
     MirrorJob {
         context: source.context().clone(),
@@ -213,6 +213,9 @@ fn set_up(mirror: &Rc<MirrorJob>, block_job: &Rc<BlockJob>) -> JobResult {
     let bitmap = source.create_dirty_bitmap(None, mirror.options.granularity)?;
     if bug!(MIR_01) {
         bitmap.set_enabled(false);
+    }
+    if let Some(filter) = mirror.filter_node() {
+        filter.show_dirty_bitmap(&bitmap);
     }
     *mirror.dirty_bitmap.borrow_mut() = Some(bitmap);
     block_job.add_bdrv("source", source, SOURCE_PERMS)?;

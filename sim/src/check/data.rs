@@ -202,7 +202,7 @@ fn uses(pair: &Pair, disk: &Rc<SimDisk>) -> bool {
 
 fn shows_a_base(pair: &Pair) -> bool {
     let node = pair.used_node();
-    node.is_some_and(|node| node.backing().is_some()) || pair.target.shows_below()
+    node.is_some_and(|node| node.backing().is_some())
 }
 
 fn describe(illegal: &Illegal) -> String {

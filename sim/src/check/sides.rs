@@ -22,10 +22,6 @@ impl Side {
     /// Nothing, if the node is no simulated disk.
     fn of(node: Rc<Node>) -> Option<Side> {
         let disk = disk_of(&node)?;
-        // What such a disk shows is not known here.
-        if disk.shows_below() {
-            return None;
-        }
         let below = node.backing().map(|edge| edge.node());
         let base = match &below {
             Some(below) => Some(disk_of(below)?),
