@@ -26,6 +26,14 @@ pub(crate) struct Transcript {
     pub(crate) streams: BTreeMap<String, Vec<Heading>>,
 }
 
+impl Transcript {
+    /// Whether the daemon did not say what the script waited for.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut lines = self.streams.values().flatten();
+        lines.any(|heading| heading.text == SILENCE)
+    }
+}
+
 /// What stands for a line that did not come.
 const SILENCE: &str = "(silence)";
 /// What stands for the end of a connection.
