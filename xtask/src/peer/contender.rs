@@ -21,7 +21,7 @@ pub(crate) struct Contender {
 pub(crate) enum How {
     /// A process from start to end; `SRC` and `DST` in the words stand for the two paths.
     Program(Vec<String>),
-    /// A job inside a running `qemu-storage-daemon`.
+    /// A job inside a running storage daemon.
     Mirror(Mirror),
 }
 
@@ -34,9 +34,9 @@ impl Contender {
 
 /// The tools that are installed here.
 pub(crate) struct Tools {
-    blockjob: Option<PathBuf>,
-    qemu_img: bool,
-    storage_daemon: bool,
+    pub(crate) blockjob: Option<PathBuf>,
+    pub(crate) qemu_img: bool,
+    pub(crate) storage_daemon: bool,
 }
 
 impl Tools {
@@ -129,6 +129,8 @@ fn add_mirrors(list: &mut Vec<Contender>, geometry: &Geometry, free_bytes: u64) 
         name: "qemu-storage-daemon blockdev-mirror".into(),
         ours: false,
         how: How::Mirror(Mirror {
+            daemon: peer_daemon(),
+            format: "raw",
             granularity_bytes: None,
             unmap,
         }),
@@ -148,10 +150,17 @@ fn add_mirrors(list: &mut Vec<Contender>, geometry: &Geometry, free_bytes: u64) 
         name: "qemu-storage-daemon blockdev-mirror granularity=1M".into(),
         ours: false,
         how: How::Mirror(Mirror {
+            daemon: peer_daemon(),
+            format: "raw",
             granularity_bytes: Some(LARGE_GRANULARITY_BYTES),
             unmap,
         }),
     });
+}
+
+/// The words that start the peer's daemon.
+pub(crate) fn peer_daemon() -> Vec<String> {
+    vec!["qemu-storage-daemon".into()]
 }
 
 /// The command of a program with the two paths in their places.

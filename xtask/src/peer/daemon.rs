@@ -1,4 +1,4 @@
-//! `blockdev-mirror` of two raw files in a `qemu-storage-daemon`.
+//! `blockdev-mirror` of two files in a storage daemon: the peer's, or ours.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +14,10 @@ use crate::clock::Stopwatch;
 
 /// How the job is asked for.
 pub(crate) struct Mirror {
+    /// The daemon, with the words that come before its options.
+    pub(crate) daemon: Vec<String>,
+    /// The format of both images.
+    pub(crate) format: &'static str,
     /// Bytes of one granule of the dirty bitmap; none for the daemon's own choice.
     pub(crate) granularity_bytes: Option<u64>,
     /// Whether zeroes may be written as holes (`discard=unmap` on the target).
@@ -54,7 +58,7 @@ pub(crate) fn mirror(
     drop(qmp);
     let status = running.wait()?;
     if !status.success() {
-        return Err(format!("qemu-storage-daemon: {status}").into());
+        return Err(format!("{}: {status}", mirror.daemon.join(" ")).into());
     }
     let (cpu_s, max_rss_bytes) = gauge.finish()?;
     Ok(Sample {
@@ -65,6 +69,7 @@ pub(crate) fn mirror(
 }
 
 fn command(mirror: &Mirror, source: &Path, target: &Path) -> Command {
+    let format = mirror.format;
     let discard = if mirror.unmap { "unmap" } else { "ignore" };
     // A comma in an option's value is written twice.
     let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
@@ -73,14 +78,16 @@ fn command(mirror: &Mirror, source: &Path, target: &Path) -> Command {
             "driver=file,node-name=source-file,read-only=on,filename={}",
             escaped(source)
         ),
-        "driver=raw,node-name=source,read-only=on,file=source-file".into(),
+        format!("driver={format},node-name=source,read-only=on,file=source-file"),
         format!(
             "driver=file,node-name=target-file,discard={discard},filename={}",
             escaped(target)
         ),
-        format!("driver=raw,node-name=target,discard={discard},file=target-file"),
+        format!("driver={format},node-name=target,discard={discard},file=target-file"),
     ];
-    let mut command = Command::new("qemu-storage-daemon");
+    let (program, first) = mirror.daemon.split_first().expect("a daemon has a name");
+    let mut command = Command::new(program);
+    command.args(first);
     for node in nodes {
         command.arg("--blockdev").arg(node);
     }
@@ -105,9 +112,9 @@ fn wait_for(qmp: &mut Qmp, status: &str) -> Result<(), Failure> {
         let data = &event["data"];
         match event["event"].as_str() {
             Some("JOB_STATUS_CHANGE") => Ok(data["status"] == status),
-            Some("BLOCK_JOB_ERROR") => Err(format!("the peer's job met an error: {data}").into()),
+            Some("BLOCK_JOB_ERROR") => Err(format!("the job met an error: {data}").into()),
             Some("BLOCK_JOB_COMPLETED") if data["error"] != Value::Null => {
-                Err(format!("the peer's job failed: {}", data["error"]).into())
+                Err(format!("the job failed: {}", data["error"]).into())
             }
             _ => Ok(false),
         }

@@ -11,7 +11,9 @@ mod disk;
 mod machine;
 mod many;
 mod measure;
+mod qcow2;
 mod qmp;
+mod qmp_speed;
 mod report;
 mod scratch;
 mod verify;
@@ -51,6 +53,13 @@ pub(crate) struct Options {
     /// Measure the other tools alone.
     #[arg(long)]
     without_blockjob: bool,
+    /// In place of the cases: qcow2 to qcow2, a full disk of --size and a sparse one of --sparse-size.
+    #[arg(long, conflicts_with = "many")]
+    qcow2: bool,
+    /// In place of the cases: the round trip of a command, a query of 100 jobs, and 1,000 mirrors of
+    /// 1 MiB over QMP.
+    #[arg(long, conflicts_with_all = ["many", "qcow2"])]
+    qmp: bool,
     /// In place of the cases: 250, 500 and 1,000 mirrors of 1 MiB in one process of blockjob.
     #[arg(long)]
     many: bool,
@@ -74,7 +83,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if let (true, Some(program)) = (options.many, &blockjob) {
         return many::run(&scratch, program);
     }
+    if options.qmp {
+        return qmp_speed::run(&scratch, blockjob.as_deref(), options.rounds);
+    }
     let tools = Tools::found(blockjob)?;
+    if options.qcow2 {
+        return qcow2::run(&scratch, &tools, options);
+    }
     let cases: &[Case] = match options.cases.as_slice() {
         [] => &[Case::Allocated, Case::Fresh, Case::Sparse],
         chosen => chosen,
