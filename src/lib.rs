@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 pub mod daemon;
+pub mod monitor;
 pub mod qapi;
 
 pub use blockjob_block as block;

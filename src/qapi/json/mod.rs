@@ -12,5 +12,6 @@ mod tests;
 mod unicode;
 mod write;
 
+pub(crate) use order::wire_order;
 pub use stream::{JsonStream, MAX_NESTING, MAX_TOKEN_COUNT, MAX_TOKEN_SIZE, from_json};
 pub use write::{to_json, to_json_pretty, write_json};

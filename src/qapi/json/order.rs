@@ -24,7 +24,7 @@ pub(super) fn bucket(key: &str) -> u32 {
 
 /// The members of `dict` in the order in which they go out: by bucket, and within a bucket the newest
 /// first.
-pub(super) fn wire_order(dict: &Dict) -> Vec<(&str, &Value)> {
+pub(crate) fn wire_order(dict: &Dict) -> Vec<(&str, &Value)> {
     let mut members: Vec<_> = dict.iter().rev().map(|m| (bucket(m.0), m)).collect();
     // A stable sort: who came last stays before the others of its bucket.
     members.sort_by_key(|(bucket, _)| *bucket);

@@ -1,0 +1,83 @@
+//! A file descriptor that is read or written without blocking, whatever it is.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use async_io::Async;
+
+/// One direction of a stream, or both.
+pub(crate) enum Io {
+    /// A socket, a pipe or a terminal: there is a moment when it is ready.
+    Polled(Async<OwnedFd>),
+    /// A regular file, or the like of /dev/null: always ready.
+    Ready(OwnedFd),
+}
+
+impl Io {
+    /// Takes a descriptor, which is put into non-blocking mode if that means anything to it.
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Io> {
+        // The system refuses to watch what is always ready.
+        let always = rustix::fs::fstat(&fd).is_ok_and(|stat| {
+            use rustix::fs::FileType;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Socket | FileType::Fifo => false,
+                FileType::CharacterDevice => !rustix::termios::isatty(&fd),
+                _ => true,
+            }
+        });
+        if always {
+            return Ok(Io::Ready(fd));
+        }
+        Async::new(fd).map(Io::Polled)
+    }
+
+    fn fd(&self) -> &OwnedFd {
+        match self {
+            Io::Polled(polled) => polled.get_ref(),
+            Io::Ready(fd) => fd,
+        }
+    }
+
+    /// Reads some bytes; 0 at the end.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match rustix::io::read(self.fd(), &mut *buffer) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::AGAIN) => match self {
+                    Io::Polled(polled) => ready!(polled.poll_readable(cx))?,
+                    Io::Ready(_) => return Poll::Ready(Ok(0)),
+                },
+                result => return Poll::Ready(result.map_err(Into::into)),
+            }
+        }
+    }
+
+    /// Waits until something can be written, or the other side is gone.
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Io::Polled(polled) => polled.poll_writable(cx),
+            Io::Ready(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Writes as much as goes without waiting; `WouldBlock` if that is nothing.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(self.fd(), bytes) {
+                Err(rustix::io::Errno::INTR) => continue,
+                result => return result.map_err(Into::into),
+            }
+        }
+    }
+
+    /// Has the other side see the end at once, also while somebody else holds the descriptor.
+    pub(crate) fn shutdown(&self) {
+        // What is no socket, or has lost its other side, ends by being closed.
+        let _ = rustix::net::shutdown(self.fd().as_fd(), rustix::net::Shutdown::Both);
+    }
+}
