@@ -7,6 +7,7 @@
 //! QEMU: storage-daemon/qemu-storage-daemon.c, blockdev.c.
 
 pub mod commands;
+pub mod drive_device;
 pub mod facts;
 pub mod hmp;
 pub mod objects;

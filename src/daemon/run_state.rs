@@ -4,22 +4,38 @@
 
 use std::cell::Cell;
 
+use crate::qapi::types::run_state;
+
 /// The state of the whole program.
-#[derive(Default)]
 pub struct RunState {
-    stopped: Cell<bool>,
+    state: Cell<run_state::RunState>,
     exit_requested: Cell<bool>,
 }
 
+impl Default for RunState {
+    /// Guests run.
+    fn default() -> Self {
+        RunState {
+            state: Cell::new(run_state::RunState::Running),
+            exit_requested: Cell::new(false),
+        }
+    }
+}
+
 impl RunState {
-    /// Whether guests may send requests.
-    pub fn is_running(&self) -> bool {
-        !self.stopped.get()
+    /// Whether guests may send requests, and why not.
+    pub fn get(&self) -> run_state::RunState {
+        self.state.get()
     }
 
-    /// Guests may, or may not, send requests from now on. Returns whether that is a change.
-    pub fn set_running(&self, running: bool) -> bool {
-        self.stopped.replace(!running) == running
+    /// Whether guests may send requests.
+    pub fn is_running(&self) -> bool {
+        self.get() == run_state::RunState::Running
+    }
+
+    /// What holds from now on.
+    pub fn set(&self, state: run_state::RunState) {
+        self.state.set(state);
     }
 
     /// Whether somebody has asked the daemon to end.

@@ -3,16 +3,23 @@
 //! QEMU: blockdev.c, job-qmp.c, block/qapi.c.
 
 pub mod block_job;
+pub mod control;
 pub mod job;
 pub mod job_events;
 pub mod object;
+pub mod run;
 
 use super::Daemon;
 use crate::qapi::Command;
 
 /// All commands, in groups; a group is the table of the file that has its handlers.
-pub static COMMANDS: &[&[Command<Daemon>]] =
-    &[job::COMMANDS, block_job::COMMANDS, object::COMMANDS];
+pub static COMMANDS: &[&[Command<Daemon>]] = &[
+    job::COMMANDS,
+    block_job::COMMANDS,
+    object::COMMANDS,
+    control::COMMANDS,
+    run::COMMANDS,
+];
 
 /// The command of that name.
 pub fn find(name: &str) -> Option<&'static Command<Daemon>> {
