@@ -113,7 +113,8 @@ const fn number(state: State, byte: u8) -> Step {
         (State::Zero, b'0'..=b'9') => Step::Stray,
         (State::Digits, b'0'..=b'9') => Step::Go(State::Digits),
         (State::Zero | State::Digits, b'.') => Step::Go(State::Point),
-        (State::Zero | State::Digits | State::Fraction, b'e' | b'E') => Step::Go(State::Exponent),
+        // The peer ends `0e4` behind its zero.
+        (State::Digits | State::Fraction, b'e' | b'E') => Step::Go(State::Exponent),
         (State::Zero | State::Digits, _) => Step::Before(Kind::Integer),
         (State::Point | State::Fraction, b'0'..=b'9') => Step::Go(State::Fraction),
         (State::Fraction, _) => Step::Before(Kind::Float),

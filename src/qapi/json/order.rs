@@ -9,7 +9,22 @@ const BUCKETS: u32 = 512;
 
 /// The bucket of a key. The hash is that of Samba's trivial database, from which the peer has it, too.
 pub(super) fn bucket(key: &str) -> u32 {
-    let bytes = key.as_bytes();
+    if key.contains('\0') {
+        // The peer's strings end with a NUL; one that is inside is written as two bytes.
+        let mut bytes = Vec::new();
+        for byte in key.bytes() {
+            match byte {
+                0 => bytes.extend([0xc0, 0x80]),
+                _ => bytes.push(byte),
+            }
+        }
+        return bucket_of(&bytes);
+    }
+    bucket_of(key.as_bytes())
+}
+
+/// QEMU: `tdb_hash` (qobject/qdict.c).
+fn bucket_of(bytes: &[u8]) -> u32 {
     let mut value = 0x238f_13af_u32.wrapping_mul(bytes.len() as u32);
     let mut shift = 0;
     for byte in bytes {

@@ -215,16 +215,17 @@ fn unicode_escape(bytes: &[u8]) -> QmpResult<(char, usize)> {
     let paired = bytes.get(6..8) == Some(b"\\u");
     let (code, len) = match leading {
         Some(high @ 0xd800..0xdc00) if paired => {
-            let trailing = hex4(bytes, 8).filter(|low| (0xdc00..0xe000).contains(low));
-            let code = trailing.map(|low| 0x1_0000 + ((high & 0x3ff) << 10) + (low & 0x3ff));
-            (code, 12)
+            match hex4(bytes, 8).filter(|low| (0xdc00..0xe000).contains(low)) {
+                Some(low) => (Some(0x1_0000 + ((high & 0x3ff) << 10) + (low & 0x3ff)), 12),
+                None => (None, 6),
+            }
         }
         code => (code, 6),
     };
     match code.and_then(character) {
         Some(found) => Ok((found, len)),
         None => {
-            let shown = for_message(&bytes[..bytes.len().min(6)]);
+            let shown = for_message(&bytes[..bytes.len().min(len)]);
             Err(error(&format!("{shown} is not a valid Unicode character")))
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! QEMU: qapi/introspect.json.
 
-use crate::qapi::Null;
+use crate::qapi::Value;
 use crate::{qapi_enum, qapi_struct, qapi_union};
 
 qapi_enum! {
@@ -89,7 +89,7 @@ qapi_struct! {
         /// Its type.
         "type" member_type: String,
         /// There, and `null`, if the member may be left out.
-        "default" default: Option<Null>,
+        "default" default: Option<Value>,
     }
 }
 

@@ -17,3 +17,21 @@ pub mod query_block;
 pub mod quorum;
 pub mod run_state;
 pub mod snapshot;
+
+use super::{EventInfo, QapiEvent};
+
+/// All events.
+pub static EVENTS: &[EventInfo] = &[
+    job::JobStatusChange::INFO,
+    block_job::BlockJobCompleted::INFO,
+    block_job::BlockJobCancelled::INFO,
+    block_job::BlockJobError::INFO,
+    block_job::BlockJobReady::INFO,
+    block_job::BlockJobPending::INFO,
+    block_job::BlockIoError::INFO,
+    quorum::QuorumFailure::INFO,
+    quorum::QuorumReportBad::INFO,
+    run_state::Shutdown::INFO,
+    run_state::Stop::INFO,
+    run_state::Resume::INFO,
+];
