@@ -4,6 +4,8 @@ mod common;
 mod peer;
 
 mod backing;
+mod errors;
+mod hostile;
 mod images;
 mod races;
 mod random;

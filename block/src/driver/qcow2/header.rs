@@ -34,6 +34,9 @@ pub(super) const LAZY_REFCOUNTS: u64 = 1 << 0;
 /// Autoclear feature: the persistent bitmaps are up to date.
 pub(super) const BITMAPS: u64 = 1 << 0;
 
+/// Autoclear feature: the external data file is a disk without the image, too.
+pub(super) const RAW_DATA_FILE: u64 = 1 << 1;
+
 /// Types of header extensions.
 pub(super) mod extension {
     pub(crate) const END: u32 = 0;

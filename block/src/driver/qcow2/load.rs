@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::file::File;
 use super::header::{
-    BITMAPS, Extension, HEADER_BYTES, Header, MAGIC, V2_BYTES, V3_BYTES, extension, incompatible,
+    BITMAPS, Extension, HEADER_BYTES, Header, MAGIC, RAW_DATA_FILE, V2_BYTES, V3_BYTES, extension,
+    incompatible,
 };
 use crate::error::{BlockError, BlockResult, ErrorKind};
 
@@ -56,9 +57,13 @@ pub(super) async fn load(file: &File, read_only: bool) -> BlockResult<Header> {
         Ok(extensions) => extensions.clone(),
         Err(_) => Vec::new(),
     };
+    check_compression(&header)?;
     check_features(&header, read_only)?;
     check_tables(&header)?;
     extensions?;
+    if header.autoclear & RAW_DATA_FILE != 0 {
+        return Err(invalid("data-file-raw requires a data file"));
+    }
     header.backing_file = read_backing_name(file, &header).await?;
     Ok(header)
 }
@@ -116,6 +121,23 @@ fn extensions(area: &Bytes) -> BlockResult<Vec<Extension>> {
         at = (at + len.next_multiple_of(8)).min(area.len());
     }
     Ok(found)
+}
+
+/// QEMU: `validate_compression_type` (block/qcow2.c).
+fn check_compression(header: &Header) -> BlockResult<()> {
+    let marked = header.incompatible & incompatible::COMPRESSION != 0;
+    match (header.compression_type, marked) {
+        (0, false) | (1, true) => Ok(()),
+        (0, true) => Err(invalid(
+            "qcow2: Compression type incompatible feature bit must not be set",
+        )),
+        (1, false) => Err(invalid(
+            "qcow2: Compression type incompatible feature bit must be set",
+        )),
+        (other, _) => Err(unsupported(format!(
+            "qcow2: unknown compression type: {other}"
+        ))),
+    }
 }
 
 /// Refuses what is not supported, by name.

@@ -104,9 +104,7 @@ impl Image {
         }
         if self.version() >= 3 {
             let end = to.next_multiple_of(cluster_size).min(self.size());
-            return self
-                .make_zero(file, first_whole..end)
-                .await;
+            return self.make_zero(file, first_whole..end).await;
         }
         let mut at = first_whole;
         while at < to {
