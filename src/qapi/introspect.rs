@@ -10,7 +10,7 @@ use super::types::control::CommandInfo;
 use super::types::introspect::*;
 use super::{Command, EventInfo, Value};
 
-/// What `query-commands` says of these commands.
+/// What `query-commands` says of these commands: the last of the table first, as the peer does.
 ///
 /// QEMU: `qmp_query_commands` (monitor/qmp-cmds-control.c).
 pub fn query_commands<C: 'static>(
@@ -19,7 +19,9 @@ pub fn query_commands<C: 'static>(
     let name = |command: &Command<C>| CommandInfo {
         name: command.name.to_owned(),
     };
-    commands.into_iter().map(name).collect()
+    let mut names: Vec<_> = commands.into_iter().map(name).collect();
+    names.reverse();
+    names
 }
 
 /// What `query-qmp-schema` says of these commands and events: first they, in the order of the tables,

@@ -8,6 +8,7 @@ pub mod job;
 pub mod job_events;
 pub mod object;
 pub mod run;
+pub mod schema;
 
 use super::Daemon;
 use crate::qapi::Command;
@@ -19,6 +20,7 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     object::COMMANDS,
     control::COMMANDS,
     run::COMMANDS,
+    schema::COMMANDS,
 ];
 
 /// The command of that name.
