@@ -57,6 +57,7 @@ scripts! {
     errors_source
     errors_target
     existing_targets
+    filters
     finalize_and_dismiss
     input_in_pieces
     job_control
@@ -64,17 +65,20 @@ scripts! {
     negotiation
     nodes
     objects
+    odd_sizes
     options_refused
     options_taken
     protocol
     protocol_lexical
     protocol_nesting
     quit_concluded
+    quit_many
     quit_paused
     quit_pending
     quit_ready
     quit_running
     quit_standby
+    quorum_child
     snapshots_and_reopen
     verbs_concluded
     verbs_nobody

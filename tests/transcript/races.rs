@@ -23,7 +23,11 @@ const RACES: [(&str, Race, &[&str]); 4] = [
     (
         "ready-and-return",
         Race::ReadyAndReturn,
-        &["\"status\": \"ready\"", "BLOCK_JOB_READY"],
+        &[
+            "\"status\": \"ready\"",
+            "BLOCK_JOB_READY",
+            "QUORUM_REPORT_BAD",
+        ],
     ),
     (
         "pause-and-return",
