@@ -9,3 +9,4 @@ mod hostile;
 mod images;
 mod races;
 mod random;
+mod uses;
