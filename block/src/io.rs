@@ -6,6 +6,7 @@
 //!
 //! QEMU: block/io.c.
 
+mod copy_on_read;
 mod flush;
 mod truncate;
 mod zeroes;
@@ -223,6 +224,10 @@ impl Node {
     fn write_finish(&self, request: &Request<'_>, offset: u64, bytes: u64) {
         let gen_ = &self.io.write_gen;
         gen_.set(gen_.get() + 1);
+        if request.kind() == RequestKind::Write {
+            let highest = &self.io.wr_highest_offset;
+            highest.set(highest.get().max(offset + bytes));
+        }
         if request.end() > self.io.known_len.get() {
             // Before the bitmaps are told, which may have to grow for it.
             self.note_growth();

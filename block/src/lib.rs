@@ -31,6 +31,7 @@ pub mod request;
 pub mod section;
 pub mod settings;
 mod status;
+mod to_the_end;
 
 pub use backend::BlockBackend;
 pub use drain::Drained;

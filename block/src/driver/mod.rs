@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::perm::{PermPair, cow_perms, filter_perms, storage_perms};
 
 pub mod blkdebug;
+pub mod copy_on_read;
 pub mod file;
 pub mod mem;
 pub mod null_co;

@@ -4,6 +4,7 @@
 #[allow(dead_code)] // It is shared with the tests of the drivers.
 #[path = "../drivers/common.rs"]
 mod common;
+mod copy_on_read;
 mod model;
 #[path = "../drivers/scripts.rs"]
 mod scripts;

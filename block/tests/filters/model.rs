@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use blockjob_block::Node;
 use blockjob_block::child::ChildRole;
+use blockjob_block::driver::blkdebug::BlkdebugOptions;
+use blockjob_block::driver::copy_on_read::CopyOnReadOptions;
 use blockjob_block::driver::mem::{Fill, MemOptions};
+use blockjob_block::driver::overlay::OverlayOptions;
 use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleGroup, ThrottleLimits};
 use proptest::prelude::*;
 
@@ -59,5 +62,45 @@ proptest! {
         let node = world.node(ThrottleDriver::new(&group), &children);
         subject(&world, node, expected).run(&world, &script);
         prop_assert_eq!(group.pending(), 0);
+    }
+
+    #[test]
+    fn copy_on_read_changes_nothing_that_is_seen(
+        script in script(),
+        len in 1..20_000u64,
+        backing_len in 0..20_000u64,
+        cluster in 9..13u32,
+        latency_ns in prop_oneof![Just(0), Just(1000)],
+    ) {
+        let world = World::simulated();
+        let (backing, mut expected) = noisy(&world, backing_len, latency_ns, 512);
+        expected.resize(len as usize, 0);
+        let driver = OverlayOptions::new(len).cluster_size(1 << cluster).build();
+        let file = world.node(driver, &[("backing", ChildRole::Cow, backing)]);
+        let driver = CopyOnReadOptions::default().build(&file).expect("it fits");
+        let node = world.node(driver, &[("file", ChildRole::Filtered, file)]);
+        let mut subject = subject(&world, node, expected);
+        subject.discard_zeroes = true;
+        subject.run(&world, &script);
+    }
+
+    #[test]
+    fn copy_on_read_through_narrow_limits_changes_nothing_that_is_seen(
+        script in script(),
+        blocks in 1..20u64,
+    ) {
+        let world = World::simulated();
+        let len = blocks * 1024;
+        let (backing, expected) = noisy(&world, len, 100, 512);
+        let driver = OverlayOptions::new(len).cluster_size(2048).build();
+        let overlay = world.node(driver, &[("backing", ChildRole::Cow, backing)]);
+        let limits = BlkdebugOptions::new().align(512).max_transfer(1024).max_write_zero(1024);
+        let driver = limits.build(&overlay).expect("they fit");
+        let file = world.node(driver, &[("image", ChildRole::Filtered, overlay)]);
+        let driver = CopyOnReadOptions::default().build(&file).expect("it fits");
+        let node = world.node(driver, &[("file", ChildRole::Filtered, file)]);
+        let mut subject = subject(&world, node, expected);
+        subject.truncate_unit = 512;
+        subject.run(&world, &script);
     }
 }
