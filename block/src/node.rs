@@ -40,6 +40,8 @@ pub(crate) struct IoState {
     /// The open drained sections of the graph.
     pub(crate) sections: Rc<Sections>,
     pub(crate) requests: Requests,
+    /// See [`Node::wr_highest_offset`].
+    pub(crate) wr_highest_offset: Cell<u64>,
     /// Counts the writes that have ended.
     pub(crate) write_gen: Cell<u64>,
     /// The `write_gen` that the last good flush has made safe.
@@ -102,6 +104,7 @@ impl Node {
                 drain_waiters: graph.drain_waiters.clone(),
                 sections: graph.sections.clone(),
                 requests: Requests::default(),
+                wr_highest_offset: Cell::new(0),
                 write_gen: Cell::new(0),
                 flushed_gen: Cell::new(0),
                 flush_active: Cell::new(false),
@@ -148,6 +151,13 @@ impl Node {
     /// How many nodes of the graph were made before it.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The end of the highest write so far, in bytes.
+    ///
+    /// QEMU: `wr_highest_offset` of `BlockDriverState` (include/block/block_int-common.h).
+    pub fn wr_highest_offset(&self) -> u64 {
+        self.io.wr_highest_offset.get()
     }
 
     /// True if it refuses to be written to.

@@ -253,6 +253,10 @@ impl Request<'_> {
         }
     }
 
+    pub(crate) fn kind(&self) -> RequestKind {
+        self.tracked.kind
+    }
+
     /// Where the range ends that it may touch.
     pub(crate) fn end(&self) -> u64 {
         self.tracked.offset.get() + self.tracked.bytes.get()

@@ -169,6 +169,12 @@ impl BlockJob {
         nodes.iter().rev().map(|used| used.edge.node()).collect()
     }
 
+    /// The edges to those nodes, the newest first.
+    pub fn edges(&self) -> Vec<Rc<Child>> {
+        let nodes = self.nodes.borrow();
+        nodes.iter().rev().map(|used| used.edge.clone()).collect()
+    }
+
     /// Has those look again who wait for a drained section around the job.
     fn drain_kick(&self) {
         for node in self.nodes() {

@@ -3,7 +3,9 @@
 //! QEMU: blockdev.c, job-qmp.c, block/qapi.c.
 
 pub mod block_job;
+pub mod blockstats;
 pub mod control;
+pub mod graph_dump;
 pub mod job;
 pub mod job_events;
 pub mod object;
@@ -20,6 +22,8 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     object::COMMANDS,
     control::COMMANDS,
     run::COMMANDS,
+    blockstats::COMMANDS,
+    graph_dump::COMMANDS,
     schema::COMMANDS,
 ];
 
