@@ -246,6 +246,9 @@ pub(crate) fn main() -> ExitCode {
 
 fn tell(failure: &Failure) {
     say::err(&format!("blockjob: {}", failure.line()));
+    if let Some(hint) = failure.hint() {
+        say::err(hint);
+    }
 }
 
 /// Help and version as they are; a mistake in one line. `clap` spreads the latter over several

@@ -15,6 +15,7 @@ pub(crate) const BAD_INPUT: u8 = 2;
 pub(crate) struct Failure {
     status: u8,
     line: String,
+    hint: Option<String>,
 }
 
 impl Failure {
@@ -23,6 +24,7 @@ impl Failure {
         Failure {
             status: BAD_INPUT,
             line: line.into(),
+            hint: None,
         }
     }
 
@@ -31,7 +33,19 @@ impl Failure {
         Failure {
             status: FAILED,
             line: line.into(),
+            hint: None,
         }
+    }
+
+    /// The same with a line of advice below it.
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// The line of advice, if there is one.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// One line, without the name of the program and without an end of line.

@@ -160,7 +160,7 @@ fn conclude(
             target.path().display(),
             match run.mirror.options().sync {
                 MirrorSync::None => ", if it was a copy before",
-                MirrorSync::Full | MirrorSync::Top => "",
+                _ => "",
             }
         ));
         return Ok(ExitCode::SUCCESS);

@@ -13,6 +13,7 @@ pub mod command;
 pub mod error;
 pub mod introspect;
 pub mod json;
+pub mod keyval;
 mod macros;
 pub mod opts;
 pub mod schema;

@@ -77,6 +77,12 @@ impl Dict {
         self.members.push((name, value));
     }
 
+    /// The value of that member, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        let mut members = self.members.iter_mut();
+        members.find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// Takes a member out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let index = self.members.iter().position(|(key, _)| key == name)?;
@@ -96,6 +102,15 @@ impl Dict {
     /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+}
+
+impl IntoIterator for Dict {
+    type Item = (String, Value);
+    type IntoIter = std::vec::IntoIter<(String, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.members.into_iter()
     }
 }
 

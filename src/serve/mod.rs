@@ -4,6 +4,7 @@
 
 pub(crate) mod args;
 mod background;
+mod chardev;
 mod end;
 mod pidfile;
 mod steps;

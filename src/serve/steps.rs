@@ -2,30 +2,143 @@
 //!
 //! QEMU: `process_options` (storage-daemon/qemu-storage-daemon.c).
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use blockjob::daemon::Daemon;
+use blockjob::daemon::{Daemon, commands, hmp};
+use blockjob::monitor::{Chardev, MonitorMode, MonitorOptions, Monitors};
+use blockjob::qapi::json::from_json;
+use blockjob::qapi::opts::Opts;
+use blockjob::qapi::types::node_options::BlockdevOptions;
+use blockjob::qapi::{Dict, Flavour, Input, Qapi, QapiObject, QmpError, QmpResult, keyval};
 
 use super::args::Step;
+use super::chardev;
 use crate::failure::Failure;
+use crate::say;
 
 /// The monitors and where they are reached.
-pub(super) struct Doors {}
+pub(super) struct Doors {
+    monitors: Rc<Monitors>,
+    /// By their ids; none for one that a monitor has taken.
+    chardevs: RefCell<BTreeMap<String, Option<Chardev>>>,
+}
 
 impl Doors {
-    /// None yet.
-    pub(super) fn new(_daemon: &Rc<Daemon>) -> Self {
-        Doors {}
+    /// None yet. What happens in the daemon is told to those that come.
+    pub(super) fn new(daemon: &Rc<Daemon>) -> Self {
+        let monitors = Monitors::new(daemon.context());
+        monitors.serve(daemon, commands::find, hmp::run);
+        daemon.set_event_sink(monitors.clone());
+        Doors {
+            monitors,
+            chardevs: RefCell::default(),
+        }
     }
 
     /// Says what is still to be said, and closes them.
-    pub(super) fn close(self) {}
+    pub(super) fn close(self) {
+        self.monitors.close_all();
+    }
+
+    fn add_chardev(&self, daemon: &Daemon, text: &str) -> QmpResult<()> {
+        let options = chardev::parse(text)?;
+        if self.chardevs.borrow().contains_key(&options.id) {
+            return Err(QmpError::generic(format!(
+                "attempt to add duplicate property '{}' to object (type 'container')",
+                options.id
+            )));
+        }
+        let chardev = Chardev::open(daemon.context(), &options)?;
+        self.chardevs.borrow_mut().insert(options.id, Some(chardev));
+        Ok(())
+    }
+
+    fn add_monitor(&self, text: &str) -> QmpResult<()> {
+        let mut opts = Opts::parse(text, Some("chardev"))?;
+        let Some(id) = opts.take("chardev") else {
+            return Err(QmpError::generic("Parameter 'chardev' is missing"));
+        };
+        let mode = opts.take("mode").unwrap_or_else(|| "control".to_owned());
+        let Some(mode) = MonitorMode::from_name(&mode) else {
+            return Err(QmpError::generic(format!(
+                "Parameter 'mode' does not accept value '{mode}'"
+            )));
+        };
+        let pretty = opts.take_bool("pretty")?;
+        // A name that the peer has for monitors, and that nothing here asks for.
+        opts.take("id");
+        if let Some((name, _)) = opts.iter().next() {
+            return Err(QmpError::generic(format!(
+                "Parameter '{name}' is unexpected"
+            )));
+        }
+        if pretty.is_some() && mode == MonitorMode::Readline {
+            return Err(QmpError::generic(
+                "'pretty' is not compatible with HMP monitors",
+            ));
+        }
+        let mut chardevs = self.chardevs.borrow_mut();
+        let Some(chardev) = chardevs.get_mut(&id) else {
+            return Err(QmpError::generic(format!("chardev \"{id}\" not found")));
+        };
+        let Some(chardev) = chardev.take() else {
+            return Err(QmpError::generic(format!(
+                "chardev '{id}' is already in use"
+            )));
+        };
+        let pretty = pretty.unwrap_or(false);
+        self.monitors.add(chardev, &MonitorOptions { mode, pretty });
+        Ok(())
+    }
 }
 
-/// Does one option.
-pub(super) fn apply(_daemon: &Rc<Daemon>, _doors: &Doors, step: &Step) -> Result<(), Failure> {
-    Err(Failure::failed(format!(
-        "--{} {}: not yet",
-        step.option, step.text
-    )))
+/// Does one option. What is wrong with it is told with the option.
+pub(super) fn apply(daemon: &Rc<Daemon>, doors: &Doors, step: &Step) -> Result<(), Failure> {
+    let text = &step.text;
+    let done = match step.option {
+        "object" => add_object(daemon, text),
+        "chardev" => doors.add_chardev(daemon, text),
+        "monitor" => doors.add_monitor(text),
+        "blockdev" => add_blockdev(daemon, text),
+        other => unreachable!("nobody has said what --{other} means"),
+    };
+    done.map_err(|error| {
+        let failure = Failure::failed(format!("--{} {text}: {}", step.option, error.desc));
+        match error.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    })
+}
+
+/// QEMU: `user_creatable_parse_str` (qom/object_interfaces.c).
+fn add_object(daemon: &Daemon, text: &str) -> QmpResult<()> {
+    if text == "help" {
+        say::out("List of user creatable objects:\n  secret\n  throttle-group");
+        return Ok(());
+    }
+    daemon.add_object(&read(text, "qom-type")?)
+}
+
+/// The option is the command `blockdev-add` in another dress.
+fn add_blockdev(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
+    let options: BlockdevOptions = read(text, "driver")?;
+    let mut args = Dict::new();
+    options.put_members(&mut args);
+    let command = commands::find("blockdev-add").expect("the daemon has the command");
+    (command.marshal)(daemon, args).map(|_nothing| ())
+}
+
+/// Options as JSON, or as names and values of which the first may go without its name.
+fn read<T: Qapi>(text: &str, implied: &str) -> QmpResult<T> {
+    if text.starts_with('{') {
+        T::visit(Input::top(&from_json(text)?, Flavour::Json))
+    } else {
+        T::visit(Input::top(
+            &keyval::parse(text, Some(implied))?,
+            Flavour::Keyval,
+        ))
+    }
 }
