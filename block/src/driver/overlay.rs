@@ -150,12 +150,8 @@ impl OverlayDriver {
         for part in store.parts(offset, bytes as usize) {
             let end = offset + (part.at + part.bytes) as u64;
             if part.within == 0 && !self.ends_inside(&store, end) {
-                if backed {
-                    store.set_zero(part.page);
-                } else {
-                    // There is nothing that could show through.
-                    store.remove(part.page);
-                }
+                // Also without a backing node: it may get one.
+                store.set_zero(part.page);
                 continue;
             }
             match (store.get(part.page), backed) {

@@ -6,6 +6,7 @@ mod lab;
 mod model;
 mod support;
 
+mod backing;
 mod bounds;
 mod cancels;
 mod closing;
@@ -13,6 +14,7 @@ mod cow;
 mod empty;
 mod ends;
 mod errors;
+mod filter;
 mod flushes;
 mod granules;
 mod museum;
