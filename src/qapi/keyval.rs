@@ -6,7 +6,9 @@
 //! QEMU: util/keyval.c.
 
 use super::error::{QmpError, QmpResult};
+use super::json::from_json;
 use super::value::{Dict, Value};
+use super::visit::{Flavour, Input};
 
 /// Parts of names are shorter than this.
 const PART_END: usize = 128;
@@ -53,6 +55,26 @@ pub fn parse(text: &str, implied: Option<&str>) -> QmpResult<Value> {
         Value::List(_) => unreachable!("a name at the top begins with a letter"),
         value => value,
     })
+}
+
+/// Reads an option of a command line by `visit`: JSON if it begins with a brace, else names and values
+/// as [`parse`] has them.
+///
+/// QEMU: `qobject_input_visitor_new_str` (qapi/qobject-input-visitor.c).
+///
+/// # Errors
+///
+/// Those of the parser, or of `visit`.
+pub fn parse_input<T>(
+    text: &str,
+    implied: Option<&str>,
+    visit: impl FnOnce(Input<'_>) -> QmpResult<T>,
+) -> QmpResult<T> {
+    if text.starts_with('{') {
+        visit(Input::top(&from_json(text)?, Flavour::Json))
+    } else {
+        visit(Input::top(&parse(text, implied)?, Flavour::Keyval))
+    }
 }
 
 /// A value up to the next single comma, and what follows that.

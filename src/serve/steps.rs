@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use blockjob::daemon::{Daemon, commands, hmp};
 use blockjob::monitor::{Chardev, MonitorMode, MonitorOptions, Monitors};
-use blockjob::qapi::json::from_json;
 use blockjob::qapi::opts::Opts;
 use blockjob::qapi::types::node_options::BlockdevOptions;
-use blockjob::qapi::{Dict, Flavour, Input, Qapi, QapiObject, QmpError, QmpResult, keyval};
+use blockjob::qapi::types::qom::ObjectOptions;
+use blockjob::qapi::{Dict, Qapi, QapiObject, QmpError, QmpResult, keyval};
 
 use super::args::Step;
 use super::chardev;
@@ -119,26 +119,18 @@ fn add_object(daemon: &Daemon, text: &str) -> QmpResult<()> {
         say::out("List of user creatable objects:\n  secret\n  throttle-group");
         return Ok(());
     }
-    daemon.add_object(&read(text, "qom-type")?)
+    daemon.add_object(&keyval::parse_input(
+        text,
+        Some("qom-type"),
+        ObjectOptions::visit,
+    )?)
 }
 
 /// The option is the command `blockdev-add` in another dress.
 fn add_blockdev(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
-    let options: BlockdevOptions = read(text, "driver")?;
+    let options = keyval::parse_input(text, Some("driver"), BlockdevOptions::visit)?;
     let mut args = Dict::new();
     options.put_members(&mut args);
     let command = commands::find("blockdev-add").expect("the daemon has the command");
     (command.marshal)(daemon, args).map(|_nothing| ())
-}
-
-/// Options as JSON, or as names and values of which the first may go without its name.
-fn read<T: Qapi>(text: &str, implied: &str) -> QmpResult<T> {
-    if text.starts_with('{') {
-        T::visit(Input::top(&from_json(text)?, Flavour::Json))
-    } else {
-        T::visit(Input::top(
-            &keyval::parse(text, Some(implied))?,
-            Flavour::Keyval,
-        ))
-    }
 }
