@@ -8,6 +8,7 @@ pub mod control;
 pub mod graph_dump;
 pub mod job;
 pub mod job_events;
+pub mod mirror;
 pub mod object;
 pub mod run;
 pub mod schema;
@@ -19,6 +20,7 @@ use crate::qapi::Command;
 pub static COMMANDS: &[&[Command<Daemon>]] = &[
     job::COMMANDS,
     block_job::COMMANDS,
+    mirror::COMMANDS,
     object::COMMANDS,
     control::COMMANDS,
     run::COMMANDS,
