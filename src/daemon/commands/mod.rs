@@ -6,10 +6,13 @@ pub mod block_job;
 pub mod blockstats;
 pub mod control;
 pub mod graph_dump;
+mod image_info;
 pub mod job;
 pub mod job_events;
 pub mod mirror;
 pub mod object;
+pub mod query_block;
+pub mod query_nodes;
 pub mod run;
 pub mod schema;
 
@@ -23,6 +26,8 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     mirror::COMMANDS,
     object::COMMANDS,
     control::COMMANDS,
+    query_block::COMMANDS,
+    query_nodes::COMMANDS,
     run::COMMANDS,
     blockstats::COMMANDS,
     graph_dump::COMMANDS,

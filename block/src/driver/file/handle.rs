@@ -125,6 +125,14 @@ impl FileHandle {
         size.map_err(|errno| self.failed("Could not get the length of", errno))
     }
 
+    /// How many bytes the file system has given to it, or `None` if it does not say.
+    ///
+    /// QEMU: `raw_co_get_allocated_file_size` (block/file-posix.c).
+    pub fn allocated_size(&self) -> Option<u64> {
+        let stat = rustix::fs::fstat(&self.fd).ok()?;
+        u64::try_from(stat.st_blocks).ok()?.checked_mul(512)
+    }
+
     /// Sets the length of a regular file to `length_bytes`; what is new reads as zeroes. A block
     /// device keeps its length (QEMU: `raw_co_truncate()` in `block/file-posix.c`, without
     /// preallocation).
