@@ -66,6 +66,7 @@ scripts! {
     nodes
     objects
     odd_sizes
+    of_a_machine
     options_refused
     options_taken
     protocol
