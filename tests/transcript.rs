@@ -156,9 +156,11 @@ fn recorded_replies_of_an_emulator_match_word_for_word() {
     }
     let cases = recorded::cases(&read(&folder().join("replies.txt")));
     assert_eq!(cases.len(), 89, "all that was recorded");
+    let images = scratch();
+    recorded::make_images(images.path());
     let wrong: Vec<String> = cases
         .iter()
-        .filter_map(|case| case.judge(scratch().path()))
+        .filter_map(|case| case.judge(scratch().path(), images.path()))
         .collect();
     assert!(
         wrong.is_empty(),

@@ -1,16 +1,22 @@
 //! The recorded replies of an emulator, in `replies.txt`: each case asked of ours, which has a drive with
 //! a name as the recorded machine had.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::daemon::Which;
 use crate::play::{Transcript, play};
 
-/// What the recorded machine had.
-const SETUP: &str = "
-[images]
-qemu-img create -q -f qcow2 a.qcow2 1M
-qemu-img create -q -f qcow2 big.qcow2 2M
-qemu-img create -q -f qcow2 q1.qcow2 1M
-qemu-img create -q -f raw r.raw 1M
+/// The images that the recorded machine had: format, name, size.
+const IMAGES: [[&str; 3]; 4] = [
+    ["qcow2", "a.qcow2", "1M"],
+    ["qcow2", "big.qcow2", "2M"],
+    ["qcow2", "q1.qcow2", "1M"],
+    ["raw", "r.raw", "1M"],
+];
+
+/// What it was told.
+const OPTIONS: &str = "
 [options]
 --drive id=drive0,if=none,file=$DIR/a.qcow2,format=qcow2,node-name=top
 --blockdev driver=qcow2,node-name=big,file.driver=file,file.filename=$DIR/big.qcow2
@@ -18,6 +24,16 @@ qemu-img create -q -f raw r.raw 1M
 --blockdev driver=raw,node-name=ron,read-only=on,file.driver=file,file.filename=$DIR/r.raw,file.read-only=on
 [steps]
 ";
+
+/// Makes the images that every case gets a copy of.
+pub(crate) fn make_images(dir: &Path) {
+    for [format, name, size] in IMAGES {
+        let mut command = Command::new("qemu-img");
+        command.args(["create", "-q", "-f", format, name, size]);
+        let status = command.current_dir(dir).status();
+        assert!(status.is_ok_and(|status| status.success()), "{name}");
+    }
+}
 
 /// One case.
 #[derive(Debug, Default)]
@@ -89,8 +105,12 @@ impl Case {
         self.due.push(due.to_owned());
     }
 
-    fn script(&self) -> String {
-        let mut script = SETUP.to_owned();
+    fn script(&self, images: &Path) -> String {
+        let mut script = "[images]\n".to_owned();
+        for [_, name, _] in IMAGES {
+            script.push_str(&format!("cp {}/{name} {name}\n", images.display()));
+        }
+        script.push_str(OPTIONS);
         if self.unnegotiated {
             script.push_str("open early\n");
         }
@@ -110,12 +130,12 @@ impl Case {
         script
     }
 
-    /// What is wrong with ours in this case, asked in `dir`.
-    pub(crate) fn judge(&self, dir: &std::path::Path) -> Option<String> {
+    /// What is wrong with ours in this case, asked in `dir`, with `images` from [`make_images`].
+    pub(crate) fn judge(&self, dir: &Path, images: &Path) -> Option<String> {
         if self.skip {
             return None;
         }
-        let transcript = play(&self.script(), Which::Ours, dir);
+        let transcript = play(&self.script(images), Which::Ours, dir);
         let said = self.said(&transcript);
         let due: Vec<String> = self.due.iter().map(|line| format!("{line}\\r")).collect();
         if contains_in_order(&said, &due) {
