@@ -119,7 +119,7 @@ impl Teller {
                 let kind = SchemaInfoKind::Builtin(Box::new(builtin));
                 (SchemaMetaType::Builtin, kind)
             }
-            TypeInfo::Enum { values } => {
+            TypeInfo::Enum { values, .. } => {
                 let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
                 let member = |name: &String| SchemaInfoEnumMember { name: name.clone() };
                 let members = values.iter().map(member).collect();

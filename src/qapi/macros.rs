@@ -101,7 +101,7 @@ macro_rules! qapi_enum {
         }
 
         $crate::qapi_enum!(@of $name, stringify!($name), concat!($($doc, "\n"),*), {
-            $($wire $variant,)*
+            $($(#[doc = $vdoc])* $wire $variant,)*
         });
 
         impl $name {
@@ -125,7 +125,9 @@ macro_rules! qapi_enum {
     (impl $name:ident as $wire_name:literal, $doc:literal, { $($wire:literal $variant:ident,)* }) => {
         $crate::qapi_enum!(@of $name, $wire_name, $doc, { $($wire $variant,)* });
     };
-    (@of $name:ident, $wire_name:expr, $doc:expr, { $($wire:literal $variant:ident,)* }) => {
+    (@of $name:ident, $wire_name:expr, $doc:expr, {
+        $($(#[doc = $vdoc:expr])* $wire:literal $variant:ident,)*
+    }) => {
         impl $crate::qapi::Qapi for $name {
             fn visit(input: $crate::qapi::Input<'_>) -> $crate::qapi::QmpResult<Self> {
                 let text = <String as $crate::qapi::Qapi>::visit(input)?;
@@ -149,6 +151,7 @@ macro_rules! qapi_enum {
             ) -> $crate::qapi::schema::TypeName {
                 schema.add($wire_name, $doc, |_| $crate::qapi::schema::TypeInfo::Enum {
                     values: vec![$($wire),*],
+                    docs: vec![$(concat!($($vdoc, "\n"),*)),*],
                 })
             }
         }

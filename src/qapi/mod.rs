@@ -10,6 +10,7 @@
 
 pub mod builtin;
 pub mod command;
+pub mod docs;
 pub mod error;
 pub mod introspect;
 pub mod json;

@@ -24,6 +24,8 @@ pub enum TypeInfo {
     Enum {
         /// In the order of the declaration.
         values: Vec<&'static str>,
+        /// What the declaration says of each; empty where it says nothing.
+        docs: Vec<&'static str>,
     },
     /// A list.
     Array {
@@ -112,7 +114,7 @@ impl Schema {
         listed: &[(&'static str, TypeName)],
         nothing: &str,
     ) -> Variants {
-        let Some(TypeInfo::Enum { values }) = self.get(tags) else {
+        let Some(TypeInfo::Enum { values, .. }) = self.get(tags) else {
             panic!("the tag '{tag}' is no enum");
         };
         for (case, _) in listed {

@@ -159,3 +159,24 @@ fn the_schema_knows_optional_members_and_variants_without_members() {
         .collect();
     assert_eq!(cases, [("one", "OneOptions"), ("two", "q_empty")]);
 }
+
+#[test]
+fn clients_are_told_types_by_numbers_in_the_order_in_which_they_are_spoken_of() {
+    fn run(_: &std::rc::Rc<()>, _: Options) -> QmpResult<Vec<Kind>> {
+        Ok(Vec::new())
+    }
+    static COMMANDS: &[Command<()>] = &[crate::command!("run", "", Options => Vec<Kind>, run, oob)];
+    let told = introspect::query_qmp_schema(COMMANDS, &[]).to_value();
+    let lines: Vec<_> = told.as_list().expect("it is an array").iter().collect();
+    let lines: Vec<_> = lines.into_iter().map(json::to_json).collect();
+    let expected = [
+        r#"{"name": "run", "ret-type": "[1]", "allow-oob": true, "meta-type": "command", "arg-type": "0"}"#,
+        r#"{"name": "0", "tag": "kind", "variants": [{"case": "one", "type": "2"}, {"case": "two", "type": "3"}], "members": [{"name": "kind", "type": "1"}, {"name": "read-only", "default": null, "type": "bool"}], "meta-type": "object"}"#,
+        r#"{"name": "[1]", "element-type": "1", "meta-type": "array"}"#,
+        r#"{"name": "1", "members": [{"name": "one"}, {"name": "two"}], "meta-type": "enum", "values": ["one", "two"]}"#,
+    ];
+    assert_eq!(&lines[..4], expected);
+    let alternate =
+        r#"{"name": "4", "members": [{"type": "0"}, {"type": "str"}], "meta-type": "alternate"}"#;
+    assert!(lines.contains(&alternate.to_owned()), "{lines:#?}");
+}

@@ -1,6 +1,6 @@
 //! The same bytes to the peer's parser and to ours.
 
-use blockjob::qapi::json::{JsonStream, to_json};
+use blockjob::qapi::json::{JsonStream, from_json, to_json};
 use blockjob::qapi::{QmpResult, Value};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -191,6 +191,17 @@ fn what_is_hard_to_parse_is_parsed_as_by_the_peer() {
     compare(&mut peer, format!("nul{}", "l".repeat(3000)).as_bytes());
     let long = format!("{{'id': '{}'}}", "\u{e4}x".repeat(100_000));
     compare(&mut peer, long.as_bytes());
+}
+
+#[test]
+fn a_large_reply_of_the_peer_is_read_and_written_again_byte_for_byte() {
+    let Some(mut peer) = Peer::start() else {
+        return;
+    };
+    let (lines, _) = peer.ask(b"{'execute': 'query-qmp-schema'}");
+    assert!(lines[0].len() > 100_000);
+    let value = from_json(&lines[0]).expect("the peer's reply is JSON");
+    assert!(to_json(&value) == lines[0], "{}", to_json(&value));
 }
 
 /// Bytes that a mutation puts in: those that mean something.

@@ -1,8 +1,9 @@
 //! The tasks of the workspace, run as `cargo xtask <task>`.
 //!
 //! `test` passes every test there is and prints the counts, `ci` is what a submission must pass,
-//! `bench-peer` measures the program beside the tools that people use for the same work, and
-//! `qemu-map` writes the page that leads from QEMU's functions to ours.
+//! `bench-peer` measures the program beside the tools that people use for the same work,
+//! `qemu-map` writes the page that leads from QEMU's functions to ours, and `qmp-docs` the page of the
+//! protocol.
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +42,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/qmp.md, the protocol, out of its declarations.
+    QmpDocs,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
         Task::QemuMap { check } => qemu_map::run(check),
+        Task::QmpDocs => qmp_docs(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -61,4 +65,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The test that holds docs/qmp.md against the declarations writes it when it is told to. The task
+/// runner itself does not know the program.
+fn qmp_docs() -> Result<bool, Failure> {
+    let mut test = tree::cargo([
+        "test",
+        "--quiet",
+        "--package",
+        "blockjob",
+        "--test",
+        "qmp_docs",
+    ]);
+    let status = test.env("BLOCKJOB_WRITE_DOCS", "1").status()?;
+    Ok(status.success())
 }
