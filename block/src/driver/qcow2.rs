@@ -36,6 +36,7 @@ mod ranges;
 mod read;
 mod resize;
 mod tables;
+mod verify;
 mod write;
 mod zero;
 

@@ -282,7 +282,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     let value = prop_oneof![
         (0_u32..64).prop_map(|bit| 1 << bit),
         any::<u64>(),
-        (0_u64..200).prop_map(|cluster| cluster * 512 | 1 << 63),
+        (0_u64..200).prop_map(|cluster| (cluster * 512) | (1 << 63)),
         (0_u64..200).prop_map(|cluster| cluster * 512),
         Just(u64::MAX),
         Just(0),

@@ -276,7 +276,7 @@ fn two_runs_of_the_same_seed_do_the_same_in_the_same_order() {
             .map(|index| -> BoxFuture<()> {
                 let (backend, node) = (backend.clone(), node.clone());
                 Box::pin(async move {
-                    let offset = (index * 1_234_567) % (8 << 20) & !4095;
+                    let offset = ((index * 1_234_567) % (8 << 20)) & !4095;
                     match index % 5 {
                         4 => node.flush().await.expect("flushes"),
                         3 => zero(&backend, offset, 3000).await,

@@ -6,7 +6,7 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
-use blockjob_runtime::AioContext;
+use blockjob_runtime::{AioContext, CoMutex};
 use bytes::{Bytes, BytesMut};
 
 use super::header::Header;
@@ -134,6 +134,7 @@ pub(super) struct Server {
     pub(super) queue: Queue,
     /// The header as it is in the file.
     pub(super) header: RefCell<Header>,
+    header_lock: CoMutex,
     /// Each batch of writes waits until the one before it is safe from a crash.
     ordered: Cell<bool>,
     /// There was a batch of writes since.
@@ -222,14 +223,7 @@ impl Server {
                     _ => file.read_bytes(*offset, *len).await,
                 }
             }
-            Op::Write { offset: 0, data } => {
-                let bytes = {
-                    let mut header = self.header.borrow_mut();
-                    header.take_over(data);
-                    header.base_bytes()
-                };
-                file.write(0, bytes).await.map(|()| Bytes::new())
-            }
+            Op::Write { offset: 0, data } => self.write_header(file, data).await,
             Op::Write { offset, data } => {
                 let done = file.write(*offset, data.clone()).await;
                 done.map(|()| Bytes::new())
@@ -240,6 +234,23 @@ impl Server {
             }
             Op::Flush => file.flush().await.map(|()| Bytes::new()),
         }
+    }
+}
+
+impl Server {
+    /// Writes a header that `imago` has changed. Two of them may be under way at the same time; what
+    /// is written is always the newest, so that it does not matter which one comes last.
+    async fn write_header(&self, file: &File, picture: &[u8]) -> BlockResult<Bytes> {
+        let old_size = self.header.borrow().size;
+        self.header.borrow_mut().take_over(picture)?;
+        let _alone = self.header_lock.lock().await;
+        let bytes = self.header.borrow().base_bytes();
+        let written = file.write(0, bytes).await;
+        if written.is_err() {
+            // The one change that `imago` takes back.
+            self.header.borrow_mut().size = old_size;
+        }
+        written.map(|()| Bytes::new())
     }
 }
 

@@ -207,12 +207,21 @@ impl Header {
     }
 
     /// `imago` writes its picture: the fields that it may change are taken from it.
-    pub(super) fn take_over(&mut self, picture: &[u8]) {
+    ///
+    /// # Errors
+    ///
+    /// If it is something else that would be written there: the image is broken.
+    pub(super) fn take_over(&mut self, picture: &[u8]) -> BlockResult<()> {
+        if picture.len() != V2_BYTES || picture[..4] != MAGIC.to_be_bytes() {
+            let text = "Preventing invalid write on the header: the image is corrupt";
+            return Err(BlockError::new(ErrorKind::Io, text));
+        }
         self.size = be64(picture, 24);
         self.l1_entries = be32(picture, 36);
         self.l1_table_offset = be64(picture, 40);
         self.refcount_table_offset = be64(picture, 48);
         self.refcount_table_clusters = be32(picture, 56);
+        Ok(())
     }
 
     /// All that is in front of the first cluster's end: fields, extensions, the name of the backing

@@ -137,6 +137,8 @@ impl Image {
             return Ok(());
         }
         super::load::check_writable(&self.server.header.borrow())?;
+        let header = self.server.header.borrow().clone();
+        super::verify::check_refcounts(file, &header).await?;
         if self.server.header.borrow().autoclear != 0 {
             let bytes = {
                 let mut header = self.server.header.borrow_mut();

@@ -7,7 +7,7 @@ use super::facts::Qcow2Facts;
 use super::file::File;
 use super::header::MAGIC;
 use super::image::Image;
-use super::load;
+use super::{load, verify};
 use crate::error::BlockResult;
 use crate::node::Node;
 
@@ -58,6 +58,7 @@ pub async fn open(file: &Rc<Node>, options: OpenOptions) -> BlockResult<Opened> 
             let header = load::load(&apart, options.read_only).await?;
             if !options.read_only {
                 load::check_writable(&header)?;
+                verify::check_refcounts(&apart, &header).await?;
             }
             let image = Image::open(&apart, header.clone()).await?;
             BlockResult::Ok((header, image))
