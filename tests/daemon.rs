@@ -1,0 +1,10 @@
+//! A daemon in this process: commands in, replies and events out, on real files.
+//!
+//! Nothing here waits for a time: each test polls until what it is about has happened.
+
+#[path = "daemon/queries.rs"]
+mod queries;
+#[path = "daemon/verbs.rs"]
+mod verbs;
+#[path = "daemon/world.rs"]
+mod world;
