@@ -24,6 +24,7 @@ pub mod null_co;
 pub mod overlay;
 mod pages;
 pub mod qcow2;
+pub mod quorum;
 pub mod raw;
 pub mod throttle;
 pub mod transfer;

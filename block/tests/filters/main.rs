@@ -6,6 +6,7 @@
 mod common;
 mod copy_on_read;
 mod model;
+mod quorum;
 #[path = "../drivers/scripts.rs"]
 mod scripts;
 mod throttle;

@@ -8,6 +8,7 @@ use blockjob_block::driver::blkdebug::BlkdebugOptions;
 use blockjob_block::driver::copy_on_read::CopyOnReadOptions;
 use blockjob_block::driver::mem::{Fill, MemOptions};
 use blockjob_block::driver::overlay::OverlayOptions;
+use blockjob_block::driver::quorum::{QuorumOptions, child_name};
 use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleGroup, ThrottleLimits};
 use proptest::prelude::*;
 
@@ -62,6 +63,31 @@ proptest! {
         let node = world.node(ThrottleDriver::new(&group), &children);
         subject(&world, node, expected).run(&world, &script);
         prop_assert_eq!(group.pending(), 0);
+    }
+
+    #[test]
+    fn a_quorum_does_as_one_disk(
+        script in script(),
+        len in 1..20_000u64,
+        latencies_ns in prop::collection::vec(0..1000u64, 1..5),
+        rewrite_corrupted in any::<bool>(),
+    ) {
+        let world = World::simulated();
+        let disks = latencies_ns.iter().map(|latency_ns| noisy(&world, len, *latency_ns, 512));
+        let (children, contents): (Vec<_>, Vec<_>) = disks.unzip();
+        let options = QuorumOptions {
+            rewrite_corrupted,
+            ..QuorumOptions::new(children.len() as i64 / 2 + 1)
+        };
+        let driver = options.build(&children).expect("they fit");
+        driver.on_event(|event| panic!("all is well: {event:?}"));
+        let named = children.iter().enumerate().map(|(index, child)| {
+            (child_name(index).expect("there are few"), ChildRole::Data, child.clone())
+        });
+        let node = world.node(driver, &named.collect::<Vec<_>>());
+        let mut subject = subject(&world, node, contents[0].clone());
+        subject.can_truncate = false;
+        subject.run(&world, &script);
     }
 
     #[test]
