@@ -170,6 +170,14 @@ impl Graph {
             self.next_number.set(number + 1);
             return Ok(format!("#block{number:03}"));
         };
+        self.check_node_name(name)?;
+        Ok(name.to_owned())
+    }
+
+    /// Fails if a new node cannot have that name: it is none, or it is taken.
+    ///
+    /// QEMU: `bdrv_assign_node_name` (block.c).
+    pub fn check_node_name(&self, name: &str) -> BlockResult<()> {
         let refuse = |kind, text: String| Err(BlockError::new(kind, text));
         if !name_wellformed(name) {
             return refuse(ErrorKind::Invalid, format!("Invalid node-name: '{name}'"));
@@ -189,7 +197,7 @@ impl Graph {
         if name.len() >= NODE_NAME_END {
             return refuse(ErrorKind::Invalid, "Node name too long".to_owned());
         }
-        Ok(name.to_owned())
+        Ok(())
     }
 
     /// The number of the next node to be made.

@@ -114,9 +114,13 @@ fn check_node(node: &Rc<Node>) -> BlockResult<PermPair> {
     }
     node.driver().check_perms(node, perms)?;
     for child in node.children() {
-        let perms = node
+        let mut perms = node
             .driver()
             .child_perms(child.role(), perms, node.is_read_only());
+        // QEMU: `bdrv_child_perm` (block.c).
+        if child.node().settings().force_share {
+            perms.shared = Perm::ALL;
+        }
         child.set_tentative(Some(perms));
     }
     Ok(perms)

@@ -29,6 +29,9 @@ pub struct NodeSettings {
     pub no_flush: bool,
     /// What is done with data that is all zeroes.
     pub detect_zeroes: ZeroDetection,
+    /// Its parents mind nothing that others do with it (QEMU: `force_share` of `BlockDriverState` in
+    /// include/block/block_int-common.h).
+    pub force_share: bool,
 }
 
 impl Default for NodeSettings {
@@ -37,6 +40,7 @@ impl Default for NodeSettings {
             unmap: true,
             no_flush: false,
             detect_zeroes: ZeroDetection::Off,
+            force_share: false,
         }
     }
 }

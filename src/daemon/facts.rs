@@ -10,21 +10,9 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use blockjob_block::Node;
+use blockjob_block::settings::ZeroDetection;
 
 use crate::daemon::open::options::Options;
-use crate::qapi_enum;
-
-qapi_enum! {
-    /// Whether writes of zeroes that come as data are found out.
-    pub enum DetectZeroes {
-        /// No.
-        "off" Off,
-        /// They are written as zeroes.
-        "on" On,
-        /// They are written as zeroes, and space is given up.
-        "unmap" Unmap,
-    }
-}
 
 /// How a node was opened. All of it may change when the node is reopened.
 ///
@@ -47,8 +35,8 @@ pub struct NodeFacts {
     pub force_share: Cell<bool>,
     /// Whether `discard` is `unmap`.
     pub discard_unmap: Cell<bool>,
-    /// `detect-zeroes`; `None` counts as off.
-    pub detect_zeroes: Cell<Option<DetectZeroes>>,
+    /// `detect-zeroes`.
+    pub detect_zeroes: Cell<ZeroDetection>,
     /// The format was guessed from the content.
     pub probed: Cell<bool>,
     /// No backing file was wanted (`backing: null`), whatever the header says.
@@ -64,13 +52,6 @@ pub struct NodeFacts {
     pub backing_format: RefCell<String>,
     /// The node was opened on behalf of this one, and follows it when that is reopened.
     pub inherits_from: RefCell<Weak<Node>>,
-}
-
-impl NodeFacts {
-    /// `detect-zeroes`.
-    pub fn detect_zeroes(&self) -> DetectZeroes {
-        self.detect_zeroes.get().unwrap_or(DetectZeroes::Off)
-    }
 }
 
 /// The facts of all nodes of a daemon. It keeps no node alive.

@@ -3,6 +3,7 @@
 //! QEMU: blockdev.c, job-qmp.c, block/qapi.c.
 
 pub mod block_job;
+pub mod blockdev;
 pub mod blockstats;
 pub mod control;
 pub mod graph_dump;
@@ -23,6 +24,7 @@ use crate::qapi::Command;
 pub static COMMANDS: &[&[Command<Daemon>]] = &[
     job::COMMANDS,
     block_job::COMMANDS,
+    blockdev::COMMANDS,
     mirror::COMMANDS,
     object::COMMANDS,
     control::COMMANDS,

@@ -5,23 +5,16 @@
 //!
 //! QEMU: the `QDict` that `bdrv_open` takes, qobject/block-qdict.c.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::qapi::value::{Dict, Number, Value};
 
-/// The value of an option.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OptionValue {
-    /// A text; flags are `on` and `off`.
-    Text(String),
-    /// The explicit nothing, as in `"backing": null`.
-    Null,
-}
-
-/// Options by their dotted names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Options by their dotted names. Values are scalars: they keep the types that they came with, for the
+/// names of nodes show them.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
-    entries: BTreeMap<String, OptionValue>,
+    entries: BTreeMap<String, Value>,
 }
 
 impl Options {
@@ -54,19 +47,20 @@ impl Options {
                     self.flatten_value(format!("{name}.{index}"), value);
                 }
             }
-            Value::Null => self.put_null(name),
-            Value::Bool(value) => self.put(name, if *value { "on" } else { "off" }),
-            Value::Num(number) => self.put(name, number_text(*number)),
-            Value::Str(text) => self.put(name, text.as_str()),
+            scalar => {
+                self.entries.insert(name, scalar.clone());
+            }
         }
     }
 
-    /// The text of an option; none if it is not there, or is null.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.entries.get(name)? {
-            OptionValue::Text(text) => Some(text),
-            OptionValue::Null => None,
-        }
+    /// The text of an option, flags being `on` and `off`; none if it is not there, or is null.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        scalar_text(self.entries.get(name)?)
+    }
+
+    /// The value of an option, with its type.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.entries.get(name)
     }
 
     /// True if the option is there, as a text or as null.
@@ -76,18 +70,17 @@ impl Options {
 
     /// True if the option is there and null.
     pub fn is_null(&self, name: &str) -> bool {
-        self.entries.get(name) == Some(&OptionValue::Null)
+        self.entries.get(name) == Some(&Value::Null)
     }
 
     /// Sets an option.
     pub fn put(&mut self, name: impl Into<String>, text: impl Into<String>) {
-        self.entries
-            .insert(name.into(), OptionValue::Text(text.into()));
+        self.entries.insert(name.into(), Value::Str(text.into()));
     }
 
     /// Sets an option to null.
     pub fn put_null(&mut self, name: impl Into<String>) {
-        self.entries.insert(name.into(), OptionValue::Null);
+        self.entries.insert(name.into(), Value::Null);
     }
 
     /// Sets an option that is not there.
@@ -119,10 +112,8 @@ impl Options {
 
     /// Takes an option out and returns its text.
     pub fn take(&mut self, name: &str) -> Option<String> {
-        match self.entries.remove(name)? {
-            OptionValue::Text(text) => Some(text),
-            OptionValue::Null => None,
-        }
+        let value = self.entries.remove(name)?;
+        scalar_text(&value).map(Cow::into_owned)
     }
 
     /// Takes out what belongs to the child `name`, all options `name.*`, without that prefix.
@@ -154,7 +145,7 @@ impl Options {
     }
 
     /// The options, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &OptionValue)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(name, value)| (&**name, value))
     }
 
@@ -174,12 +165,15 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Options {
     }
 }
 
-fn number_text(number: Number) -> String {
-    match number {
-        Number::Int(value) => value.to_string(),
-        Number::UInt(value) => value.to_string(),
-        Number::Double(value) => value.to_string(),
-    }
+fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
+    Some(match value {
+        Value::Str(text) => Cow::Borrowed(text),
+        Value::Bool(value) => Cow::Borrowed(if *value { "on" } else { "off" }),
+        Value::Num(Number::Int(value)) => Cow::Owned(value.to_string()),
+        Value::Num(Number::UInt(value)) => Cow::Owned(value.to_string()),
+        Value::Num(Number::Double(value)) => Cow::Owned(value.to_string()),
+        Value::Null | Value::List(_) | Value::Dict(_) => return None,
+    })
 }
 
 #[cfg(test)]
@@ -207,12 +201,12 @@ mod tests {
     #[test]
     fn nested_members_are_named_by_their_way() {
         let options = sample();
-        assert_eq!(options.text("file.driver"), Some("file"));
-        assert_eq!(options.text("file.read-only"), Some("on"));
-        assert_eq!(options.text("size"), Some("5"));
+        assert_eq!(options.text("file.driver").as_deref(), Some("file"));
+        assert_eq!(options.text("file.read-only").as_deref(), Some("on"));
+        assert_eq!(options.text("size").as_deref(), Some("5"));
         assert!(options.is_null("backing"));
-        assert_eq!(options.text("children.0"), Some("a"));
-        assert_eq!(options.text("children.1.driver"), Some("file"));
+        assert_eq!(options.text("children.0").as_deref(), Some("a"));
+        assert_eq!(options.text("children.1.driver").as_deref(), Some("file"));
         assert_eq!(options.array_len("children"), 2);
     }
 
@@ -220,7 +214,7 @@ mod tests {
     fn a_child_takes_its_options_along() {
         let mut options = sample();
         let file = options.take_child("file");
-        assert_eq!(file.text("driver"), Some("file"));
+        assert_eq!(file.text("driver").as_deref(), Some("file"));
         assert!(!options.contains("file.driver"));
         assert_eq!(options.take_child("fil"), Options::new());
     }
@@ -230,11 +224,11 @@ mod tests {
         let mut options = sample();
         options.put_default("size", "7");
         options.put_default("offset", "7");
-        assert_eq!(options.text("size"), Some("5"));
-        assert_eq!(options.text("offset"), Some("7"));
+        assert_eq!(options.text("size").as_deref(), Some("5"));
+        assert_eq!(options.text("offset").as_deref(), Some("7"));
         let mut other: Options = [("size", "9"), ("new", "1")].into_iter().collect();
         other.join(&options);
-        assert_eq!(other.text("size"), Some("9"));
+        assert_eq!(other.text("size").as_deref(), Some("9"));
         assert!(other.is_null("backing"));
     }
 }

@@ -1,0 +1,58 @@
+//! `blockdev-add` and `blockdev-del`.
+//!
+//! QEMU: blockdev.c.
+
+use std::rc::Rc;
+
+use blockjob_block::op_blocker::BlockOp;
+use blockjob_block::{BlockBackend, Node};
+
+use crate::command;
+use crate::daemon::{Daemon, open};
+use crate::qapi::types::node_options::{BlockdevDel, BlockdevOptions};
+use crate::qapi::{Command, QmpError, QmpResult};
+
+/// The table of this file.
+pub static COMMANDS: &[Command<Daemon>] = &[
+    command!("blockdev-add", "Opens an image, or makes another node.",
+        BlockdevOptions => (), qmp_blockdev_add),
+    command!("blockdev-del", "Gives up a node that nobody uses.",
+        BlockdevDel => (), qmp_blockdev_del),
+];
+
+/// QEMU: `qmp_blockdev_add` (blockdev.c).
+fn qmp_blockdev_add(daemon: &Rc<Daemon>, options: BlockdevOptions) -> QmpResult<()> {
+    open::blockdev_add(daemon, &options)?;
+    Ok(())
+}
+
+/// True if a drive, a guest or a job has the node as its own.
+///
+/// QEMU: `bdrv_has_blk` (block/block-backend.c).
+fn has_backend(daemon: &Daemon, node: &Rc<Node>) -> bool {
+    let uses =
+        |backend: &Rc<BlockBackend>| backend.node().is_some_and(|its| Rc::ptr_eq(&its, node));
+    daemon.graph().backends().iter().any(uses)
+}
+
+/// QEMU: `qmp_blockdev_del` (blockdev.c).
+fn qmp_blockdev_del(daemon: &Rc<Daemon>, args: BlockdevDel) -> QmpResult<()> {
+    let fail = |text: String| Err(QmpError::generic(text));
+    let name = &args.node_name;
+    let Some(node) = daemon.graph().find_node(name) else {
+        return fail(format!("Failed to find node with node-name='{name}'"));
+    };
+    if has_backend(daemon, &node) {
+        return fail(format!("Node {name} is in use"));
+    }
+    node.check_op(BlockOp::DriveDel)?;
+    if !daemon.owned.has_node(&node) {
+        return fail(format!("Node {name} is not owned by the monitor"));
+    }
+    if !node.parents().is_empty() {
+        return fail(format!("Block device {name} is in use"));
+    }
+    open::flush_before_close(daemon, &node);
+    drop(daemon.owned.remove_node(&node));
+    Ok(())
+}
