@@ -1,4 +1,7 @@
-//! The driver `null-co`: takes everything, keeps nothing.
+//! The drivers `null-co` and `null-aio`: they take everything and keep nothing.
+//!
+//! The two differ in how they end a request that takes no time: `null-co` inside of the call that began
+//! it, `null-aio` after a turn of the event loop.
 //!
 //! QEMU: block/null.c.
 
@@ -10,7 +13,7 @@ use super::{BlockStatus, Driver, IoFuture, ReadResult, ZeroFlags};
 use crate::error::BlockResult;
 use crate::node::Node;
 
-/// How a `null-co` node is made; its fields are QEMU's options.
+/// How a `null-co` or `null-aio` node is made; its fields are QEMU's options.
 #[derive(Debug, Clone)]
 pub struct NullCoOptions {
     /// The length in bytes; 1 GiB by default.
@@ -31,21 +34,39 @@ impl Default for NullCoOptions {
     }
 }
 
-/// The driver `null-co`.
+/// The driver `null-co`, or `null-aio`.
 pub struct NullCoDriver {
     options: NullCoOptions,
+    aio: bool,
 }
 
 impl NullCoDriver {
     /// A disk that remembers nothing.
     pub fn new(options: NullCoOptions) -> Self {
-        NullCoDriver { options }
+        NullCoDriver {
+            options,
+            aio: false,
+        }
+    }
+
+    /// The driver `null-aio`, with the same options.
+    ///
+    /// QEMU: `null_aio_common` (block/null.c).
+    pub fn aio(options: NullCoOptions) -> Self {
+        NullCoDriver { options, aio: true }
+    }
+
+    /// How it was made.
+    pub fn options(&self) -> &NullCoOptions {
+        &self.options
     }
 
     fn done<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
             if self.options.latency_ns > 0 {
                 node.context().sleep(self.options.latency_ns).await;
+            } else if self.aio {
+                futures_lite::future::yield_now().await;
             }
             Ok(())
         })
@@ -54,7 +75,7 @@ impl NullCoDriver {
 
 impl Driver for NullCoDriver {
     fn format_name(&self) -> &'static str {
-        "null-co"
+        if self.aio { "null-aio" } else { "null-co" }
     }
 
     fn as_any(&self) -> &dyn Any {
