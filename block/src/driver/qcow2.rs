@@ -35,6 +35,7 @@ mod port;
 mod ranges;
 mod read;
 mod resize;
+mod server;
 mod tables;
 mod verify;
 mod write;
@@ -107,6 +108,7 @@ impl Qcow2Driver {
         let change = async move {
             image.ready_to_write(&end).await?;
             image
+                .server
                 .change_header(&end, |header| {
                     header.backing_file = name;
                     header

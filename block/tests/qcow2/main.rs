@@ -7,6 +7,7 @@ mod backing;
 mod errors;
 mod hostile;
 mod images;
+mod kills;
 mod races;
 mod random;
 mod uses;

@@ -18,10 +18,11 @@ use imago::format::drivers::FormatDriverInstance;
 use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatDriverBuilder, ShallowMapping};
 
-use super::file::{File, Server, from_io};
+use super::file::File;
 use super::header::Header;
 use super::port::Queue;
 use super::ranges::Ranges;
+use super::server::{Server, from_io};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 
 pub(super) type Imago = Qcow2<PortStorage<Queue>>;
@@ -139,13 +140,9 @@ impl Image {
         super::load::check_writable(&self.server.header.borrow())?;
         let header = self.server.header.borrow().clone();
         super::verify::check_refcounts(file, &header).await?;
-        if self.server.header.borrow().autoclear != 0 {
-            let bytes = {
-                let mut header = self.server.header.borrow_mut();
-                header.autoclear = 0;
-                header.base_bytes()
-            };
-            file.write(0, bytes).await?;
+        if header.autoclear != 0 {
+            let clear = |header: &mut Header| header.autoclear = 0;
+            self.server.change_header(file, clear).await?;
         }
         let imago = open_imago(&self.server, file, true).await?;
         self.imago.replace(Some(imago));
@@ -324,21 +321,6 @@ impl Image {
         let _together = self.lock.read().await;
         let imago = self.imago()?;
         change(&imago).await
-    }
-
-    /// Changes the header, and writes all of it.
-    pub(super) async fn change_header(
-        &self,
-        file: &File,
-        change: impl FnOnce(&mut Header),
-    ) -> BlockResult<()> {
-        let _alone = self.lock.write().await;
-        let mut header = self.server.header.borrow().clone();
-        change(&mut header);
-        let bytes = header.whole_bytes()?;
-        file.write(0, bytes).await?;
-        self.server.header.replace(header);
-        Ok(())
     }
 
     fn borrow_alone(&self) -> BlockResult<BorrowedAlone<'_>> {

@@ -38,6 +38,7 @@ impl Image {
         }
         if len < old {
             let context = "Could not shrink the image";
+            let _gate = self.gate.read().await;
             return self
                 .alone(&file, async |imago| imago.resize_shrink(len).await, context)
                 .await;
@@ -60,7 +61,10 @@ impl Image {
         let grow = async |imago: &mut super::image::Imago| {
             imago.resize_grow(len, PreallocateMode::None).await
         };
-        self.alone(file, grow, context).await?;
+        {
+            let _gate = self.gate.read().await;
+            self.alone(file, grow, context).await?;
+        }
         // Where nothing is allocated a longer backing node would show.
         let below = match node.backing() {
             Some(backing) => backing.node().len()?.min(len),
@@ -104,6 +108,7 @@ impl Image {
         }
         if self.version() >= 3 {
             let end = to.next_multiple_of(cluster_size).min(self.size());
+            let _gate = self.gate.read().await;
             return self.make_zero(file, first_whole..end).await;
         }
         let mut at = first_whole;

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use imago::format::drivers::FormatDriverInstance;
 
-use super::file::{File, from_io};
+use super::file::File;
 use super::image::{Image, Kind};
+use super::server::from_io;
 use crate::driver::BlockStatus;
 use crate::error::BlockResult;
 
@@ -34,10 +35,18 @@ impl Image {
                     written.map_err(|error| from_io(&error, "Could not write tables back"))
                 })
                 .await;
-            if written.is_err() {
+            let safe = match written {
+                // Nobody can spoil it before the mark is gone: for that, one needs the gate.
+                Ok(()) if self.server.is_marked() => match file.flush().await {
+                    Ok(()) => self.server.unmark(&file).await,
+                    error => error,
+                },
+                written => written,
+            };
+            if safe.is_err() {
                 self.dirty.set(true);
             }
-            written?;
+            safe?;
         }
         file.flush().await
     }

@@ -12,9 +12,10 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::file::{File, from_io};
+use super::file::File;
 use super::image::{Image, Kind, Run, Unmapped};
 use super::read::PARALLEL;
+use super::server::from_io;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 use crate::oneshot;
