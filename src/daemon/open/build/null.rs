@@ -28,9 +28,12 @@ pub(super) fn open(opening: &mut Opening<'_>, format: Format) -> QmpResult<Built
         latency_ns,
         read_zeroes,
     };
-    let _ = format;
+    let driver = match format {
+        Format::NullAio => NullCoDriver::aio(options),
+        _ => NullCoDriver::new(options),
+    };
     Ok(Built {
-        driver: Box::new(NullCoDriver::new(options)),
+        driver: Box::new(driver),
         read_only: !opening.flags.writable,
         children: Vec::new(),
     })
