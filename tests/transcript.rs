@@ -88,6 +88,7 @@ scripts! {
     verbs_ready
     verbs_running
     verbs_standby
+    write_blocking
 }
 
 /// The folder of the test's data.
