@@ -2,6 +2,8 @@
 //!
 //! Nothing here waits for a time: each test polls until what it is about has happened.
 
+#[path = "daemon/drive_mirror.rs"]
+mod drive_mirror;
 #[path = "daemon/queries.rs"]
 mod queries;
 #[path = "daemon/verbs.rs"]

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use blockjob_block::Node;
 use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::OnError;
+use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::{MirrorBackingMode, MirrorOptions, MirrorSync, mirror_start};
 
 use crate::command;
@@ -43,7 +44,7 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
     check_copy_mode(args.copy_mode)?;
     let source = qmp_get_root_bs(daemon, &args.device)?;
     let target = daemon.graph().lookup(&args.target)?;
-    blockdev_mirror_common(
+    let _job = blockdev_mirror_common(
         daemon,
         &source,
         &target,
@@ -63,7 +64,8 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,
         },
-    )
+    )?;
+    Ok(())
 }
 
 /// Refuses what mirrors do not do yet, before anything is made for them.
@@ -95,7 +97,7 @@ pub(super) fn blockdev_mirror_common(
     source: &Rc<Node>,
     target: &Rc<Node>,
     args: CommonArgs,
-) -> QmpResult<()> {
+) -> QmpResult<Rc<Job>> {
     let sync = match args.sync {
         MirrorSyncMode::Full => Some(MirrorSync::Full),
         MirrorSyncMode::Top => Some(MirrorSync::Top),
@@ -125,6 +127,6 @@ pub(super) fn blockdev_mirror_common(
         let text = format!("Sync mode '{name}' not supported");
         return Err(QmpError::generic(text));
     }
-    mirror_start(daemon.jobs(), daemon.pool(), source, target, &options)?;
-    Ok(())
+    let (job, _mirror) = mirror_start(daemon.jobs(), daemon.pool(), source, target, &options)?;
+    Ok(job)
 }

@@ -6,6 +6,7 @@ pub mod block_job;
 pub mod blockdev;
 pub mod blockstats;
 pub mod control;
+pub mod drive_mirror;
 pub mod graph_dump;
 mod image_info;
 pub mod job;
@@ -26,6 +27,7 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     block_job::COMMANDS,
     blockdev::COMMANDS,
     mirror::COMMANDS,
+    drive_mirror::COMMANDS,
     object::COMMANDS,
     control::COMMANDS,
     query_block::COMMANDS,

@@ -1,0 +1,171 @@
+//! `drive-mirror`: makes or opens the target, and mirrors onto it.
+//!
+//! QEMU: `qmp_drive_mirror` (blockdev.c).
+
+use std::rc::Rc;
+
+use blockjob_block::op_blocker::BlockOp;
+use blockjob_block::{BlockError, ErrorKind, Node};
+use blockjob_jobs::mirror::{MirrorBackingMode, OpenBacking};
+
+use super::mirror::{CommonArgs, blockdev_mirror_common, check_copy_mode, qmp_get_root_bs};
+use crate::command;
+use crate::daemon::Daemon;
+use crate::daemon::open::options::Options;
+use crate::daemon::open::{
+    NewImage, OpenFlags, create_image, filename, flush_before_close, open_backing_chain, open_image,
+};
+use crate::qapi::types::mirror::{DriveMirror, MirrorSyncMode, NewImageMode};
+use crate::qapi::{Command, QmpError, QmpResult};
+
+/// The table of this file.
+pub static COMMANDS: &[Command<Daemon>] = &[
+    command!("drive-mirror", "Copies a disk that is in use onto a file, and keeps the copy up to date.",
+        DriveMirror => (), qmp_drive_mirror),
+];
+
+/// What becomes of the arguments when the source is known.
+struct Plan {
+    mode: NewImageMode,
+    /// None to find out what an existing image looks like.
+    format: Option<String>,
+    sync: MirrorSyncMode,
+    /// What the target is to be above in the end.
+    backing: Option<Rc<Node>>,
+    flags: OpenFlags,
+}
+
+/// QEMU: `qmp_drive_mirror` (blockdev.c).
+fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
+    check_copy_mode(args.copy_mode)?;
+    let source = qmp_get_root_bs(daemon, &args.device)?;
+    // Before a target is made for nothing.
+    source.check_op(BlockOp::MirrorSource)?;
+    let plan = plan(daemon, &source, &args);
+    let size = source
+        .len()
+        .map_err(|error| BlockError::from_errno(error.errno(), "bdrv_getlength failed"))?;
+    if args.replaces.is_some() && args.node_name.is_none() {
+        return Err(QmpError::generic(
+            "a node-name must be provided when replacing a named node of the graph",
+        ));
+    }
+    if plan.mode == NewImageMode::AbsolutePaths {
+        create_target(daemon, &plan, &args.target, size)?;
+    }
+    let target = open_target(daemon, &plan, &args)?;
+    let is_existing = plan.mode == NewImageMode::Existing;
+    let job = blockdev_mirror_common(
+        daemon,
+        &source,
+        &target,
+        CommonArgs {
+            job_id: args.job_id,
+            replaces: args.replaces,
+            sync: plan.sync,
+            backing_mode: backing_mode(daemon, plan.mode),
+            zero_target: plan.sync == MirrorSyncMode::Full
+                && (is_existing || !target.has_zero_init()),
+            speed: args.speed,
+            granularity: args.granularity,
+            buf_size: args.buf_size,
+            on_source_error: args.on_source_error,
+            on_target_error: args.on_target_error,
+            unmap: args.unmap,
+            filter_node_name: None,
+            auto_finalize: args.auto_finalize,
+            auto_dismiss: args.auto_dismiss,
+        },
+    )?;
+    // If nobody but the job uses it, it is closed when the job ends, and must be whole then.
+    let weak = Rc::downgrade(daemon);
+    job.on_finished(move |_, _| {
+        if let Some(daemon) = weak.upgrade() {
+            flush_before_close(&daemon, &target);
+        }
+    });
+    Ok(())
+}
+
+fn plan(daemon: &Rc<Daemon>, source: &Rc<Node>, args: &DriveMirror) -> Plan {
+    let mode = args.mode.unwrap_or(NewImageMode::AbsolutePaths);
+    let format = match (&args.format, mode) {
+        (Some(format), _) => Some(format.clone()),
+        (None, NewImageMode::Existing) => None,
+        (None, NewImageMode::AbsolutePaths) => Some(source.driver().format_name().to_owned()),
+    };
+    let below = source.skip_filters().backing().map(|edge| edge.node());
+    let sync = match (args.sync, &below) {
+        (MirrorSyncMode::Top, None) => MirrorSyncMode::Full,
+        (sync, _) => sync,
+    };
+    let backing = match sync {
+        MirrorSyncMode::None => Some(source.clone()),
+        _ => below,
+    };
+    // The target is opened as the source was, but for what is said here.
+    let facts = daemon.facts.of(source);
+    let mut flags = OpenFlags::default();
+    flags.writable = true;
+    flags.direct = facts.cache_direct.get();
+    flags.no_flush = facts.cache_no_flush.get();
+    flags.unmap = facts.discard_unmap.get();
+    flags.no_backing = true;
+    Plan {
+        mode,
+        format,
+        sync,
+        backing,
+        flags,
+    }
+}
+
+fn create_target(daemon: &Rc<Daemon>, plan: &Plan, target: &str, size_bytes: u64) -> QmpResult<()> {
+    // A filter that a job has put there is no part of the name.
+    let backing = plan.backing.as_ref();
+    let backing = backing.filter(|_| plan.sync != MirrorSyncMode::Full);
+    let backing = backing.map(|node| {
+        let node = node.skip_implicit_filters();
+        (
+            filename::of(daemon, &node).shown(),
+            node.driver().format_name(),
+        )
+    });
+    let backing = backing.as_ref().map(|(name, format)| (&**name, *format));
+    let format = plan.format.as_deref().unwrap_or_default();
+    create_image(
+        daemon,
+        &NewImage {
+            filename: target,
+            format,
+            size: Some(size_bytes),
+            backing,
+        },
+    )
+}
+
+/// The mirror itself sees to what the target lacks, so its backing file is not opened yet.
+fn open_target(daemon: &Rc<Daemon>, plan: &Plan, args: &DriveMirror) -> QmpResult<Rc<Node>> {
+    let mut options = Options::new();
+    if let Some(name) = &args.node_name {
+        options.put("node-name", name);
+    }
+    if let Some(format) = &plan.format {
+        options.put("driver", format);
+    }
+    open_image(daemon, Some(&args.target), options, plan.flags)
+}
+
+fn backing_mode(daemon: &Rc<Daemon>, mode: NewImageMode) -> MirrorBackingMode {
+    if mode == NewImageMode::AbsolutePaths {
+        return MirrorBackingMode::SourceChain;
+    }
+    let daemon = Rc::downgrade(daemon);
+    MirrorBackingMode::OpenChain(OpenBacking::new(move |target| {
+        let Some(daemon) = daemon.upgrade() else {
+            return Ok(());
+        };
+        open_backing_chain(&daemon, target)
+            .map_err(|error| BlockError::new(ErrorKind::Io, error.desc))
+    }))
+}
