@@ -227,7 +227,9 @@ impl Node {
     ///
     /// QEMU: `bdrv_filter_child` (block.c).
     pub fn filtered(&self) -> Option<Rc<Child>> {
-        self.child_by_role(ChildRole::Filtered)
+        // The format `raw` shows what its file shows, and is no filter all the same.
+        let child = self.child_by_role(ChildRole::Filtered);
+        child.filter(|_| self.driver.is_filter())
     }
 
     /// The child that it reads from what it does not hold.

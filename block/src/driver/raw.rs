@@ -1,4 +1,5 @@
-//! The driver `raw`: the bytes of its `file` child as they are, or a window onto them.
+//! The driver `raw`: the bytes of its `file` child as they are, or a window onto them. Also without a
+//! window it is a format and no filter, as in QEMU: whoever walks down a chain of images stops at it.
 //!
 //! QEMU: block/raw-format.c.
 
@@ -115,10 +116,6 @@ impl Driver for RawDriver {
         self
     }
 
-    fn is_filter(&self) -> bool {
-        Self::child_role(self.options) == ChildRole::Filtered
-    }
-
     fn limits(&self, node: &Node) -> Limits {
         // The child pads what is not aligned for it: it knows best where its end is.
         Limits {
@@ -210,10 +207,6 @@ impl Driver for RawDriver {
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<BlockStatus>> {
         Box::pin(async move {
-            if self.is_filter() {
-                // Whoever walks the chain goes on below.
-                return Ok(BlockStatus::unallocated(bytes));
-            }
             // Here the chain ends, so what is below the file's node answers with it.
             let offset = self.adjust(offset, bytes, false)?;
             let file = self.file(node).node();

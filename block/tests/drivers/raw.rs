@@ -61,11 +61,17 @@ fn a_window_outside_of_the_file_is_refused_in_qemus_words() {
 }
 
 #[test]
-fn it_is_a_filter_only_without_a_window() {
+fn it_is_a_format_and_no_filter_also_without_a_window() {
     let world = World::simulated();
     let file = world.node(MemOptions::new(MIB).build(), &[]);
     let plain = on(&world, &file, RawOptions::default());
-    assert!(plain.driver().is_filter());
+    assert!(!plain.driver().is_filter());
+    assert!(std::rc::Rc::ptr_eq(&plain.skip_filters(), &plain));
+    assert!(plain.filtered().is_none() && plain.filter_or_cow().is_none());
+    assert_eq!(
+        plain.child("file").expect("kept").role(),
+        ChildRole::Filtered
+    );
     assert!(plain.has_zero_init());
     let windowed = on(&world, &file, window(512, 512));
     assert!(!windowed.driver().is_filter());
@@ -160,7 +166,7 @@ fn its_block_status_is_that_of_the_file_at_its_place() {
     assert_eq!(status(&node, 0), BlockStatus::zero(4096));
     assert_eq!(status(&node, 4096), BlockStatus::data(4096));
     let plain = on(&world, &file, RawOptions::default());
-    assert!(!status(&plain, 8192).allocated, "the file says it");
+    assert_eq!(status(&plain, 8192), BlockStatus::data(4096));
 }
 
 #[test]
