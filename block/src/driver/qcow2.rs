@@ -34,6 +34,7 @@ mod open;
 mod port;
 mod ranges;
 mod read;
+mod repair;
 mod resize;
 mod server;
 mod tables;

@@ -180,7 +180,6 @@ fn an_image_that_writes_would_damage_is_read_and_not_written() {
     };
     for (bytes, word) in [
         (with_bitmap, "persistent bitmaps"),
-        (marked(1), "dirty"),
         (
             marked(2),
             "qcow2: Image is corrupt; cannot be opened read/write",

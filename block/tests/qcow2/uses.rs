@@ -256,3 +256,81 @@ fn internal_snapshots_keep_what_they_had() {
     peer::compare(&path, &folder.file("raw", &before));
     peer::check(&path);
 }
+
+/// Marks an image as dirty, and makes its refcounts wrong.
+fn spoil(path: &std::path::Path, lose_the_block: bool) {
+    let mut bytes = std::fs::read(path).expect("it is there");
+    bytes[79] |= 1;
+    let word = |bytes: &[u8], at: usize| {
+        let word: [u8; 8] = bytes[at..at + 8].try_into().expect("a word");
+        u64::from_be_bytes(word) as usize
+    };
+    let table = word(&bytes, 48);
+    let block = word(&bytes, table);
+    bytes[block + 3..block + 400].fill(0);
+    if lose_the_block {
+        bytes[table..table + 8].fill(0);
+    }
+    std::fs::write(path, &bytes).expect("it can be written");
+}
+
+#[test]
+fn a_dirty_image_gets_its_refcounts_back_before_the_first_write() {
+    if !peer::peer_is_here() {
+        return;
+    }
+    let world = World::real();
+    let folder = Folder::new();
+    for refcount_bits in [1, 4, 8, 16, 64] {
+        for lose_the_block in [false, true] {
+            let path = folder.path("image");
+            let options = format!("cluster_size=1024,refcount_bits={refcount_bits}");
+            peer::make(&path, &options, "1M");
+            peer::io(&path, &["write -P 7 100k 300k", "write -z 500k 100k"]);
+            if refcount_bits == 16 {
+                peer::io(&path, &["write -c -P 9 700k 64k"]);
+            }
+            spoil(&path, lose_the_block);
+            let file = world.file(&path, false);
+            assert!(world.try_open(&file, false).expect("opens").facts.dirty);
+            let node = world.image(&file, false, None);
+            let backend = world.backend(&node);
+            let before = world.read(&backend, 0, 1 << 20);
+            world.write(&backend, 0, &noise(1, 50_000));
+            world.flush(&node);
+            let mut expected = before;
+            expected[..50_000].copy_from_slice(&noise(1, 50_000));
+            assert!(world.read(&backend, 0, 1 << 20) == expected);
+            peer::check(&path);
+            peer::compare(&path, &folder.file("raw", &expected));
+        }
+    }
+}
+
+#[test]
+fn a_dirty_image_with_more_wrong_is_left_alone() {
+    if !peer::peer_is_here() {
+        return;
+    }
+    let world = World::real();
+    let folder = Folder::new();
+    let path = folder.path("image");
+    peer::make(&path, "", "1M");
+    peer::io(&path, &["write 0 64k", "write 64k 64k"]);
+    let mut bytes = std::fs::read(&path).expect("it is there");
+    // Both clusters of the guest are the same one.
+    bytes.copy_within(0x40000..0x40008, 0x40008);
+    std::fs::write(&path, &bytes).expect("it can be written");
+    spoil(&path, false);
+    let before = std::fs::read(&path).expect("it is there");
+    let node = world.image(&world.file(&path, false), false, None);
+    let backend = world.backend(&node);
+    let error = world.run(async move {
+        let write = backend.write(0, bytes::Bytes::from_static(b"x"));
+        write.await.expect_err("it is refused")
+    });
+    let text = "qcow2: Image is dirty, and two tables point to one cluster; cannot be opened \
+                read/write";
+    assert_eq!(error.to_string(), text);
+    assert!(std::fs::read(&path).expect("it is there") == before);
+}

@@ -19,7 +19,7 @@ use imago::qcow2::Qcow2;
 use imago::{DenyImplicitOpenGate, FormatDriverBuilder, ShallowMapping};
 
 use super::file::File;
-use super::header::Header;
+use super::header::{Header, incompatible};
 use super::port::Queue;
 use super::ranges::Ranges;
 use super::server::{Server, from_io};
@@ -139,6 +139,11 @@ impl Image {
         }
         super::load::check_writable(&self.server.header.borrow())?;
         let header = self.server.header.borrow().clone();
+        if header.incompatible & incompatible::DIRTY != 0 {
+            super::repair::repair(file, &header).await?;
+            let clean = |header: &mut Header| header.incompatible &= !incompatible::DIRTY;
+            self.server.change_header(file, clean).await?;
+        }
         super::verify::check_refcounts(file, &header).await?;
         if header.autoclear != 0 {
             let clear = |header: &mut Header| header.autoclear = 0;

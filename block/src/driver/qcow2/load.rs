@@ -280,9 +280,10 @@ pub(super) fn check_writable(header: &Header) -> BlockResult<()> {
         let text = "qcow2: Image is corrupt; cannot be opened read/write";
         return Err(BlockError::new(ErrorKind::PermissionDenied, text));
     }
-    if header.incompatible & incompatible::DIRTY != 0 {
-        let text = "qcow2: Image is dirty and needs repair; cannot be opened read/write";
-        return Err(unsupported(text).with_hint("Repair it with 'qemu-img check -r all'"));
+    if header.incompatible & incompatible::DIRTY != 0 && header.snapshots > 0 {
+        let text = "qcow2: Image is dirty, and has snapshots; cannot be opened read/write";
+        let error = BlockError::new(ErrorKind::PermissionDenied, text);
+        return Err(error.with_hint("Repair it with 'qemu-img check -r all'"));
     }
     if header.autoclear & BITMAPS != 0 || header.extension(extension::BITMAPS).is_some() {
         let text = "qcow2: Image has persistent bitmaps, which would not be kept up to date; \

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Qcow2Driver;
 use super::facts::Qcow2Facts;
 use super::file::File;
-use super::header::MAGIC;
+use super::header::{MAGIC, incompatible};
 use super::image::Image;
 use super::{load, verify};
 use crate::error::BlockResult;
@@ -58,7 +58,9 @@ pub async fn open(file: &Rc<Node>, options: OpenOptions) -> BlockResult<Opened> 
             let header = load::load(&apart, options.read_only).await?;
             if !options.read_only {
                 load::check_writable(&header)?;
-                verify::check_refcounts(&apart, &header).await?;
+                if header.incompatible & incompatible::DIRTY == 0 {
+                    verify::check_refcounts(&apart, &header).await?;
+                }
             }
             let image = Image::open(&apart, header.clone()).await?;
             BlockResult::Ok((header, image))

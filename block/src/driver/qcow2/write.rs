@@ -21,6 +21,9 @@ use crate::node::Node;
 use crate::oneshot;
 use imago::format::drivers::FormatDriverInstance;
 
+/// How many bytes of zeroes around some data are worth a request of their own.
+const ZERO_FILL_BYTES: u64 = 128 << 10;
+
 /// Bytes for a place in the file.
 struct Piece {
     host: u64,
@@ -137,6 +140,15 @@ impl Image {
             }
             let clusters = self.clusters(run.offset..run.end());
             let clusters = clusters.start..clusters.end.min(self.size());
+            if self.is_mostly_zero(node, &clusters, run).await? {
+                made.push(Made {
+                    range: clusters.clone(),
+                    before: run.kind,
+                });
+                self.place_in_zeroes(file, clusters, run.offset, part, pieces)
+                    .await?;
+                continue;
+            }
             let whole = self
                 .fill_up(node, file, clusters.clone(), run.offset, part)
                 .await?;
@@ -151,6 +163,53 @@ impl Image {
                 // There is something to lose: it is replaced only when the new data is there.
                 _ => self.replace(file, clusters.start, whole).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// True if so much of the clusters around a range is zero that it is better zeroed than written.
+    ///
+    /// QEMU: `handle_alloc_space` (block/qcow2.c).
+    async fn is_mostly_zero(
+        &self,
+        node: &Node,
+        clusters: &Range<u64>,
+        run: &Run,
+    ) -> BlockResult<bool> {
+        if clusters.end - clusters.start < run.bytes + ZERO_FILL_BYTES {
+            return Ok(false);
+        }
+        match run.kind {
+            Kind::Zero => Ok(true),
+            Kind::Unallocated => self.is_zero_below(node, clusters.clone()).await,
+            Kind::Data { .. } | Kind::Compressed => Ok(false),
+        }
+    }
+
+    /// Maps clusters, zeroes them in the file, and says where in them the data goes.
+    async fn place_in_zeroes(
+        &self,
+        file: &File,
+        clusters: Range<u64>,
+        offset: u64,
+        part: Bytes,
+        pieces: &mut Vec<Piece>,
+    ) -> BlockResult<()> {
+        self.copied.set(true);
+        let end = offset + part.len() as u64;
+        let mut at = clusters.start;
+        while at < clusters.end {
+            let (host, len) = self.make_data(file, at..clusters.end).await?;
+            self.check_place(host, len)?;
+            file.write_zeroes(host, len).await?;
+            let (from, to) = (offset.max(at), end.min(at + len));
+            if from < to {
+                pieces.push(Piece {
+                    host: host + (from - at),
+                    data: part.slice((from - offset) as usize..(to - offset) as usize),
+                });
+            }
+            at += len;
         }
         Ok(())
     }

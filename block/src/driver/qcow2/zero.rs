@@ -111,7 +111,7 @@ impl Image {
     /// True if the guest reads zeroes where nothing is allocated.
     ///
     /// QEMU: `is_zero` (block/qcow2.c).
-    async fn is_zero_below(&self, node: &Node, range: Range<u64>) -> BlockResult<bool> {
+    pub(super) async fn is_zero_below(&self, node: &Node, range: Range<u64>) -> BlockResult<bool> {
         let Some(backing) = node.backing() else {
             return Ok(true);
         };
