@@ -26,6 +26,7 @@ mod oneshot;
 pub mod op_blocker;
 pub mod perm;
 mod perm_update;
+pub mod probe;
 mod read_only;
 pub mod request;
 pub mod section;

@@ -6,13 +6,16 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use blockjob_runtime::{CoMutex, CoMutexGuard};
 use bytes::{Bytes, BytesMut};
+use nix::libc;
 
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 use crate::perm::{Perm, PermPair, filter_perms};
+use crate::probe::{PROBE_BYTES, probe};
 
 /// Fixed windows end at a multiple of this, in bytes (QEMU: `BDRV_SECTOR_SIZE` in
 /// `include/block/block-common.h`).
@@ -30,6 +33,9 @@ pub struct RawOptions {
 /// The driver `raw`. The node has one child, `file`, with the role [`RawDriver::child_role`].
 pub struct RawDriver {
     options: RawOptions,
+    /// Nobody has said that the disk is raw. Whoever changes its beginning holds the lock while he
+    /// looks what will be there, and until it is.
+    probed: Option<CoMutex>,
 }
 
 impl RawDriver {
@@ -60,7 +66,27 @@ impl RawDriver {
                 return refuse(format!("Specified size is not multiple of {SECTOR_BYTES}"));
             }
         }
-        Ok(RawDriver { options })
+        Ok(RawDriver {
+            options,
+            probed: None,
+        })
+    }
+
+    /// The same driver for a disk that was only guessed to be raw: whoever writes to its beginning
+    /// so that it would be guessed to be something else is refused, with `EPERM`.
+    ///
+    /// QEMU: `probed` of `BlockDriverState` (include/block/block_int-common.h).
+    #[must_use]
+    pub fn probed(self) -> RawDriver {
+        RawDriver {
+            probed: Some(CoMutex::new()),
+            ..self
+        }
+    }
+
+    /// True if the disk was only guessed to be raw.
+    pub fn is_probed(&self) -> bool {
+        self.probed.is_some()
     }
 
     /// What `file` is to a node with these options: filtered if all of it is shown, else data.
@@ -104,6 +130,55 @@ impl RawDriver {
                     format!("Offset {offset} lies behind what a file can be long"),
                 )
             })
+    }
+}
+
+impl RawDriver {
+    /// Before a change of `bytes` from `offset` on, to `data` or else to zeroes: fails if the disk
+    /// would look like another format then. The value must be kept until the change is made.
+    ///
+    /// QEMU: `raw_co_pwritev` (block/raw-format.c), which has the node pad requests to whole sectors
+    /// for this.
+    async fn guard(
+        &self,
+        node: &Node,
+        offset: u64,
+        bytes: u64,
+        data: Option<&[u8]>,
+    ) -> BlockResult<Option<CoMutexGuard<'_>>> {
+        let Some(beginning) = &self.probed else {
+            return Ok(None);
+        };
+        if offset >= PROBE_BYTES as u64 || bytes == 0 {
+            return Ok(None);
+        }
+        let guard = beginning.lock().await;
+        let mut head = BytesMut::zeroed(PROBE_BYTES);
+        let from = offset as usize;
+        let changed = bytes.min((PROBE_BYTES - from) as u64) as usize;
+        if changed < PROBE_BYTES {
+            let shown = self.length(node)?.min(PROBE_BYTES as u64);
+            let behind = head.split_off(shown as usize);
+            let start = self.adjust(0, shown, false)?;
+            let result;
+            (head, result) = self.file(node).read(start, head).await;
+            result?;
+            head.unsplit(behind);
+        }
+        match data {
+            Some(data) => head[from..from + changed].copy_from_slice(&data[..changed]),
+            None => head[from..from + changed].fill(0),
+        }
+        let format = probe(&head, None).format;
+        if format == self.format_name() {
+            return Ok(Some(guard));
+        }
+        let text = format!(
+            "Node '{}' was probed as raw, and may not become '{format}'",
+            node.name()
+        );
+        let error = BlockError::new(ErrorKind::PermissionDenied, text);
+        Err(error.with_errno(libc::EPERM))
     }
 }
 
@@ -170,8 +245,10 @@ impl Driver for RawDriver {
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
-            let offset = self.adjust(offset, data.len() as u64, true)?;
-            self.file(node).write(offset, data).await
+            let bytes = data.len() as u64;
+            let at = self.adjust(offset, bytes, true)?;
+            let _beginning = self.guard(node, offset, bytes, Some(&data)).await?;
+            self.file(node).write(at, data).await
         })
     }
 
@@ -183,8 +260,9 @@ impl Driver for RawDriver {
         flags: ZeroFlags,
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
-            let offset = self.adjust(offset, bytes, true)?;
-            self.file(node).write_zeroes(offset, bytes, flags).await
+            let at = self.adjust(offset, bytes, true)?;
+            let _beginning = self.guard(node, offset, bytes, None).await?;
+            self.file(node).write_zeroes(at, bytes, flags).await
         })
     }
 
@@ -195,8 +273,10 @@ impl Driver for RawDriver {
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
-            let offset = self.adjust(offset, bytes, true)?;
-            self.file(node).discard(offset, bytes).await
+            let at = self.adjust(offset, bytes, true)?;
+            // What is discarded may be zero then.
+            let _beginning = self.guard(node, offset, bytes, None).await?;
+            self.file(node).discard(at, bytes).await
         })
     }
 

@@ -6,6 +6,7 @@
 mod common;
 mod copy_on_read;
 mod model;
+mod probed;
 mod quorum;
 #[path = "../drivers/scripts.rs"]
 mod scripts;

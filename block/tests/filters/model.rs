@@ -9,6 +9,7 @@ use blockjob_block::driver::copy_on_read::CopyOnReadOptions;
 use blockjob_block::driver::mem::{Fill, MemOptions};
 use blockjob_block::driver::overlay::OverlayOptions;
 use blockjob_block::driver::quorum::{QuorumOptions, child_name};
+use blockjob_block::driver::raw::{RawDriver, RawOptions};
 use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleGroup, ThrottleLimits};
 use proptest::prelude::*;
 
@@ -63,6 +64,17 @@ proptest! {
         let node = world.node(ThrottleDriver::new(&group), &children);
         subject(&world, node, expected).run(&world, &script);
         prop_assert_eq!(group.pending(), 0);
+    }
+
+    #[test]
+    fn a_probed_raw_disk_does_as_memory(script in script(), len in 1..2000u64, offset in 0..9u64) {
+        let world = World::simulated();
+        let (file, all) = noisy(&world, len + offset, 50, 512);
+        let options = RawOptions { offset, size: None };
+        let driver = RawDriver::new(options, len + offset).expect("it fits").probed();
+        let role = RawDriver::child_role(options);
+        let node = world.node(driver, &[("file", role, file)]);
+        subject(&world, node, all[offset as usize..].to_vec()).run(&world, &script);
     }
 
     #[test]
