@@ -26,4 +26,5 @@ mod room;
 mod several;
 mod sync_modes;
 mod traces;
+mod words;
 mod zeroes;
