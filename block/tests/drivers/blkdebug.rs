@@ -140,6 +140,31 @@ fn a_rule_for_a_range_spares_what_does_not_touch_it() {
     disk.write(&world, 1024).expect("the rules are gone");
 }
 
+/// qemu-io 10.0.2 does the same with the same rules.
+#[test]
+fn the_first_rule_that_fits_counts_also_if_it_injects_nothing() {
+    let world = World::simulated();
+    let nothing = InjectError::new(Event::NONE).errno(0).once();
+    let error = InjectError::new(Event::NONE);
+    let options = BlkdebugOptions::new().inject_error(nothing.range(0..1));
+    let disk = debugged(&world, options.inject_error(error.clone().once()));
+    for _ in 0..2 {
+        disk.read(&world, 0).expect("the first rule stays");
+    }
+    assert_eq!(
+        errno(disk.read(&world, 512)),
+        libc::EIO,
+        "it does not fit here"
+    );
+    disk.control.clear_errors();
+    disk.control
+        .inject_error(error.clone().errno(libc::ENOSPC).once());
+    disk.control.inject_error(error.errno(libc::EINVAL).once());
+    assert_eq!(errno(disk.read(&world, 0)), libc::ENOSPC);
+    assert_eq!(errno(disk.read(&world, 0)), libc::EINVAL);
+    disk.read(&world, 0).expect("no rule is left");
+}
+
 #[test]
 fn rules_can_be_added_while_the_node_is_in_use() {
     let world = World::simulated();

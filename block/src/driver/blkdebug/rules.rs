@@ -72,7 +72,8 @@ impl InjectError {
         self
     }
 
-    /// With this positive errno.
+    /// With this positive errno. With 0 the rule injects no error, but it still is the one that fits:
+    /// those that were added after it do not come into their own.
     #[must_use]
     pub fn errno(mut self, errno: i32) -> Self {
         self.errno = errno;
@@ -240,6 +241,10 @@ impl Rules {
             .iter()
             .position(|error| error.applies_to(io_type, offset, bytes))?;
         let error = self.active[index].clone();
+        if error.errno == 0 {
+            // It injects nothing, and keeps the rules behind it from doing so.
+            return None;
+        }
         if error.once {
             self.active.remove(index);
             self.rules.retain(
