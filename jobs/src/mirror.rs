@@ -79,7 +79,7 @@ impl JobDriver for MirrorJob {
         if let Some(name) = &self.options.replaces
             && self.to_replace.borrow().is_none()
         {
-            let graph = self.source_node.graph().expect("the graph outlives jobs");
+            let graph = self.source_node().graph().expect("the graph outlives jobs");
             let node = graph.find_node(name).ok_or_else(|| JobError::Invalid {
                 text: format!("Node name '{name}' not found"),
             })?;

@@ -87,13 +87,13 @@ impl MirrorJob {
     }
 
     fn try_to_attach(&self) -> BlockResult<()> {
-        let target = self.target_node.skip_filters();
+        let target = self.target_node().skip_filters();
         match &self.options.backing_mode {
             MirrorBackingMode::Leave => Ok(()),
             MirrorBackingMode::SourceChain => {
                 let backing = match self.options.sync {
-                    MirrorSync::None => Some(self.source_node.clone()),
-                    _ => self.base.clone(),
+                    MirrorSync::None => Some(self.source_node()),
+                    _ => self.base(),
                 };
                 let before = target.backing().map(|edge| edge.node());
                 if before.as_ref().map(Rc::as_ptr) == backing.as_ref().map(Rc::as_ptr) {

@@ -126,8 +126,8 @@ impl MirrorJob {
     /// Whether the target reads as zeroes there and has nothing that could be given back, so that
     /// it can be left alone; and for how many bytes that is so.
     async fn target_reads_as_zero(&self, offset: u64, bytes: u64) -> (bool, u64) {
-        let status = self.target_node.block_status_above(None, offset, bytes);
-        match status.await {
+        let target = self.target_node();
+        match target.block_status_above(None, offset, bytes).await {
             Ok(status) => {
                 let kept = status.allocated || !self.target_misses_backing();
                 let settled = status.zero && kept && !(self.options.unmap && status.data);
@@ -164,8 +164,10 @@ impl MirrorJob {
         // The claim may end with its part, and gives the granules back; and there is room for others.
         drop(part);
         self.slot_free.wake_all();
-        self.source_node.drain_kick();
-        self.target_node.drain_kick();
+        if let Some(nodes) = &*self.nodes.borrow() {
+            nodes.source.drain_kick();
+            nodes.target.drain_kick();
+        }
     }
 
     /// Keeps the first error that ends the job: its number, as the peer reports it.

@@ -27,10 +27,10 @@ impl MirrorJob {
             return Ok(());
         }
         self.step(Step::M17);
-        let nested = || self.source_node.quiesce_counter() > 1;
+        let nested = || self.source_node().quiesce_counter() > 1;
         self.context.mark_if(nested, &marks::PIVOT_NESTED);
         let filter_drained = self.filter_node().map(|it| it.drained_begin("mirror_exit"));
-        let target_drained = self.target_node.drained_begin("mirror_exit");
+        let target_drained = self.target_node().drained_begin("mirror_exit");
         self.let_go();
         let result = match abort {
             true => Ok(()),
@@ -65,23 +65,23 @@ impl MirrorJob {
 
     fn pivot(&self) -> BlockResult<()> {
         let to_replace = self.to_replace.borrow().clone();
-        let to_replace = to_replace.unwrap_or_else(|| self.source_node.clone());
-        if !can_replace(&self.source_node, &to_replace) {
+        let to_replace = to_replace.unwrap_or_else(|| self.source_node());
+        if !can_replace(&self.source_node(), &to_replace) {
             let text = format!(
                 "Can no longer replace '{}' by '{}', because it can no longer be guaranteed that \
                  doing so would not lead to an abrupt change of visible data",
                 to_replace.name(),
-                self.target_node.name()
+                self.target_node().name()
             );
             return Err(BlockError::new(ErrorKind::Invalid, text));
         }
-        let graph = self.source_node.graph().expect("the graph outlives jobs");
+        let graph = self.source_node().graph().expect("the graph outlives jobs");
         self.keep_read_only(&graph, &to_replace);
         // First the users of the filter are users of the source again, and then all of them, and
         // those who used it directly, are users of the target. Nobody sees the moment in between: all
         // three nodes are drained.
         self.drop_filter()?;
-        graph.replace_node(&to_replace, &self.target_node)?;
+        graph.replace_node(&to_replace, &self.target_node())?;
         self.pivoted.set(true);
         Ok(())
     }
@@ -90,8 +90,8 @@ impl MirrorJob {
     /// to write to the target he goes on.
     fn keep_read_only(&self, graph: &Graph, to_replace: &Node) {
         if to_replace.is_read_only()
-            && !self.target_node.is_read_only()
-            && let Err(error) = graph.make_read_only(&self.target_node)
+            && !self.target_node().is_read_only()
+            && let Err(error) = graph.make_read_only(&self.target_node())
         {
             tracing::warn!(target: "blockjob::mirror", %error, "the target stays writable");
         }
@@ -141,6 +141,8 @@ impl MirrorJob {
             flushed: self.flushed.get(),
             len_bytes: self.len_bytes.get(),
         });
+        let nodes = self.nodes.borrow_mut().take();
+        drop(nodes);
     }
 }
 

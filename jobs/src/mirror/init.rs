@@ -27,7 +27,7 @@ impl MirrorJob {
     /// M2: what there is to copy.
     pub(super) fn lengths(&self) -> Result<u64, JobError> {
         self.step(Step::M2);
-        let len = self.source_node.len().map_err(by_number)?;
+        let len = self.source_node().len().map_err(by_number)?;
         let target_len = self.target().len().map_err(by_number)?;
         if len != target_len {
             return Err(JobError::Invalid {
@@ -51,7 +51,7 @@ impl MirrorJob {
         };
         *self.in_flight_bitmap.borrow_mut() = Some(new_bitmap()?);
         *self.seen.borrow_mut() = Some(new_bitmap()?);
-        let cluster_size = self.target_node.limits().cluster_size;
+        let cluster_size = self.target_node().limits().cluster_size;
         self.target_cluster_size.set(cluster_size.max(512));
         if self.target_misses_backing() && granularity < cluster_size {
             *self.cow_bitmap.borrow_mut() = Some(new_bitmap()?);
@@ -73,7 +73,7 @@ impl MirrorJob {
     pub(super) fn target_misses_backing(&self) -> bool {
         let may_get_one = self.options.sync != MirrorSync::Full
             || matches!(self.options.backing_mode, MirrorBackingMode::OpenChain(_));
-        may_get_one && backing_chain_next(&self.target_node).is_none()
+        may_get_one && backing_chain_next(&self.target_node()).is_none()
     }
 
     /// M5: what is dirty to begin with. A guest's writes add to it from the moment in which the
@@ -109,9 +109,10 @@ impl MirrorJob {
     }
 
     async fn is_dirty_at_first(&self, offset: u64, bytes: u64) -> Result<(bool, u64), JobError> {
-        let base = self.base.as_deref();
+        let base = self.base();
+        let base = base.as_deref();
         let status = self
-            .source_node
+            .source_node()
             .block_status_above(base, offset, bytes)
             .await
             .map_err(by_number)?;

@@ -334,7 +334,7 @@ impl MirrorJob {
         let align = self.copy_align();
         let max_copy = self.max_copy(align);
         let mut status = self
-            .source_node
+            .source_node()
             .block_status_above(None, offset, bytes)
             .await;
         if let Ok(status) = &mut status
@@ -369,7 +369,7 @@ impl MirrorJob {
     /// What copies begin and end at, if they can: below it, the target would have to read back what
     /// surrounds them.
     fn copy_align(&self) -> u64 {
-        let limits = self.target_node.limits();
+        let limits = self.target_node().limits();
         let unit = limits.request_alignment.max(limits.cluster_size).max(4096);
         unit.next_power_of_two().min(self.options.granularity)
     }

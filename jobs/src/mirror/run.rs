@@ -231,10 +231,8 @@ impl MirrorJob {
     /// Drains the source. From now on others have to wait for this job until its completion has
     /// begun, or until the section was ended and the job paused.
     async fn drain_source(&self, owner: &'static str) -> Drained {
-        let drained = self
-            .source_node
-            .co_drained_begin_asking(owner, &self.in_drain);
-        drained.await
+        let source = self.source_node();
+        source.co_drained_begin_asking(owner, &self.in_drain).await
     }
 
     /// M15.

@@ -15,7 +15,7 @@ use super::filter::MirrorTop;
 #[cfg(feature = "museum")]
 use super::late_buffers;
 use super::options::{MirrorOptions, MirrorSync};
-use super::state::MirrorJob;
+use super::state::{MirrorJob, MirrorNodes};
 use super::steps::MirrorEvent;
 use crate::block_job::BlockJob;
 use crate::driver::JobResult;
@@ -153,9 +153,11 @@ fn new_state(
     MirrorJob {
         context: source.context().clone(),
         options: options.clone(),
-        source_node: source.clone(),
-        target_node: target.clone(),
-        base,
+        nodes: RefCell::new(Some(MirrorNodes {
+            source: source.clone(),
+            target: target.clone(),
+            base,
+        })),
         filter: RefCell::new(Some(filter.clone())),
         target: RefCell::new(None),
         myself: myself.clone(),
@@ -200,7 +202,7 @@ fn new_state(
 ///
 /// QEMU: `mirror_start_job` (block/mirror.c).
 fn set_up(mirror: &Rc<MirrorJob>, block_job: &Rc<BlockJob>) -> JobResult {
-    let (source, target) = (&mirror.source_node, &mirror.target_node);
+    let (source, target) = (&mirror.source_node(), &mirror.target_node());
     let graph = source.graph().expect("the graph outlives its nodes");
     let target_blk = BlockBackend::new(&graph, "", TARGET_PERMS)?;
     // The job's requests are not queued while its nodes are drained: it pauses instead, and its last
@@ -228,7 +230,7 @@ impl MirrorJob {
     /// It lets go of what it uses of the disks, but for the filter.
     pub(super) fn let_go(&self) {
         if let Some(bitmap) = self.dirty_bitmap.borrow_mut().take() {
-            self.source_node.release_dirty_bitmap(&bitmap);
+            self.source_node().release_dirty_bitmap(&bitmap);
         }
         // The job's own write access would keep the users of the source from getting theirs.
         drop(self.target.borrow_mut().take());

@@ -27,10 +27,8 @@ use crate::job::Job;
 pub struct MirrorJob {
     pub(super) context: AioContext,
     pub(super) options: MirrorOptions,
-    pub(super) source_node: Rc<Node>,
-    pub(super) target_node: Rc<Node>,
-    /// For `sync=top`: the first node that is not copied.
-    pub(super) base: Option<Rc<Node>>,
+    /// Given up when the job is concluded: whoever keeps it for its result does not keep its disks.
+    pub(super) nodes: RefCell<Option<MirrorNodes>>,
     /// The node on top of the source, through which the job reads it; taken away in M17.
     pub(super) filter: RefCell<Option<Rc<Node>>>,
     /// The job's own access to the target; given up in M17.
@@ -92,7 +90,36 @@ pub struct MirrorJob {
     pub(super) outcome: RefCell<Option<Outcome>>,
 }
 
+/// The nodes of a mirror.
+pub(super) struct MirrorNodes {
+    pub(super) source: Rc<Node>,
+    pub(super) target: Rc<Node>,
+    /// For `sync=top`: the first node that is not copied.
+    pub(super) base: Option<Rc<Node>>,
+}
+
 impl MirrorJob {
+    pub(super) fn source_node(&self) -> Rc<Node> {
+        self.of_nodes(|nodes| nodes.source.clone())
+    }
+
+    pub(super) fn target_node(&self) -> Rc<Node> {
+        self.of_nodes(|nodes| nodes.target.clone())
+    }
+
+    pub(super) fn base(&self) -> Option<Rc<Node>> {
+        self.of_nodes(|nodes| nodes.base.clone())
+    }
+
+    fn of_nodes<T>(&self, which: impl FnOnce(&MirrorNodes) -> T) -> T {
+        let nodes = self.nodes.borrow();
+        which(
+            nodes
+                .as_ref()
+                .expect("the nodes are the job's until it is concluded"),
+        )
+    }
+
     /// Bytes that remain to be copied: written by the guest since, or never copied.
     pub fn dirty_bytes(&self) -> u64 {
         let dirty = match &*self.dirty_bitmap.borrow() {
