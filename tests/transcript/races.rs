@@ -37,6 +37,7 @@ const RACES: [(&str, Race, &[&str]); 4] = [
             "\"status\": \"standby\"",
             "\"status\": \"running\"",
             "\"status\": \"ready\"",
+            "BLOCK_JOB_READY",
         ],
     ),
     (
