@@ -24,6 +24,7 @@
 //!
 //! QEMU: block/qcow2.c, block/qcow2-cluster.c, block/qcow2-refcount.c.
 
+mod allocate;
 mod create;
 mod facts;
 mod file;

@@ -62,6 +62,23 @@ async fn round(node: Rc<Node>, backend: Rc<BlockBackend>, number: usize, safe: R
     }
 }
 
+/// Somebody else opens the image: what was flushed is there, and it can be written to.
+fn open_again(path: &Path, is_marked: bool, safe: usize) {
+    let other = World::real();
+    let copy = other.image(&other.file(path, false), false, None);
+    let user = other.backend(&copy);
+    // Whoever writes to it first repairs it.
+    other.write(&user, SIZE as u64 - 512, b"a new life");
+    other.flush(&copy);
+    if is_marked {
+        peer::check(path);
+    }
+    for number in 0..safe {
+        let seen = other.read(&user, (number * ROUND_BYTES) as u64, ROUND_BYTES);
+        assert!(seen == noise(number as u8, ROUND_BYTES), "round {number}");
+    }
+}
+
 #[test]
 fn an_image_whose_program_was_killed_is_whole_or_marked() {
     if !peer::peer_is_here() {
@@ -111,22 +128,7 @@ fn an_image_whose_program_was_killed_is_whole_or_marked() {
             } else {
                 clean += 1;
             }
-            let other = World::real();
-            let copy = other.image(&other.file(&path, false), false, None);
-            let user = other.backend(&copy);
-            // Whoever writes to it first repairs it.
-            other.write(&user, SIZE as u64 - 512, b"a new life");
-            other.flush(&copy);
-            if is_marked {
-                peer::check(&path);
-            }
-            for number in 0..safe.get() {
-                let seen = other.read(&user, (number * ROUND_BYTES) as u64, ROUND_BYTES);
-                assert!(
-                    seen == noise(number as u8, ROUND_BYTES),
-                    "{cluster_size}: {number}"
-                );
-            }
+            open_again(&path, is_marked, safe.get());
         }
     }
     assert!(
