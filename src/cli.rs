@@ -11,9 +11,12 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
+use crate::monitor_command::MonitorArgs;
 use crate::serve::args::ServeArgs;
 use crate::sim_command::args::SimCommand;
-use crate::{bench_many, demo, mirror_command, mirror_socket, say, serve, sim_command, size};
+use crate::{
+    bench_many, demo, mirror_command, mirror_socket, monitor_command, say, serve, sim_command, size,
+};
 
 /// Copies disks that are in use, with the block jobs of QEMU.
 #[derive(Debug, Parser)]
@@ -27,6 +30,7 @@ struct Cli {
 enum Command {
     Mirror(MirrorArgs),
     Serve(ServeArgs),
+    Monitor(MonitorArgs),
     #[command(subcommand)]
     Sim(SimCommand),
     /// Measures the engine.
@@ -231,6 +235,7 @@ pub(crate) fn main() -> ExitCode {
             }
             _ => demo::run(args.seed),
         },
+        Command::Monitor(args) => monitor_command::run(&args),
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve");
             serve::run(&args, matches.expect("clap says that it is this one"))

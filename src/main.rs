@@ -11,6 +11,7 @@ mod failure;
 mod image;
 mod mirror_command;
 mod mirror_socket;
+mod monitor_command;
 mod outcome_json;
 mod progress;
 mod qmp_client;

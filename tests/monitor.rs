@@ -5,6 +5,8 @@
 
 #[path = "monitor/bounds.rs"]
 mod bounds;
+#[path = "monitor/client.rs"]
+mod client;
 #[path = "monitor/doors.rs"]
 mod doors;
 #[path = "monitor/order.rs"]
