@@ -8,6 +8,7 @@ mod errors;
 mod hostile;
 mod images;
 mod kills;
+mod overlaps;
 mod races;
 mod random;
 mod uses;
