@@ -1,5 +1,6 @@
 //! Requests that meet in one cluster, futures that are dropped, and orders that are the same each time.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use blockjob_block::child::ChildRole;
@@ -160,7 +161,7 @@ fn nobody_sees_what_a_new_cluster_held_before() {
     writing.wake();
     world.settle();
     assert_eq!(control.held("data"), 1, "the case is the one that is meant");
-    let seen = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let seen = Rc::new(RefCell::new(Vec::new()));
     let result = seen.clone();
     let reading = world.context.coroutine("reader", async move {
         let read = crate::common::read(&reader, 65536, 512).await;
@@ -177,6 +178,64 @@ fn nobody_sees_what_a_new_cluster_held_before() {
         "{:x}",
         seen[0]
     );
+}
+
+#[test]
+fn a_cluster_that_somebody_still_uses_is_not_given_to_another() {
+    for event in [Event::READ_AIO, Event::PWRITEV] {
+        let world = World::simulated();
+        let (node, control, _) = held(&world);
+        let backend = world.backend(&node);
+        world.write(&backend, 0, &[1; 65536]);
+        world.write(&backend, 512 << 10, &[9; 512]);
+        world.flush(&node);
+        control.suspend(event, "first");
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let start = |name, future: BoxFuture<()>| {
+            world.context.coroutine(name, future).wake();
+            world.settle();
+        };
+        let (user, result) = (backend.clone(), seen.clone());
+        start(
+            "first",
+            Box::pin(async move {
+                if event == Event::READ_AIO {
+                    let read = crate::common::read(&user, 0, 512).await;
+                    *result.borrow_mut() = read.expect("reads");
+                } else {
+                    let data = Bytes::from(vec![2; 512]);
+                    user.write(0, data).await.expect("writes");
+                }
+            }),
+        );
+        assert_eq!(
+            control.held("first"),
+            1,
+            "the case is the one that is meant"
+        );
+        let user = backend.clone();
+        start(
+            "giver",
+            Box::pin(async move { user.discard(0, 65536).await.expect("discards") }),
+        );
+        let user = backend.clone();
+        start(
+            "taker",
+            Box::pin(async move {
+                let data = Bytes::from(vec![3; 65536]);
+                user.write(65536, data).await.expect("writes");
+            }),
+        );
+        control.resume("first").expect("it is held");
+        world.settle();
+        assert!(
+            world.read(&backend, 65536, 65536) == [3; 65536],
+            "{event:?}"
+        );
+        if event == Event::READ_AIO {
+            assert!(*seen.borrow() == [1; 512], "somebody else's data");
+        }
+    }
 }
 
 #[test]
