@@ -6,6 +6,7 @@
 //!
 //! QEMU: block/quorum.c.
 
+mod children;
 mod event;
 mod join;
 mod options;

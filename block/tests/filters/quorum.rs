@@ -8,7 +8,7 @@ use blockjob_block::child::ChildRole;
 use blockjob_block::driver::blkdebug::{Blkdebug, BlkdebugOptions, Event, InjectError, IoType};
 use blockjob_block::driver::mem::{MemDisk, MemDriver, MemOptions};
 use blockjob_block::driver::quorum::{
-    QuorumEvent, QuorumOp, QuorumOptions, ReadPattern, Sectors, child_name,
+    QuorumDriver, QuorumEvent, QuorumOp, QuorumOptions, ReadPattern, Sectors, child_name,
 };
 use blockjob_block::driver::{BlockStatus, ZeroFlags};
 use blockjob_block::{BlockBackend, BlockResult, ErrorKind, Node, Perm, PermPair};
@@ -498,4 +498,57 @@ fn nobody_else_may_write_to_a_child_or_resize_it() {
     let corrects = quorum(&world, options, 3);
     assert!(edge(&corrects).perms().used.contains(Perm::WRITE_UNCHANGED));
     assert_eq!(QuorumOp::Flush.name(), "flush");
+}
+
+/// x-blockdev-change of the peer says the same.
+#[test]
+fn children_come_and_go_while_it_is_in_use() {
+    let world = World::simulated();
+    let quorum = quorum(&world, threshold(2), 2);
+    quorum.fill(&[1, 1]);
+    let node = &quorum.node;
+    let driver = node.driver().as_any().downcast_ref::<QuorumDriver>();
+    let driver = driver.expect("it is one");
+    let add = |name: &str, len: u64| {
+        let disk = MemOptions::new(len).build();
+        let content = disk.disk();
+        let disk = world.graph.add_node(Some(name), Box::new(disk), false, &[]);
+        (disk.expect("the name is free"), content)
+    };
+    let (third, content) = add("third", LEN);
+    let edge = driver.add_child(node, &third).expect("it fits");
+    assert_eq!(edge.name(), "children.2");
+    let text = |result: BlockResult<()>| result.expect_err("refused").to_string();
+    let twice = driver.add_child(node, &third).map(drop);
+    assert_eq!(text(twice), "The node third already has a parent");
+    quorum.read(&world, 0, 512).expect("two of three");
+    assert_eq!(
+        quorum.take_events(),
+        ["bad read third 0+1"],
+        "nobody has filled it"
+    );
+    driver.del_child(node, "children.0").expect("two are left");
+    assert_eq!(
+        text(driver.del_child(node, "children.1")),
+        "The number of children cannot be lower than the vote threshold 2"
+    );
+    let missing = text(driver.del_child(node, "children.7"));
+    assert_eq!(missing, "Node 'quorum' does not have child 'children.7'");
+    quorum.write(&world, 0, 512).expect("two of two");
+    assert_eq!(quorum.shows(0), [1, 7], "that one is none of them any more");
+    let mut written = [0];
+    content.read_at(0, &mut written);
+    assert_eq!(written, [7]);
+    let (short, _) = add("short", LEN / 2);
+    let refused = driver.add_child(node, &short).map(drop);
+    assert_eq!(
+        text(refused),
+        "Could not refresh total sector count: Input/output error"
+    );
+    let (fourth, _) = add("fourth", LEN);
+    let edge = driver.add_child(node, &fourth).expect("it fits");
+    assert_eq!(edge.name(), "children.3");
+    driver.del_child(node, "children.2").expect("two are left");
+    let edge = driver.add_child(node, &third).expect("it fits again");
+    assert_eq!(edge.name(), "children.4", "no name is used again at once");
 }
