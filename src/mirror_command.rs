@@ -6,18 +6,18 @@ use std::rc::Rc;
 
 use async_signal::Signal;
 use blockjob::block::buf::BufferPool;
-use blockjob::block::driver::file::FileDriver;
-use blockjob::block::{BlockBackend, Graph, Node, Perm, PermPair};
+use blockjob::block::{BlockBackend, Node, Perm, PermPair};
+use blockjob::daemon::Daemon;
 use blockjob::jobs::event::JobEvent;
 use blockjob::jobs::list::JobList;
 use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
 use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync, Outcome, mirror_start};
 use blockjob::runtime::AioContext;
 
-use crate::cli::{Format, MirrorArgs, Mode, Sync};
+use crate::cli::{MirrorArgs, Mode, Sync};
 use crate::drive::Run;
 use crate::failure::{FAILED, Failure};
-use crate::image::{self, Access, Facts};
+use crate::image::{self, Formats};
 use crate::outcome_json::{self, Told};
 use crate::progress::Progress;
 use crate::target::{Target, probe_locks};
@@ -32,23 +32,33 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
     if matches!((args.sync, args.mode), (Sync::None, Mode::AbsolutePaths)) {
         return Err(Failure::bad_input(
             "--sync none needs --mode existing, with a target that is a copy already: \
-             a new raw image cannot refer to the source for what is not copied",
+             what is not copied would be missing in a new image",
         ));
     }
     let ctx = AioContext::new();
     let _current = ctx.make_current();
-    let graph = Graph::new(&ctx);
+    let daemon = Daemon::new(&ctx);
 
-    let access = Access {
-        read_only: true,
-        direct: args.cache_direct,
-    };
-    let source_file = image::open(source, access)?;
-    let source_facts = Facts::of(&source_file)?;
-    let (source_node, _user) = source_in_use(&graph, source_file, args)?;
-    let (target, target_file) = Target::open(target, args.mode, &source_facts, args.cache_direct)?;
+    let formats = Formats::chosen(source, args)?;
+    let (source_node, source_facts) =
+        image::open_source(&daemon, source, formats.source, args.cache_direct)?;
+    let _user = use_source(&source_node)?;
+    let (target, target_file) = Target::open(
+        target,
+        args.mode,
+        &source_facts,
+        formats.target,
+        args.cache_direct,
+    )?;
     let target = Rc::new(target);
-    let target_node = image::add(&graph, "target", target_file, Format::Raw)?;
+    let target_node = image::add_target(
+        &daemon,
+        target_file,
+        formats.target,
+        target.is_created(),
+        &source_node,
+        args.sync,
+    )?;
     probe_locks(&target_node)?;
 
     let started_ns = ctx.now_ns();
@@ -72,21 +82,17 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
     conclude(&run, &outcome, &target, &told)
 }
 
-/// The source, and a user of it, as a guest would be one. With the user come the image locks: a
-/// process that writes to the source keeps us out, and is kept out by us.
-fn source_in_use(
-    graph: &Rc<Graph>,
-    file: FileDriver,
-    args: &MirrorArgs,
-) -> Result<(Rc<Node>, Rc<BlockBackend>), Failure> {
-    let node = image::add(graph, "source", file, Format::Raw)?;
+/// A user of the source, as a guest would be one. With it come the image locks: a process that writes
+/// to the source keeps us out, and is kept out by us.
+fn use_source(node: &Rc<Node>) -> Result<Rc<BlockBackend>, Failure> {
+    let graph = node.graph().expect("the graph outlives its nodes");
     let perms = PermPair::new(
         Perm::CONSISTENT_READ,
         Perm::CONSISTENT_READ.or(Perm::WRITE_UNCHANGED),
     );
-    let user = BlockBackend::new(graph, "disk", perms)?;
-    user.insert(&node)?;
-    Ok((node, user))
+    let user = BlockBackend::new(&graph, "disk", perms)?;
+    user.insert(node)?;
+    Ok(user)
 }
 
 fn start(

@@ -10,9 +10,12 @@ use std::rc::Rc;
 use blockjob::block::driver::file::{CreateOptions, FileDriver, FileIdentity, create};
 use blockjob::block::{BlockBackend, BlockResult, Node, Perm, PermPair};
 
-use crate::cli::Mode;
+use crate::cli::{Format, Mode};
 use crate::failure::Failure;
 use crate::image::{self, Access, Facts};
+
+/// The length of a qcow2 disk is a multiple of this.
+const SECTOR_BYTES: u64 = 512;
 
 /// A target, and whether it goes when this does.
 pub(crate) struct Target {
@@ -22,7 +25,8 @@ pub(crate) struct Target {
     created: bool,
     /// What is written to, whatever becomes of its name meanwhile.
     opened: Option<FileIdentity>,
-    len_bytes: u64,
+    /// Of the file, where it follows from that of the disk.
+    len_bytes: Option<u64>,
 }
 
 impl Target {
@@ -32,8 +36,18 @@ impl Target {
         path: &Path,
         mode: Mode,
         source: &Facts,
+        format: Format,
         direct: bool,
     ) -> Result<(Target, FileDriver), Failure> {
+        let raw_len_bytes = (format == Format::Raw).then_some(source.len_bytes);
+        if raw_len_bytes.is_none() && !source.len_bytes.is_multiple_of(SECTOR_BYTES) {
+            return Err(Failure::bad_input(format!(
+                "'{}' has {} bytes, which is no multiple of {SECTOR_BYTES}: no qcow2 image has that \
+                 length",
+                source.path.display(),
+                source.len_bytes
+            )));
+        }
         refuse_source(path, source)?;
         let access = Access {
             read_only: false,
@@ -44,16 +58,18 @@ impl Target {
             unfinished: Cell::new(None),
             created: false,
             opened: None,
-            len_bytes: source.len_bytes,
+            len_bytes: raw_len_bytes,
         };
         let file = match mode {
             Mode::Existing => {
                 let file = image::open(path, access)?;
-                refuse_length(&Facts::of(&file)?, source)?;
+                if raw_len_bytes.is_some() {
+                    refuse_length(&Facts::of(&file)?, source)?;
+                }
                 file
             }
             Mode::AbsolutePaths => {
-                target.create(source.len_bytes)?;
+                target.create(raw_len_bytes.unwrap_or(0))?;
                 image::open(path, access)?
             }
         };
@@ -102,7 +118,9 @@ impl Target {
     pub(crate) fn finish(&self) -> Result<(), Failure> {
         let metadata = fs::metadata(&self.path).ok();
         let same = metadata.as_ref().and_then(image::identity) == self.opened;
-        let whole = metadata.is_some_and(|m| !m.is_file() || m.len() == self.len_bytes);
+        let whole = metadata.is_some_and(|m| {
+            !m.is_file() || self.len_bytes.is_none_or(|len_bytes| m.len() == len_bytes)
+        });
         if !same || !whole {
             let what = if same {
                 "has another length now"

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use blockjob::block::driver::mem::{MemDisk, MemOptions};
 use blockjob::block::{BlockBackend, Graph, Node, Perm, PermPair};
 
-use crate::cli::Format;
 use crate::failure::Failure;
 use crate::image::{self, Access};
 
@@ -115,12 +114,7 @@ fn open_file(
         direct: false,
     };
     let file = image::open(path, access)?;
-    Ok(image::add(
-        graph,
-        &format!("{name}{number}"),
-        file,
-        Format::Raw,
-    )?)
+    Ok(image::add_raw(graph, &format!("{name}{number}"), file)?)
 }
 
 fn add_memory(

@@ -14,7 +14,6 @@ use blockjob::jobs::list::JobList;
 use blockjob::jobs::mirror::{MirrorOptions, Outcome, mirror_start};
 use blockjob::runtime::AioContext;
 
-use crate::cli::Format;
 use crate::drive::Run;
 use crate::failure::Failure;
 use crate::image::{self, Access};
@@ -117,7 +116,7 @@ fn open(graph: &Rc<Graph>, name: &str, path: &Path) -> Result<Rc<Node>, Failure>
         direct: false,
     };
     let file = image::open(path, access)?;
-    Ok(image::add(graph, name, file, Format::Raw)?)
+    Ok(image::add_raw(graph, name, file)?)
 }
 
 fn start(ctx: &AioContext, source: &Rc<Node>, target: &Rc<Node>) -> Result<Run, Failure> {
