@@ -29,6 +29,7 @@ macro_rules! qapi_struct {
             #[allow(unused_variables)]
             fn put_members(&self, dict: &mut $crate::qapi::Dict) {
                 $(<$base_ty as $crate::qapi::QapiObject>::put_members(&self.$base, dict);)?
+                $crate::qapi::reserve_members(dict, &[$($wire),*]);
                 $($crate::qapi::put_member(dict, $wire, &self.$field);)*
             }
 

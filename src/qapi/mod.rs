@@ -109,11 +109,16 @@ impl<T: QapiObject> QapiObject for Box<T> {
     }
 }
 
-/// Puts a member into an object, unless it is left out.
+/// Puts a member into an object that does not have it, unless it is left out.
 pub fn put_member<T: Qapi>(dict: &mut Dict, name: &'static str, value: &T) {
     if value.is_present() {
-        dict.put(name, value.to_value());
+        dict.push_new(name, value.to_value());
     }
+}
+
+/// Makes room for the members of an object.
+pub fn reserve_members(dict: &mut Dict, names: &[&str]) {
+    dict.reserve(names.len());
 }
 
 /// What is known of a member of type `T`.

@@ -2,6 +2,8 @@
 //!
 //! QEMU: `QObject` and its kinds (include/qobject/qobject.h, qobject/).
 
+use std::borrow::Cow;
+
 /// A JSON value as QMP knows it.
 ///
 /// QEMU: `QObject` (include/qobject/qobject.h).
@@ -40,7 +42,8 @@ pub enum Number {
 /// the writer's matter.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dict {
-    members: Vec<(String, Value)>,
+    /// Names of declared members are not copied.
+    members: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl Dict {
@@ -66,21 +69,26 @@ impl Dict {
         match self.members.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => Some(std::mem::replace(old, value)),
             None => {
-                self.members.push((name, value));
+                self.members.push((name.into(), value));
                 None
             }
         }
     }
 
     /// Puts in a member of which the caller knows that it is not there, without a look.
-    pub(super) fn push_new(&mut self, name: String, value: Value) {
-        self.members.push((name, value));
+    pub(super) fn push_new(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
+        self.members.push((name.into(), value));
     }
 
     /// The value of that member, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
         let mut members = self.members.iter_mut();
         members.find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// Makes room for so many more members.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.members.reserve(more);
     }
 
     /// Takes a member out.
@@ -92,6 +100,12 @@ impl Dict {
     /// The members, in the order in which they were put in.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> {
         self.members.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// The member at `index`, counted in the order in which they were put in.
+    pub(super) fn at(&self, index: usize) -> (&str, &Value) {
+        let (key, value) = &self.members[index];
+        (key, value)
     }
 
     /// How many members there are.
@@ -107,10 +121,23 @@ impl Dict {
 
 impl IntoIterator for Dict {
     type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type IntoIter = DictIntoIter;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.members.into_iter()
+        DictIntoIter(self.members.into_iter())
+    }
+}
+
+/// The members of an object that is taken apart.
+#[derive(Debug)]
+pub struct DictIntoIter(std::vec::IntoIter<(Cow<'static, str>, Value)>);
+
+impl Iterator for DictIntoIter {
+    type Item = (String, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.0.next()?;
+        Some((name.into_owned(), value))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! QEMU: `tdb_hash`, `qdict_first`, `qdict_next` (qobject/qdict.c).
 
+use std::rc::Rc;
+
 use crate::qapi::{Dict, Value};
 
 /// How many buckets the hash table has.
@@ -40,8 +42,50 @@ fn bucket_of(bytes: &[u8]) -> u32 {
 /// The members of `dict` in the order in which they go out: by bucket, and within a bucket the newest
 /// first.
 pub(crate) fn wire_order(dict: &Dict) -> Vec<(&str, &Value)> {
-    let mut members: Vec<_> = dict.iter().rev().map(|m| (bucket(m.0), m)).collect();
+    let indexes = wire_indexes(dict);
+    let members = indexes.iter().map(|index| dict.at(*index));
+    members.collect()
+}
+
+fn wire_indexes(dict: &Dict) -> Rc<[usize]> {
+    let newest_first = (0..dict.len()).rev();
+    let place = |index: usize| (bucket(dict.at(index).0), index);
+    let mut indexes: Vec<_> = newest_first.map(place).collect();
     // A stable sort: who came last stays before the others of its bucket.
-    members.sort_by_key(|(bucket, _)| *bucket);
-    members.into_iter().map(|(_, member)| member).collect()
+    indexes.sort_by_key(|(bucket, _)| *bucket);
+    indexes.into_iter().map(|(_, index)| index).collect()
+}
+
+/// The orders of the objects that were written last. A list mostly has objects that are alike.
+#[derive(Default)]
+pub(super) struct Orders<'a> {
+    known: Vec<(&'a Dict, Rc<[usize]>)>,
+    next: usize,
+}
+
+impl<'a> Orders<'a> {
+    /// How many are kept: about as many as there are kinds of objects in a list of nested ones.
+    const KEPT: usize = 8;
+
+    /// The order of the members of `dict`, by their indexes.
+    pub(super) fn of(&mut self, dict: &'a Dict) -> Rc<[usize]> {
+        let mut known = self.known.iter();
+        if let Some((_, order)) = known.find(|(known, _)| has_the_names_of(known, dict)) {
+            return order.clone();
+        }
+        let order = wire_indexes(dict);
+        if self.known.len() < Self::KEPT {
+            self.known.push((dict, order.clone()));
+        } else {
+            self.known[self.next] = (dict, order.clone());
+            self.next = (self.next + 1) % Self::KEPT;
+        }
+        order
+    }
+}
+
+fn has_the_names_of(one: &Dict, other: &Dict) -> bool {
+    let same = |(one, other): (&str, &str)| std::ptr::eq(one, other) || one == other;
+    let mut names = one.iter().map(|m| m.0).zip(other.iter().map(|m| m.0));
+    one.len() == other.len() && names.all(same)
 }

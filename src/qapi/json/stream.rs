@@ -3,7 +3,7 @@
 //!
 //! QEMU: `JSONMessageParser` (include/qobject/json-parser.h, qobject/json-streamer.c).
 
-use super::lexer::{Kind, State, Step, step};
+use super::lexer::{Kind, State, Step, goes_on, step};
 use super::parser::{Token, parse};
 use super::unicode::for_message;
 use crate::qapi::{QmpError, QmpResult, Value};
@@ -17,6 +17,36 @@ pub const MAX_NESTING: i64 = 1 << 10;
 
 /// What the buffers of a stream keep from document to document, in bytes and in tokens.
 const KEPT: usize = 64 << 10;
+
+/// What a byte can go on with, as bits.
+const IN_DOUBLE_QUOTES: u8 = 1;
+const IN_SINGLE_QUOTES: u8 = 2;
+const LETTER: u8 = 4;
+const DIGIT: u8 = 8;
+
+/// For each byte the states that it goes on with.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let states = [
+        (State::String(b'"'), IN_DOUBLE_QUOTES),
+        (State::String(b'\''), IN_SINGLE_QUOTES),
+        (State::Keyword, LETTER),
+        (State::Digits, DIGIT),
+    ];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut which = 0;
+        while which < states.len() {
+            let (state, class) = states[which];
+            if goes_on(state, byte as u8) {
+                classes[byte] |= class;
+            }
+            which += 1;
+        }
+        byte += 1;
+    }
+    classes
+};
 
 /// Documents from a stream of bytes that arrive in any pieces.
 ///
@@ -94,15 +124,19 @@ impl JsonStream {
         }
     }
 
-    /// How many of `bytes` certainly belong to the string that has begun; no more than are enough to
-    /// refuse it.
+    /// How many of `bytes` certainly belong to the token that has begun and do not change the state; no
+    /// more than are enough to refuse it.
     fn run(&self, bytes: &[u8]) -> usize {
-        let State::String(quote) = self.state else {
-            return 0;
+        let class = match self.state {
+            State::String(b'"') => IN_DOUBLE_QUOTES,
+            State::String(_) => IN_SINGLE_QUOTES,
+            State::Keyword => LETTER,
+            State::Digits => DIGIT,
+            _ => return 0,
         };
         let room = MAX_TOKEN_SIZE + 1 - (self.text.len() - self.begin);
         let bytes = &bytes[..bytes.len().min(room)];
-        let ends = |byte: &u8| matches!(*byte, 0..0x20 | 0xfe.. | b'\\') || *byte == quote;
+        let ends = |byte: &u8| CLASSES[usize::from(*byte)] & class == 0;
         bytes.iter().position(ends).unwrap_or(bytes.len())
     }
 

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::order::wire_order;
+use super::order::Orders;
 use crate::qapi::{Dict, Number, Value};
 
 /// The text of a value on one line, without a line end: members in the order of the peer's hash
@@ -19,7 +19,13 @@ pub fn to_json(value: &Value) -> String {
 
 /// Appends what [`to_json`] returns to `text`.
 pub fn write_json(value: &Value, text: &mut String) {
-    Writer { text, indent: None }.value(value);
+    let (indent, orders) = (None, Orders::default());
+    Writer {
+        text,
+        indent,
+        orders,
+    }
+    .value(value);
 }
 
 /// The text of a value for people: each member and element on a line of its own, four blanks a level.
@@ -28,23 +34,25 @@ pub fn write_json(value: &Value, text: &mut String) {
 /// QEMU: `qobject_to_json_pretty` (qobject/qjson.c).
 pub fn to_json_pretty(value: &Value) -> String {
     let mut text = String::with_capacity(256);
-    let indent = Some(0);
+    let (indent, orders) = (Some(0), Orders::default());
     Writer {
         text: &mut text,
         indent,
+        orders,
     }
     .value(value);
     text
 }
 
-struct Writer<'a> {
-    text: &'a mut String,
+struct Writer<'a, 'text> {
+    text: &'text mut String,
     /// How many levels are open, if there is a line for each thing.
     indent: Option<usize>,
+    orders: Orders<'a>,
 }
 
-impl Writer<'_> {
-    fn value(&mut self, value: &Value) {
+impl<'a> Writer<'a, '_> {
+    fn value(&mut self, value: &'a Value) {
         match value {
             Value::Null => self.text.push_str("null"),
             Value::Bool(true) => self.text.push_str("true"),
@@ -56,7 +64,7 @@ impl Writer<'_> {
         }
     }
 
-    fn list(&mut self, list: &[Value]) {
+    fn list(&mut self, list: &'a [Value]) {
         self.open('[');
         for (index, value) in list.iter().enumerate() {
             self.separate(index > 0);
@@ -65,10 +73,11 @@ impl Writer<'_> {
         self.close(']');
     }
 
-    fn dict(&mut self, dict: &Dict) {
+    fn dict(&mut self, dict: &'a Dict) {
         self.open('{');
-        for (index, (key, value)) in wire_order(dict).into_iter().enumerate() {
-            self.separate(index > 0);
+        for (nth, index) in self.orders.of(dict).iter().enumerate() {
+            let (key, value) = dict.at(*index);
+            self.separate(nth > 0);
             self.string(key);
             self.text.push_str(": ");
             self.value(value);
