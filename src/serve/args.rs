@@ -74,14 +74,30 @@ pub(super) fn in_order(matches: &ArgMatches) -> Vec<Step> {
 
 /// A mistake in the command line, in the words of the peer, for whose scripts this command is.
 pub(crate) fn mistake(error: &clap::Error, otherwise: String) -> Failure {
+    Failure::failed(mistake_in(std::env::args(), error, otherwise))
+}
+
+/// The line for a mistake in these words. `getopt_long` of the C library makes the peer's.
+fn mistake_in(
+    mut words: impl Iterator<Item = String>,
+    error: &clap::Error,
+    otherwise: String,
+) -> String {
     let named = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(name)) => name.split([' ', '=']).next().unwrap_or_default(),
         _ => "",
     };
-    let line = match (error.kind(), named) {
-        (ErrorKind::UnknownArgument, name) if name.starts_with('-') => {
-            format!("unrecognized option '{name}'")
+    match (error.kind(), named) {
+        (ErrorKind::UnknownArgument, name) if name.starts_with("--") => {
+            // As it was given: with what was to be its value.
+            let given = words.find(|word| word.split('=').next() == Some(name));
+            format!("unrecognized option '{}'", given.as_deref().unwrap_or(name))
         }
+        (ErrorKind::UnknownArgument, name) if name.starts_with('-') => {
+            let letter = name.trim_start_matches('-').chars().next();
+            format!("invalid option -- '{}'", letter.unwrap_or('-'))
+        }
+        (ErrorKind::TooManyValues, name) => format!("option '{name}' doesn't allow an argument"),
         (ErrorKind::UnknownArgument, name) => format!("{name}: Unexpected argument"),
         (
             ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues,
@@ -90,14 +106,35 @@ pub(crate) fn mistake(error: &clap::Error, otherwise: String) -> Failure {
             format!("option '{name}' requires an argument")
         }
         _ => otherwise,
-    };
-    Failure::failed(line)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Command;
+
+    #[test]
+    fn mistakes_are_told_as_the_c_library_tells_them() {
+        let line = |word: &str| {
+            let command = ServeArgs::augment_args(Command::new("serve"));
+            let words = ["serve", word];
+            let error = command.try_get_matches_from(words).expect_err("a mistake");
+            let words = words.into_iter().map(str::to_owned);
+            mistake_in(words, &error, "something else".to_owned())
+        };
+        assert_eq!(line("--nope=1"), "unrecognized option '--nope=1'");
+        assert_eq!(line("-xy"), "invalid option -- 'x'");
+        assert_eq!(line("word"), "word: Unexpected argument");
+        assert_eq!(
+            line("--daemonize=1"),
+            "option '--daemonize' doesn't allow an argument"
+        );
+        assert_eq!(
+            line("--blockdev"),
+            "option '--blockdev' requires an argument"
+        );
+    }
 
     #[test]
     fn options_of_different_kinds_keep_their_order() {

@@ -75,7 +75,7 @@ impl TraceOptions {
                     }
                     "file" => {
                         let file = File::create(value).map_err(|error| {
-                            context(format!("could not open '{value}': {}", plain(&error)))
+                            context(format!("Error opening logfile {value}: {}", plain(&error)))
                         })?;
                         out = Out::File(BufWriter::new(file));
                     }

@@ -29,5 +29,6 @@ fn qmp_human_monitor_command(daemon: &Rc<Daemon>, args: HumanMonitorCommand) -> 
         let text = "Parameter 'cpu-index' expects a CPU number";
         return Err(QmpError::generic(text));
     }
-    Ok(hmp::run(daemon, &args.command_line))
+    // As a terminal gets it: the human monitor ends each line so, whoever reads it.
+    Ok(hmp::run(daemon, &args.command_line).replace('\n', "\r\n"))
 }
