@@ -1,13 +1,15 @@
 //! The filter on top of the source: who is above it, what it passes on, and that it comes and goes
 //! without anybody noticing.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
+use blockjob_block::backend::DeviceOps;
 use blockjob_block::driver::mem::Fill;
 use blockjob_block::driver::{Limits, ZeroFlags};
 use blockjob_block::{BlockBackend, Node, Perm, PermPair};
 use blockjob_jobs::mirror::filter::MirrorTop;
 use blockjob_jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync};
+use blockjob_runtime::AioContext;
 use bytes::{Bytes, BytesMut};
 
 use crate::lab::{Kind, Lab, LabOptions};
@@ -325,6 +327,45 @@ fn the_source_is_drained_while_the_filter_is_put_on_top() {
     *scene.disk.half_ns.borrow_mut() = 0..0;
     assert_eq!(scene.world.complete(&job, &mirror).end, MirrorEnd::Pivoted);
     assert_eq!(scene.copy.content(), scene.disk.content());
+}
+
+/// A device that writes in the moment in which it may.
+struct Eager {
+    ctx: AioContext,
+    blk: Weak<BlockBackend>,
+}
+
+impl DeviceOps for Eager {
+    fn drained_end(&self) {
+        let Some(blk) = self.blk.upgrade() else {
+            return;
+        };
+        let writer = self.ctx.coroutine("eager", async move {
+            let data = Bytes::from(vec![0x88; 4096]);
+            blk.write(65536, data).await.expect("the disk is good");
+        });
+        writer.enter();
+    }
+}
+
+#[test]
+fn whoever_writes_as_soon_as_he_may_is_seen() {
+    let scene = Scene::new();
+    scene.guest.set_device_ops(Some(Rc::new(Eager {
+        ctx: scene.world.ctx.clone(),
+        blk: Rc::downgrade(&scene.guest),
+    })));
+    let none = MirrorOptions {
+        sync: MirrorSync::None,
+        granularity: 4 * KIB,
+        ..options()
+    };
+    let (job, mirror) = scene.world.mirror(&scene.source, &scene.target, &none);
+    assert_eq!(scene.disk.count(Kind::Write), 1, "it was let go once");
+    scene.guest.set_device_ops(None);
+    assert_eq!(scene.world.complete(&job, &mirror).end, MirrorEnd::Pivoted);
+    let copied = scene.copy.content()[65536..69632].to_vec();
+    assert!(copied.iter().all(|byte| *byte == 0x88));
 }
 
 /// What queries of bitmaps show during a job: one bitmap, of the filter, that takes no note itself.
