@@ -8,5 +8,7 @@ mod drive_mirror;
 mod queries;
 #[path = "daemon/verbs.rs"]
 mod verbs;
+#[path = "daemon/whole.rs"]
+mod whole;
 #[path = "daemon/world.rs"]
 mod world;

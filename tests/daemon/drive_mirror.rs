@@ -8,7 +8,7 @@ use crate::world::World;
 const QCOW2: &str = "driver=qcow2,file.driver=file,file.filename=$DIR/";
 
 /// A named drive on `node`, or without a medium.
-fn drive(world: &World, name: &str, node: Option<&str>) {
+pub(crate) fn drive(world: &World, name: &str, node: Option<&str>) {
     let perms = PermPair::HARMLESS;
     let drive = BlockBackend::new(world.daemon.graph(), name, perms).expect("the name is free");
     if let Some(node) = node {

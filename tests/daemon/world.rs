@@ -96,6 +96,16 @@ impl World {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Has `qemu-io` do something to a qcow2 image.
+    pub(crate) fn io(&self, name: &str, what: &str) {
+        let output = Command::new("qemu-io")
+            .args(["-f", "qcow2", "-c", what])
+            .arg(self.path(name))
+            .output();
+        let output = output.expect("qemu-io is there");
+        assert!(output.status.success(), "{what}: {output:?}");
+    }
+
     /// Makes a node as `--blockdev` does.
     pub(crate) fn blockdev(&self, text: &str) {
         let options = open::parse_blockdev(&self.expand(text)).expect("the test writes options");

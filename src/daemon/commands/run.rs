@@ -97,4 +97,6 @@ pub fn shut_down(daemon: &Rc<Daemon>, reason: ShutdownCause) {
     let drained = daemon.graph().drain_all_begin("quit");
     daemon.jobs().cancel_sync_all();
     drop(drained);
+    // Images keep some of what was written to them in memory.
+    flush_all(daemon);
 }
