@@ -116,6 +116,35 @@ impl Graph {
         Ok(())
     }
 
+    /// Has an edge of `parent` lead to another node, if all users of both get on with that.
+    ///
+    /// QEMU: `bdrv_set_file_or_backing_noperm` (block.c).
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine: the nodes are drained by polling.
+    pub fn set_child(
+        self: &Rc<Self>,
+        parent: &Rc<Node>,
+        edge: &Rc<Child>,
+        node: &Rc<Node>,
+    ) -> BlockResult<()> {
+        edge.check_not_frozen()?;
+        check_no_ring(parent, edge.name(), node)?;
+        let before = edge.node();
+        let _parent = parent.drained_begin("set-child");
+        let _before = before.drained_begin("set-child");
+        let _node = node.drained_begin("set-child");
+        move_edge(edge, node);
+        let concerned = [parent.clone(), before.clone(), node.clone()];
+        if let Err(error) = refresh_perms(&concerned) {
+            move_edge(edge, &before);
+            restore_perms(&[parent, &before, node]);
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// Makes `new_top`, which has no child of that name yet, the parent of `node` and gives it all
     /// the users that `node` had.
     ///

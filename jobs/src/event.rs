@@ -10,7 +10,7 @@ use crate::id::JobId;
 use crate::state::JobStatus;
 
 /// What a job does, under QAPI's names. The counterpart of `JobType` in `qapi/job.json`, of which it
-/// has the types that copy disks.
+/// has the types that copy disks, and the one that makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobType {
     /// Copies a backing chain's data down.
@@ -21,6 +21,8 @@ pub enum JobType {
     Mirror,
     /// Copies a disk as it was when the job started.
     Backup,
+    /// Makes an image.
+    Create,
 }
 
 impl JobType {
@@ -32,6 +34,7 @@ impl JobType {
             Self::Stream => "stream",
             Self::Mirror => "mirror",
             Self::Backup => "backup",
+            Self::Create => "create",
         }
     }
 }

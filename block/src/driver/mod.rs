@@ -277,7 +277,12 @@ pub trait Driver: 'static {
     fn truncate<'a>(&'a self, node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
         match (self.is_filter(), node.filtered()) {
             (true, Some(child)) => Box::pin(async move { child.truncate(len).await }),
-            _ => not_supported("resize"),
+            _ => Box::pin(async move {
+                Err(BlockError::new(
+                    ErrorKind::NotSupported,
+                    "Image format driver does not support resize",
+                ))
+            }),
         }
     }
 

@@ -9,7 +9,7 @@ use blockjob_block::{BlockBackend, Node};
 
 use crate::command;
 use crate::daemon::{Daemon, open};
-use crate::qapi::types::node_options::{BlockdevDel, BlockdevOptions};
+use crate::qapi::types::node_options::{BlockdevDel, BlockdevOptions, BlockdevReopen};
 use crate::qapi::{Command, QmpError, QmpResult};
 
 /// The table of this file.
@@ -18,12 +18,42 @@ pub static COMMANDS: &[Command<Daemon>] = &[
         BlockdevOptions => (), qmp_blockdev_add),
     command!("blockdev-del", "Gives up a node that nobody uses.",
         BlockdevDel => (), qmp_blockdev_del),
+    command!("blockdev-reopen", "Opens nodes in another way: all of them or none.",
+        BlockdevReopen => (), qmp_blockdev_reopen),
 ];
 
 /// QEMU: `qmp_blockdev_add` (blockdev.c).
 fn qmp_blockdev_add(daemon: &Rc<Daemon>, options: BlockdevOptions) -> QmpResult<()> {
     open::blockdev_add(daemon, &options)?;
     Ok(())
+}
+
+/// The node that a command means, by the name of its drive or by its own.
+///
+/// QEMU: `bdrv_lookup_bs` (block.c).
+///
+/// # Errors
+///
+/// There is none.
+pub(super) fn lookup(
+    daemon: &Daemon,
+    device: Option<&str>,
+    node_name: Option<&str>,
+) -> QmpResult<Rc<Node>> {
+    let graph = daemon.graph();
+    if let Some(backend) = device.and_then(|device| graph.find_backend(device)) {
+        return backend.node().ok_or_else(|| {
+            QmpError::generic(format!("Device '{}' has no medium", backend.name()))
+        });
+    }
+    let node = node_name.and_then(|name| graph.find_node(name));
+    node.ok_or_else(|| {
+        QmpError::generic(format!(
+            "Cannot find device='{}' nor node-name='{}'",
+            device.unwrap_or_default(),
+            node_name.unwrap_or_default()
+        ))
+    })
 }
 
 /// True if a drive, a guest or a job has the node as its own.
@@ -55,4 +85,21 @@ fn qmp_blockdev_del(daemon: &Rc<Daemon>, args: BlockdevDel) -> QmpResult<()> {
     open::flush_before_close(daemon, &node);
     drop(daemon.owned.remove_node(&node));
     Ok(())
+}
+
+/// QEMU: `qmp_blockdev_reopen` (blockdev.c).
+fn qmp_blockdev_reopen(daemon: &Rc<Daemon>, args: BlockdevReopen) -> QmpResult<()> {
+    let mut wanted = Vec::new();
+    for options in &args.options {
+        let Some(name) = &options.base.node_name else {
+            return Err(QmpError::generic("node-name not specified"));
+        };
+        let Some(node) = daemon.graph().find_node(name) else {
+            return Err(QmpError::generic(format!(
+                "Failed to find node with node-name='{name}'"
+            )));
+        };
+        wanted.push((node, open::options_of(options)));
+    }
+    open::reopen(daemon, wanted)
 }

@@ -2,7 +2,7 @@
 //!
 //! QEMU: `job_event_status_change` (job.c), `block_job_event_*` (blockjob.c).
 
-use blockjob_jobs::event::{BlockJobSnapshot, JobEvent};
+use blockjob_jobs::event::{BlockJobSnapshot, JobEvent, JobType};
 
 use crate::daemon::Daemon;
 use crate::qapi::types::block_job::{
@@ -17,6 +17,8 @@ pub fn tell(daemon: &Daemon, event: &JobEvent) {
             id: id.to_string(),
             status: *status,
         }),
+        // A job without nodes is no block job, and nothing more is told of it.
+        event if is_of_create(event) => {}
         JobEvent::Ready(job) => daemon.emit(&ready(job)),
         JobEvent::Pending { job_type, id } => daemon.emit(&BlockJobPending {
             job_type: *job_type,
@@ -34,6 +36,18 @@ pub fn tell(daemon: &Daemon, event: &JobEvent) {
             action: *action,
         }),
     }
+}
+
+/// True for what only block jobs tell in QEMU, and a job that makes an image does not.
+fn is_of_create(event: &JobEvent) -> bool {
+    let job_type = match event {
+        JobEvent::Ready(job) | JobEvent::Completed { job, .. } | JobEvent::Cancelled(job) => {
+            job.job_type
+        }
+        JobEvent::Pending { job_type, .. } => *job_type,
+        JobEvent::StatusChange { .. } | JobEvent::Error { .. } => return false,
+    };
+    job_type == JobType::Create
 }
 
 /// QEMU: `block_job_event_ready_locked` (blockjob.c).

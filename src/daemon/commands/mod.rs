@@ -6,6 +6,7 @@ pub mod block_job;
 pub mod blockdev;
 pub mod blockstats;
 pub mod control;
+pub mod create;
 pub mod drive_mirror;
 pub mod graph_dump;
 mod image_info;
@@ -13,10 +14,12 @@ pub mod job;
 pub mod job_events;
 pub mod mirror;
 pub mod object;
+pub mod resize;
 pub mod query_block;
 pub mod query_nodes;
 pub mod run;
 pub mod schema;
+pub mod snapshot;
 
 use super::Daemon;
 use crate::qapi::Command;
@@ -26,6 +29,9 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     job::COMMANDS,
     block_job::COMMANDS,
     blockdev::COMMANDS,
+    snapshot::COMMANDS,
+    resize::COMMANDS,
+    create::COMMANDS,
     mirror::COMMANDS,
     drive_mirror::COMMANDS,
     object::COMMANDS,

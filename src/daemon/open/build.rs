@@ -55,6 +55,11 @@ fn need(file: Option<Rc<Node>>) -> QmpResult<Rc<Node>> {
     file.ok_or_else(|| QmpError::generic("A block device must be specified for \"file\""))
 }
 
+/// Refuses what `qcow2` cannot do.
+pub(super) fn check_qcow2_options(options: &mut Options) -> QmpResult<()> {
+    qcow2::check_options(options)
+}
+
 /// Refuses an option of QEMU's that we do not do, unless it says what is done anyway.
 fn refuse(
     format: Format,

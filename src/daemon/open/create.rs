@@ -120,11 +120,7 @@ fn formatting(image: &NewImage<'_>, format: Format, size: u64) -> String {
 }
 
 /// QEMU: `raw_co_create_opts` (block/raw-format.c), `raw_co_create_opts` (block/file-posix.c).
-pub(in crate::daemon) fn create_file(
-    daemon: &Rc<Daemon>,
-    filename: &str,
-    size_bytes: u64,
-) -> QmpResult<()> {
+fn create_file(daemon: &Rc<Daemon>, filename: &str, size_bytes: u64) -> QmpResult<()> {
     if protocol::find(filename, true)? == Format::HostDevice {
         return reuse_device(daemon, filename, size_bytes);
     }
@@ -135,10 +131,18 @@ pub(in crate::daemon) fn create_file(
         size_bytes: size_bytes.next_multiple_of(512),
         exclusive: false,
     };
-    file::create(&options).map_err(|error| match error.kind() {
-        ErrorKind::IsDirectory => {
-            QmpError::generic(format!("Could not create '{path}': Is a directory"))
-        }
+    make_file(&options)
+}
+
+/// Makes a file.
+///
+/// QEMU: `raw_co_create` (block/file-posix.c).
+pub(in crate::daemon) fn make_file(options: &file::CreateOptions) -> QmpResult<()> {
+    file::create(options).map_err(|error| match error.kind() {
+        ErrorKind::IsDirectory => QmpError::generic(format!(
+            "Could not create '{}': Is a directory",
+            options.path.display()
+        )),
         _ => error.into(),
     })
 }
@@ -196,7 +200,7 @@ fn create_qcow2(daemon: &Rc<Daemon>, image: &NewImage<'_>, size: u64) -> QmpResu
 /// Makes an image in a node. Nobody else may be using it meanwhile.
 ///
 /// QEMU: `qcow2_co_create` (block/qcow2.c).
-pub(in crate::daemon) fn write_qcow2(
+fn write_qcow2(
     daemon: &Rc<Daemon>,
     node: &Rc<Node>,
     options: qcow2::CreateOptions,
@@ -210,8 +214,12 @@ pub(in crate::daemon) fn write_qcow2(
     Ok(result?)
 }
 
-/// A user of a node that writes an image into it.
-pub(in crate::daemon) fn creating_backend(
+/// A user of a node that writes an image into it. It must be given up outside of coroutines.
+///
+/// # Errors
+///
+/// Others do not let that happen to the node.
+pub fn creating_backend(
     daemon: &Rc<Daemon>,
     node: &Rc<Node>,
 ) -> QmpResult<Rc<blockjob_block::BlockBackend>> {

@@ -20,7 +20,7 @@ pub struct OpenFlags {
     /// No backing file, whatever the image says.
     pub no_backing: bool,
     /// Without a driver, the name says which protocol it is; nothing is probed.
-    pub(super) protocol: bool,
+    pub(crate) protocol: bool,
 }
 
 /// What a node that is to be opened will be to its parent.

@@ -17,6 +17,7 @@ mod inherit;
 pub mod options;
 mod probing;
 mod protocol;
+mod reopen;
 mod say;
 
 use std::rc::Rc;
@@ -24,14 +25,16 @@ use std::rc::Rc;
 use blockjob_block::Node;
 
 pub use backing::{full_backing_filename, open_backing_chain};
-pub use create::{NewImage, create_image};
+pub(in crate::daemon) use create::make_file;
+pub use create::{NewImage, create_image, creating_backend};
 pub use flags::OpenFlags;
 use inherit::Wanted;
 use options::Options;
 pub use protocol::has_protocol;
+pub use reopen::{reopen, reopen_read_only};
 
 use super::Daemon;
-use crate::qapi::types::node_options::BlockdevOptions;
+use crate::qapi::types::node_options::{BlockdevOptions, BlockdevRef};
 use crate::qapi::{Dict, Qapi, QapiObject, QmpError, QmpResult};
 
 /// Opens an image by its name, by options, or by both. `flags` say what holds where the options say
@@ -60,6 +63,35 @@ pub fn open_image(
         ..Wanted::default()
     };
     Ok(inherit::open(daemon, wanted)?.node)
+}
+
+/// Opens what a reference defines, or finds the node that it names.
+///
+/// QEMU: `bdrv_open_blockdev_ref` (block.c).
+///
+/// # Errors
+///
+/// In the peer's words.
+pub fn open_ref(daemon: &Rc<Daemon>, reference: &BlockdevRef) -> QmpResult<Rc<Node>> {
+    match reference {
+        BlockdevRef::Reference(name) => Ok(daemon.graph().lookup(name)?),
+        BlockdevRef::Definition(options) => tree(daemon, options_of(&**options)),
+    }
+}
+
+/// How a node is open, for others that are to be opened like it.
+///
+/// QEMU: `open_flags` of `BlockDriverState` (include/block/block_int-common.h).
+pub fn flags_of(daemon: &Rc<Daemon>, node: &Rc<Node>) -> OpenFlags {
+    let facts = daemon.facts.of(node);
+    OpenFlags {
+        writable: !node.is_read_only(),
+        direct: facts.cache_direct.get(),
+        no_flush: facts.cache_no_flush.get(),
+        unmap: facts.discard_unmap.get(),
+        no_backing: facts.no_backing.get(),
+        ..OpenFlags::default()
+    }
 }
 
 /// The options that a declared object means.

@@ -12,6 +12,7 @@ qapi_enum!(impl JobType as "JobType", "What a job does.", {
     "stream" Stream,
     "mirror" Mirror,
     "backup" Backup,
+    "create" Create,
 });
 
 qapi_enum!(impl JobStatus as "JobStatus", "The state of a job.", {

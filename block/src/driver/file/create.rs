@@ -41,8 +41,10 @@ pub fn create(options: &CreateOptions) -> Result<(), BlockError> {
             format!("Could not create '{}'", path.display()),
         )
     };
+    let resize_failed =
+        |errno: Errno| BlockError::from_errno(errno.raw_os_error(), "Could not resize file");
     if i64::try_from(options.size_bytes).is_err() {
-        return Err(failed(Errno::FBIG));
+        return Err(resize_failed(Errno::INVAL));
     }
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);
@@ -50,7 +52,7 @@ pub fn create(options: &CreateOptions) -> Result<(), BlockError> {
         Ok(fd) => set_length(&fd, options.size_bytes).map_err(|errno| {
             // It is ours, and half made; the error that matters is the one already at hand.
             let _ = rustix::fs::unlink(path);
-            failed(errno)
+            resize_failed(errno)
         }),
         Err(Errno::EXIST) if options.exclusive => Err(BlockError::new(
             ErrorKind::AlreadyExists,
@@ -62,7 +64,7 @@ pub fn create(options: &CreateOptions) -> Result<(), BlockError> {
             let fd = rustix::fs::open(path, flags, mode).map_err(failed)?;
             require_regular(path, &rustix::fs::fstat(&fd).map_err(failed)?)?;
             empty_unless_in_use(path, &fd)?;
-            set_length(&fd, options.size_bytes).map_err(failed)
+            set_length(&fd, options.size_bytes).map_err(resize_failed)
         }
         Err(errno) => Err(failed(errno)),
     }

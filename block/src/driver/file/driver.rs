@@ -1,7 +1,9 @@
 //! The driver itself: each request goes to the thread pool, with its buffer moved in and out.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -30,6 +32,15 @@ struct Image {
 }
 
 impl Image {
+    fn new(handle: FileHandle) -> BlockResult<Arc<Image>> {
+        let length_bytes = AtomicU64::new(handle.size()?);
+        Ok(Arc::new(Image {
+            handle,
+            length_bytes,
+            refresh: Mutex::new(()),
+        }))
+    }
+
     fn refresh_length(&self) -> BlockResult<()> {
         let _held = self.refresh.lock();
         self.length_bytes
@@ -56,8 +67,20 @@ impl Image {
 ///
 /// QEMU: `bdrv_file`, `bdrv_host_device` (block/file-posix.c).
 pub struct FileDriver {
-    image: Arc<Image>,
+    /// Another one after a [`reopen`](FileDriver::reopen).
+    image: RefCell<Arc<Image>>,
     lanes: Lanes,
+}
+
+/// The open image of a driver, as it is now.
+pub struct OpenImage(Arc<Image>);
+
+impl Deref for OpenImage {
+    type Target = FileHandle;
+
+    fn deref(&self) -> &FileHandle {
+        &self.0.handle
+    }
 }
 
 impl FileDriver {
@@ -76,20 +99,53 @@ impl FileDriver {
     ///
     /// If the length cannot be had.
     pub fn new(handle: FileHandle) -> BlockResult<FileDriver> {
-        let length_bytes = AtomicU64::new(handle.size()?);
         Ok(FileDriver {
             lanes: Lanes::new(handle.is_direct()),
-            image: Arc::new(Image {
-                handle,
-                length_bytes,
-                refresh: Mutex::new(()),
-            }),
+            image: RefCell::new(Image::new(handle)?),
         })
     }
 
     /// The open image.
-    pub fn handle(&self) -> &FileHandle {
-        &self.image.handle
+    pub fn handle(&self) -> OpenImage {
+        OpenImage(self.image.borrow().clone())
+    }
+
+    /// Goes on with the same image, opened in another way: for writing, or past the page cache. It takes
+    /// over the locks of the one before. The node must be drained, and its limits be asked for again.
+    ///
+    /// QEMU: `raw_reconfigure_getfd`, `raw_reopen_commit` (block/file-posix.c).
+    ///
+    /// # Errors
+    ///
+    /// It is another file, the locks cannot be had, or the length cannot. Then nothing has changed.
+    pub fn reopen(&self, handle: FileHandle) -> BlockResult<()> {
+        let image = self.image.borrow().clone();
+        if handle.identity() != image.handle.identity() {
+            let path = image.handle.path().display();
+            return Err(BlockError::new(
+                ErrorKind::Invalid,
+                format!("'{path}' is another file now"),
+            ));
+        }
+        handle.adopt_permissions(&image.handle)?;
+        *self.image.borrow_mut() = Image::new(handle)?;
+        Ok(())
+    }
+
+    /// Goes on with an image that it had before, after the locks of the present one.
+    ///
+    /// # Errors
+    ///
+    /// The locks cannot be had.
+    pub fn reopen_back(&self, image: OpenImage) -> BlockResult<()> {
+        let now = self.image();
+        image.adopt_permissions(&now.handle)?;
+        *self.image.borrow_mut() = image.0;
+        Ok(())
+    }
+
+    fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
     }
 
     /// Asks the system for the length again, after somebody else may have changed it.
@@ -98,8 +154,9 @@ impl FileDriver {
     ///
     /// As [`FileHandle::size`].
     pub fn refresh_length(&self) -> BlockResult<u64> {
-        self.image.refresh_length()?;
-        Ok(self.image.length_bytes.load(Ordering::Relaxed))
+        let image = self.image();
+        image.refresh_length()?;
+        Ok(image.length_bytes.load(Ordering::Relaxed))
     }
 
     /// Runs `job` on the pool. `None` if the pool has dropped it, which it does to queued jobs
@@ -110,7 +167,7 @@ impl FileDriver {
         way: Way,
         job: impl FnOnce(&Image) -> T + Send + 'static,
     ) -> Option<T> {
-        let image = self.image.clone();
+        let image = self.image();
         let task = self.lanes.spawn(node.context(), way, move || job(&image));
         let mut pending = Pending {
             node,
@@ -172,7 +229,7 @@ impl<T: Send + 'static> Drop for Pending<'_, T> {
 
 impl Driver for FileDriver {
     fn format_name(&self) -> &'static str {
-        if self.image.handle.is_regular() {
+        if self.image().handle.is_regular() {
             "file"
         } else {
             "host_device"
@@ -184,7 +241,7 @@ impl Driver for FileDriver {
     }
 
     fn limits(&self, _node: &Node) -> Limits {
-        let alignment = self.image.handle.alignment();
+        let alignment = self.image().handle.alignment();
         Limits {
             request_alignment: u64::from(alignment.request_bytes),
             memory_alignment: alignment.memory_bytes as usize,
@@ -193,26 +250,26 @@ impl Driver for FileDriver {
     }
 
     fn length(&self, _node: &Node) -> BlockResult<u64> {
-        Ok(self.image.length_bytes.load(Ordering::Relaxed))
+        Ok(self.image().length_bytes.load(Ordering::Relaxed))
     }
 
     fn has_zero_init(&self, _node: &Node) -> bool {
-        self.image.handle.is_regular()
+        self.image().handle.is_regular()
     }
 
     fn check_perms(&self, _node: &Node, perms: PermPair) -> BlockResult<()> {
-        self.image.handle.prepare_permissions(ImagePermissions {
+        self.image().handle.prepare_permissions(ImagePermissions {
             used: u64::from(perms.used.bits()),
             shared: u64::from(perms.shared.bits()),
         })
     }
 
     fn set_perms(&self, _node: &Node, _perms: PermPair) {
-        self.image.handle.commit_permissions();
+        self.image().handle.commit_permissions();
     }
 
     fn abort_perms(&self, _node: &Node) {
-        self.image.handle.abort_permissions();
+        self.image().handle.abort_permissions();
     }
 
     fn read<'a>(
@@ -281,7 +338,7 @@ impl Driver for FileDriver {
 
     fn flush<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
-            if self.image.handle.is_read_only() {
+            if self.image().handle.is_read_only() {
                 // Nothing of ours can be on its way.
                 return Ok(());
             }
@@ -299,7 +356,7 @@ impl Driver for FileDriver {
         Box::pin(async move {
             // Here and now, as QEMU does: the file system answers from memory, and faster than a
             // thread could be asked to.
-            let extent = self.image.handle.block_status(offset, bytes)?;
+            let extent = self.image().handle.block_status(offset, bytes)?;
             Ok(match extent.status {
                 FileStatus::Data => BlockStatus::data(extent.bytes),
                 FileStatus::Zero => BlockStatus::zero(extent.bytes),

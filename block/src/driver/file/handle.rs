@@ -153,7 +153,7 @@ impl FileHandle {
             return Ok(());
         }
         rustix::io::retry_on_intr(|| rustix::fs::ftruncate(&self.fd, length_bytes))
-            .map_err(|errno| self.failed("Could not resize", errno))
+            .map_err(|errno| BlockError::from_errno(errno.raw_os_error(), "Could not resize file"))
     }
 
     pub(super) fn require_writable(&self) -> Result<(), BlockError> {

@@ -173,6 +173,24 @@ impl FileHandle {
         Ok(())
     }
 
+    /// Takes the locks that another handle of the same file holds, for whom this one comes. Nobody is
+    /// asked: who objects would have objected to the other one.
+    ///
+    /// QEMU: `raw_check_perm` (block/file-posix.c), where it copies locks.
+    ///
+    /// # Errors
+    ///
+    /// The errno of `fcntl`.
+    pub fn adopt_permissions(&self, other: &FileHandle) -> Result<(), BlockError> {
+        let permissions = other.permissions();
+        let mut locks = self.held_locks();
+        if locks.enabled {
+            locks.lock(self.as_fd(), permissions.locks())?;
+        }
+        locks.permissions = permissions;
+        Ok(())
+    }
+
     /// The first half of [`set_permissions`](Self::set_permissions), for a change of several
     /// images that happens to all or none (QEMU: `RAW_PL_PREPARE` of `raw_handle_perm_lock()` in
     /// `block/file-posix.c`). Until commit or abort, both the old and the new locks are held.

@@ -19,7 +19,7 @@ mod status;
 mod zeroes;
 
 pub use create::{CreateOptions, create};
-pub use driver::FileDriver;
+pub use driver::{FileDriver, OpenImage};
 pub use flush::FlushState;
 pub use handle::{FileHandle, FileIdentity, FileKind};
 pub use lock_bytes::{ImagePermissions, image_permission};

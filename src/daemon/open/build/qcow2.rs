@@ -14,7 +14,7 @@ use crate::daemon::open::options::Options;
 use crate::qapi::{QmpError, QmpResult};
 
 /// Refuses what the driver cannot do.
-pub(in crate::daemon::open) fn check_options(options: &mut Options) -> QmpResult<()> {
+pub(super) fn check_options(options: &mut Options) -> QmpResult<()> {
     let format = Format::Qcow2;
     for name in ["lazy-refcounts", "discard-no-unref"] {
         refuse(format, options, name, Some("off"))?;

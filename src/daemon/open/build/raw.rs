@@ -16,7 +16,7 @@ use crate::qapi::QmpResult;
 /// Takes the window out of `options`.
 ///
 /// QEMU: `raw_read_options` (block/raw-format.c).
-pub(in crate::daemon::open) fn take_options(options: &mut Options) -> QmpResult<RawOptions> {
+fn take_options(options: &mut Options) -> QmpResult<RawOptions> {
     Ok(RawOptions {
         offset: take_size(options, "offset")?.unwrap_or(0),
         size: take_size(options, "size")?,
