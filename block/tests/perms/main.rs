@@ -5,6 +5,7 @@
 #[macro_use]
 mod common;
 
+mod backing;
 mod conflicts;
 mod lives;
 mod names;
