@@ -110,7 +110,11 @@ fn formatting(image: &NewImage<'_>, format: Format, size: u64) -> String {
         return format!("Formatting '{filename}', fmt={name} size={size}");
     }
     let backing = match image.backing {
-        Some((file, format)) => format!(" backing_file={file} backing_fmt={format}"),
+        // As in an option, where a single comma would end the value.
+        Some((file, format)) => {
+            let file = file.replace(',', ",,");
+            format!(" backing_file={file} backing_fmt={format}")
+        }
         None => String::new(),
     };
     format!(
