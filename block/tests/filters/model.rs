@@ -8,6 +8,7 @@ use blockjob_block::driver::blkdebug::BlkdebugOptions;
 use blockjob_block::driver::copy_on_read::CopyOnReadOptions;
 use blockjob_block::driver::mem::{Fill, MemOptions};
 use blockjob_block::driver::overlay::OverlayOptions;
+use blockjob_block::driver::qcow2::{CreateOptions, OpenOptions, create, open};
 use blockjob_block::driver::quorum::{QuorumOptions, child_name};
 use blockjob_block::driver::raw::{RawDriver, RawOptions};
 use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleGroup, ThrottleLimits};
@@ -120,6 +121,42 @@ proptest! {
         let mut subject = subject(&world, node, expected);
         subject.discard_zeroes = true;
         subject.run(&world, &script);
+    }
+
+    #[test]
+    fn copy_on_read_on_a_qcow2_image_changes_nothing_that_is_seen(
+        script in script(),
+        sectors in 1..60u64,
+        backing_len in 0..30_000u64,
+        cluster in 9..14u32,
+    ) {
+        let world = World::simulated();
+        let len = sectors * 512;
+        let (backing, mut expected) = noisy(&world, backing_len, 300, 512);
+        expected.resize(len as usize, 0);
+        let file = world.node(MemOptions::new(0).growable(true).latency_ns(100).build(), &[]);
+        let options = CreateOptions { cluster_size: 1 << cluster, ..CreateOptions::new(len) };
+        let driver = world.run({
+            let file = file.clone();
+            async move {
+                create(&file, options).await.expect("creates");
+                open(&file, OpenOptions { read_only: false }).await.expect("opens").driver
+            }
+        });
+        let children = [("file", ChildRole::Data, file), ("backing", ChildRole::Cow, backing)];
+        let image = world.node(driver, &children);
+        let driver = CopyOnReadOptions::default().build(&image).expect("it fits");
+        let node = world.node(driver, &[("file", ChildRole::Filtered, image.clone())]);
+        let mut subject = subject(&world, node, expected);
+        subject.truncate_unit = 512;
+        subject.run(&world, &script);
+        // All of it was read, so all of it is held.
+        let (held, _) = world.run(async move {
+            let len = image.len().expect("has one");
+            let backing = image.backing().expect("kept").node();
+            image.is_allocated_above(Some(&backing), 0, len.max(1)).await.expect("answers")
+        });
+        prop_assert!(held);
     }
 
     #[test]
