@@ -1,6 +1,8 @@
 //! Images that the peer has made, and images that it is shown.
 
+use blockjob_block::driver::mem::{Fill, MemOptions};
 use blockjob_block::driver::qcow2::{CreateOptions, Preallocation};
+use blockjob_block::driver::raw::{RawDriver, RawOptions};
 
 use crate::common::{Folder, World, noise};
 use crate::peer;
@@ -112,5 +114,44 @@ fn an_image_that_is_preallocated_is_good_and_reads_as_zeroes() {
         peer::compare(&path, &raw);
         let len = std::fs::metadata(&path).expect("it is there").len();
         assert!(len >= 3 << 20, "{len}");
+    }
+}
+
+#[test]
+fn an_image_on_a_device_that_cannot_be_resized_shows_nothing_of_what_was_there() {
+    let world = World::simulated();
+    for preallocation in [Preallocation::Off, Preallocation::Metadata] {
+        let driver = MemOptions::new(2 << 20).fill(Fill::Noise(7)).build();
+        let disk = driver.disk();
+        let memory = world.leaf(driver, false);
+        let window = RawOptions {
+            offset: 0,
+            size: Some(2 << 20),
+        };
+        let driver = RawDriver::new(window, 2 << 20).expect("it fits");
+        let children = [("file", RawDriver::child_role(window), memory)];
+        let file = world
+            .graph
+            .add_node(None, Box::new(driver), false, &children)
+            .expect("nobody objects");
+        let options = CreateOptions {
+            preallocation,
+            ..CreateOptions::new(1 << 20)
+        };
+        world.try_create(&file, options).expect("creates");
+        let node = world.image(&file, false, None);
+        let backend = world.backend(&node);
+        assert!(world.read(&backend, 0, 1 << 20) == vec![0; 1 << 20]);
+        world.write(&backend, 100_000, b"data");
+        let mut expected = vec![0; 1 << 20];
+        expected[100_000..100_004].copy_from_slice(b"data");
+        assert!(world.read(&backend, 0, 1 << 20) == expected);
+        world.flush(&node);
+        if peer::peer_is_here() {
+            let folder = Folder::new();
+            let path = folder.dump("image", &disk);
+            peer::check(&path);
+            peer::compare(&path, &folder.file("raw", &expected));
+        }
     }
 }

@@ -12,8 +12,10 @@ use super::file::File;
 use super::header::{Extension, Header, LAZY_REFCOUNTS, extension};
 use super::image::Image;
 use super::resize::SECTOR_BYTES;
+use crate::backend::BlockBackend;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
+use crate::perm::{Perm, PermPair};
 
 /// Which image is made.
 ///
@@ -270,9 +272,11 @@ async fn write_tables(file: &File, options: &CreateOptions) -> BlockResult<Heade
     let (header, bytes) = header(options, &layout)?;
     let cluster_size = options.cluster_size;
     let clusters = layout.clusters();
-    // What the file held before is not wanted.
-    file.truncate(0).await?;
-    file.truncate(clusters * cluster_size).await?;
+    // What the file held before is not wanted. A device keeps it, and its length; then nobody minds.
+    let emptied = file.truncate(0).await.is_ok();
+    if emptied || file.node().len()? < clusters * cluster_size {
+        file.truncate(clusters * cluster_size).await?;
+    }
     file.write_zeroes(0, clusters * cluster_size).await?;
     let first_block = 1 + layout.refcount_table;
     let per_block = cluster_size * 8 / options.refcount_bits;
@@ -313,6 +317,8 @@ async fn preallocate(file: &File, options: &CreateOptions, header: Header) -> Bl
                 }
             }
             Preallocation::Falloc => file.write_zeroes(host, len).await?,
+            // What is left over there would be seen.
+            _ if !file.node().has_zero_init() => file.write_zeroes(host, len).await?,
             Preallocation::Metadata | Preallocation::Off => {}
         }
     }
@@ -330,12 +336,24 @@ async fn preallocate(file: &File, options: &CreateOptions, header: Header) -> Bl
 ///
 /// # Errors
 ///
-/// In QEMU's words, if an option contradicts another one or the format; and if it is not supported.
+/// In QEMU's words, if an option contradicts another one or the format; if it is not supported; and if
+/// others use the node in a way that does not go with it.
 pub async fn create(file: &Rc<Node>, options: CreateOptions) -> BlockResult<()> {
     check(&options)?;
-    let end = File::Bare(file.clone());
+    let graph = file.graph().ok_or_else(|| {
+        BlockError::new(
+            ErrorKind::NotFound,
+            "The node is not part of a graph any more",
+        )
+    })?;
+    let used = Perm::CONSISTENT_READ | Perm::WRITE | Perm::RESIZE;
+    let user = BlockBackend::new(&graph, "", PermPair::new(used, Perm::ALL))?;
+    user.insert(file)?;
+    let edge = user.root().expect("the node was inserted");
+    let end = File::Edge(file.clone(), edge);
     let apart = end.clone();
     end.apart("qcow2_create", async move {
+        let _user = user;
         let header = write_tables(&apart, &options).await?;
         if options.preallocation != Preallocation::Off {
             preallocate(&apart, &options, header).await?;

@@ -1,7 +1,7 @@
 //! The queue between `imago` and whoever does its I/O.
 //!
 //! `imago` wants a storage object that is `Send`, and a node is not. So its requests are only put
-//! into a queue here, and [`File::serve`](super::file::File::serve), which polls `imago`, takes them
+//! into a queue here, and [`Server::serve`](super::server::Server::serve), which polls `imago`, takes them
 //! out after each poll and runs them in the node's context.
 
 use std::fmt;
