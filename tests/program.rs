@@ -15,6 +15,10 @@ mod in_use;
 mod interrupted;
 #[path = "program/no_space.rs"]
 mod no_space;
+#[path = "program/qcow2.rs"]
+mod qcow2;
+#[path = "program/serve.rs"]
+mod serve;
 #[path = "program/sim.rs"]
 mod sim;
 #[path = "program/support.rs"]
