@@ -10,11 +10,16 @@ use std::rc::Rc;
 
 use blockjob_block::{BlockBackend, Node};
 
+/// Where a guest finds a drive: the kind of bus, its number, and the number of the drive on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(pub &'static str, pub u32, pub u32);
+
 /// The nodes and drives that users own, the oldest first.
 #[derive(Default)]
 pub struct Owned {
     nodes: RefCell<Vec<Rc<Node>>>,
     drives: RefCell<Vec<Rc<BlockBackend>>>,
+    slots: RefCell<Vec<Slot>>,
 }
 
 impl Owned {
@@ -47,6 +52,16 @@ impl Owned {
     /// The user has a named drive from now on.
     pub fn add_drive(&self, drive: Rc<BlockBackend>) {
         self.drives.borrow_mut().push(drive);
+    }
+
+    /// There is a drive in `slot` from now on.
+    pub fn add_slot(&self, slot: Slot) {
+        self.slots.borrow_mut().push(slot);
+    }
+
+    /// True if there is a drive in `slot`.
+    pub fn has_slot(&self, slot: Slot) -> bool {
+        self.slots.borrow().contains(&slot)
     }
 
     /// The drives, the oldest first.

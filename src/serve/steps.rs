@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use blockjob::daemon::{Daemon, commands, hmp};
+use blockjob::daemon::{Daemon, commands, hmp, open};
 use blockjob::monitor::{Chardev, MonitorMode, MonitorOptions, Monitors};
 use blockjob::qapi::opts::Opts;
 use blockjob::qapi::types::node_options::BlockdevOptions;
@@ -102,6 +102,7 @@ pub(super) fn apply(daemon: &Rc<Daemon>, doors: &Doors, step: &Step) -> Result<(
         "chardev" => doors.add_chardev(daemon, text),
         "monitor" => doors.add_monitor(text),
         "blockdev" => add_blockdev(daemon, text),
+        "drive" => open::drive_new(daemon, text).map(|_drive| ()),
         other => unreachable!("nobody has said what --{other} means"),
     };
     done.map_err(|error| {
