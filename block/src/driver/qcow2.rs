@@ -15,8 +15,10 @@
 //! any other node, and a node can be made writable at run time: the image is opened for writing before
 //! the first write. Whoever does that asks [`Qcow2Driver::check_writable`] before.
 //!
-//! **Flush the node before it is given up or made read-only**: what is in the caches of `imago` is
-//! lost else.
+//! **Flush the node before it is given up or made read-only**: else it is as if the program had been
+//! killed. What was flushed before is safe then, and an image of version 3 is marked as dirty if its
+//! refcounts in the file may be wrong; QEMU repairs such an image when it opens it for writing, and so
+//! does this driver before the first write.
 //!
 //! Each request is a coroutine of its own, which goes on when the future of the request is dropped.
 //! Requests that change mappings have their clusters for themselves: see `qcow2/ranges.rs`; and
@@ -81,7 +83,7 @@ impl Qcow2Driver {
     ///
     /// # Errors
     ///
-    /// If it is corrupt or dirty, or has persistent bitmaps.
+    /// If it is corrupt, has persistent bitmaps, or is dirty and has internal snapshots.
     pub fn check_writable(&self) -> BlockResult<()> {
         load::check_writable(&self.image.server.header.borrow())
     }

@@ -19,7 +19,8 @@ pub struct Qcow2Facts {
     pub backing_format: Option<String>,
     /// The name of the external data file. Always `None` for now: such images are refused.
     pub data_file: Option<String>,
-    /// The image was not closed well, and its refcounts may be too small (`dirty-flag`).
+    /// The image was not closed well when it was opened, and its refcounts may be wrong
+    /// (`dirty-flag`).
     pub dirty: bool,
     /// Somebody has found the image to be corrupt.
     pub corrupt: bool,

@@ -49,7 +49,8 @@ pub fn probe(first_bytes: &[u8]) -> u32 {
 /// # Errors
 ///
 /// In QEMU's words, if the file is no such image, is broken, or needs what is not supported. Without
-/// `read_only` also if it may not be written to: because it is corrupt, or has persistent bitmaps.
+/// `read_only` also if it may not be written to: because it is corrupt, or has persistent bitmaps. An image
+/// that is dirty is repaired before the first write, which fails if that cannot be done.
 pub async fn open(file: &Rc<Node>, options: OpenOptions) -> BlockResult<Opened> {
     let end = File::Bare(file.clone());
     let apart = end.clone();
