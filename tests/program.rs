@@ -5,6 +5,8 @@
 
 #[path = "program/bad_input.rs"]
 mod bad_input;
+#[path = "program/clients.rs"]
+mod clients;
 #[path = "program/copies.rs"]
 mod copies;
 #[path = "program/demo.rs"]
