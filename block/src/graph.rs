@@ -200,8 +200,9 @@ impl Graph {
         Ok(())
     }
 
-    /// The number of the next node to be made.
-    pub(crate) fn next_node_number(&self) -> u64 {
+    /// A number that no other node has, and that comes after all so far. Nodes take theirs when they are
+    /// made; whoever makes one that is to come before its children takes it first.
+    pub fn take_node_number(&self) -> u64 {
         let number = self.next_node_number.get();
         self.next_node_number.set(number + 1);
         number

@@ -64,7 +64,7 @@ pub struct Node {
     graph: Weak<Graph>,
     myself: Weak<Node>,
     read_only: Cell<bool>,
-    number: u64,
+    number: Cell<u64>,
     pub(crate) settings: Cell<NodeSettings>,
     /// See [`is_implicit`](Self::is_implicit).
     pub(crate) implicit: Cell<bool>,
@@ -90,7 +90,7 @@ impl Node {
             graph: Rc::downgrade(graph),
             myself: myself.clone(),
             read_only: Cell::new(read_only),
-            number: graph.next_node_number(),
+            number: Cell::new(graph.take_node_number()),
             settings: Cell::default(),
             implicit: Cell::new(false),
             backing_block: RefCell::default(),
@@ -150,7 +150,13 @@ impl Node {
 
     /// How many nodes of the graph were made before it.
     pub fn number(&self) -> u64 {
-        self.number
+        self.number.get()
+    }
+
+    /// Gives the node a number that [`Graph::take_node_number`] has kept for it: its place before the
+    /// nodes that its driver opens for itself.
+    pub fn set_number(&self, number: u64) {
+        self.number.set(number);
     }
 
     /// The end of the highest write so far, in bytes.

@@ -34,11 +34,9 @@ const EIO: i32 = 5;
 
 /// QEMU: `qmp_blockdev_create` (block/create.c).
 fn qmp_blockdev_create(daemon: &Rc<Daemon>, args: BlockdevCreate) -> QmpResult<()> {
-    let name = args.options.base.driver.as_str();
     if matches!(args.options.u, BlockdevCreateOptionsKind::Nothing) {
-        return Err(QmpError::generic(format!(
-            "Driver '{name}' does not support blockdev-create"
-        )));
+        let text = "Driver does not support blockdev-create";
+        return Err(QmpError::generic(text));
     }
     let create = CreateJob {
         daemon: Rc::downgrade(daemon),

@@ -17,16 +17,18 @@ use crate::qapi::{Command, QmpError, QmpResult};
 pub static COMMANDS: &[Command<Daemon>] = &[command!(
     "block_resize", "Gives a node another length.", BlockResize => (), qmp_block_resize)];
 
+/// The most bytes that any disk has.
+///
+/// QEMU: `BDRV_MAX_LENGTH` (include/block/block-common.h).
+const MAX_LENGTH: u64 = i64::MAX.cast_unsigned() >> 30 << 30;
+
 /// QEMU: `qmp_block_resize` (blockdev.c).
 fn qmp_block_resize(daemon: &Rc<Daemon>, args: BlockResize) -> QmpResult<()> {
     let node = lookup(daemon, args.device.as_deref(), args.node_name.as_deref())?;
     let Ok(size) = u64::try_from(args.size) else {
         return Err(QmpError::generic("Parameter 'size' expects a >0 size"));
     };
-    if node.check_op(BlockOp::Resize).is_err() {
-        let name = args.device.or(args.node_name).unwrap_or_default();
-        return Err(QmpError::generic(format!("Device '{name}' is in use")));
-    }
+    node.check_op(BlockOp::Resize)?;
     let backend = if node.is_read_only() {
         None
     } else {
@@ -39,6 +41,10 @@ fn qmp_block_resize(daemon: &Rc<Daemon>, args: BlockResize) -> QmpResult<()> {
     let Some(root) = root else {
         return Err(QmpError::generic("Image is read-only"));
     };
+    if size > MAX_LENGTH {
+        let text = format!("offset({size}) exceeds maximum({MAX_LENGTH})");
+        return Err(QmpError::generic(text));
+    }
     let drained = node.drained_begin("block_resize");
     let result = daemon
         .context()

@@ -215,6 +215,8 @@ impl Opening<'_> {
         if let Some(name) = &shared.node_name {
             graph.check_node_name(name)?;
         }
+        // A driver that opens nodes for itself does so below a node that is listed already.
+        let number = graph.take_node_number();
         let built = build::driver(self, format, file, shared, facts)?;
         let node = graph.add_node(
             shared.node_name.as_deref(),
@@ -222,6 +224,7 @@ impl Opening<'_> {
             built.read_only,
             &built.children,
         )?;
+        node.set_number(number);
         node.set_settings(shared.settings);
         self.daemon.facts.set(&node, facts.clone());
         Ok(node)
