@@ -32,6 +32,12 @@ impl Transcript {
         let mut lines = self.streams.values().flatten();
         lines.any(|heading| heading.text == SILENCE)
     }
+
+    /// Whether a signal has ended the daemon.
+    pub(crate) fn has_crashed(&self) -> bool {
+        let mut lines = self.streams.get("status").into_iter().flatten();
+        lines.any(|heading| heading.text.starts_with("signal"))
+    }
 }
 
 /// What stands for a line that did not come.
