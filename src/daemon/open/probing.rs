@@ -5,29 +5,24 @@
 use std::rc::Rc;
 
 use blockjob_block::Node;
-use blockjob_block::driver::qcow2;
+use blockjob_block::probe::{self, PROBE_BYTES};
 use bytes::BytesMut;
 
 use super::format::Format;
 use crate::daemon::Daemon;
 use crate::qapi::{QmpError, QmpResult};
 
-/// How much of an image is looked at, in bytes.
-///
-/// QEMU: `BLOCK_PROBE_BUF_SIZE` (include/block/block_int-common.h).
-const PROBE_BYTES: u64 = 512;
-
 /// Guesses the format of what `file` holds.
 ///
 /// # Errors
 ///
-/// It cannot be read.
+/// It cannot be read, or it is an image that nothing here can open.
 pub(super) fn probe(
     daemon: &Rc<Daemon>,
     file: &Rc<Node>,
-    _filename: Option<&str>,
+    filename: Option<&str>,
 ) -> QmpResult<Format> {
-    let bytes = file.len()?.min(PROBE_BYTES);
+    let bytes = file.len()?.min(PROBE_BYTES as u64);
     let node = file.clone();
     let (head, result) = daemon.context().run("probe", async move {
         node.co_read(0, BytesMut::zeroed(bytes as usize)).await
@@ -38,9 +33,13 @@ pub(super) fn probe(
             "Could not read image for determining its format: {why}"
         ))
     })?;
-    Ok(if qcow2::probe(&head) > 0 {
-        Format::Qcow2
-    } else {
-        Format::Raw
-    })
+    let guess = probe::probe(&head, filename);
+    match (guess.refusal(), Format::find(guess.format)) {
+        (None, Some(format)) => Ok(format),
+        (Some(error), _) => Err(error.into()),
+        (None, None) => Err(QmpError::generic(format!(
+            "Unknown driver '{}'",
+            guess.format
+        ))),
+    }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use blockjob_block::Node;
 use blockjob_block::driver::raw::{RawDriver, RawOptions};
+use blockjob_block::probe::probed_raw_warning;
 
 use super::Built;
 use crate::daemon::facts::NodeFacts;
@@ -30,15 +31,12 @@ pub(super) fn open(
     facts: &NodeFacts,
 ) -> QmpResult<Built> {
     let options = take_options(&mut opening.options)?;
-    let driver = RawDriver::new(options, file.len()?)?;
-    if facts.probed.get() && opening.flags.writable {
-        say::err(&format!(
-            "WARNING: Image format was not specified for '{}' and probing guessed raw.\n         \
-             Automatically detecting the format is dangerous for raw images, write operations on \
-             block 0 will be restricted.\n         \
-             Specify the 'raw' format explicitly to remove the restrictions.",
-            facts.opened_name.borrow()
-        ));
+    let mut driver = RawDriver::new(options, file.len()?)?;
+    if facts.probed.get() {
+        if opening.flags.writable {
+            say::err(&probed_raw_warning(&facts.opened_name.borrow()));
+        }
+        driver = driver.probed();
     }
     Ok(Built {
         driver: Box::new(driver),
