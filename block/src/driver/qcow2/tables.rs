@@ -10,8 +10,9 @@ use super::server::from_io;
 use crate::driver::BlockStatus;
 use crate::error::BlockResult;
 
-/// How many mappings one question is worth.
-const MAX_LOOKUPS: usize = 1024;
+/// How many mappings one question is worth. Each may be as long as a table, which takes tens of
+/// microseconds to look through, and nothing else runs meanwhile.
+const MAX_LOOKUPS: usize = 128;
 
 impl Image {
     /// Writes tables back, and returns when all is safe from a crash.
