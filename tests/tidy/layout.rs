@@ -6,12 +6,13 @@ use std::process::Command;
 use crate::source::{root, text_files};
 
 /// The folders that the root may hold, beside those that cargo builds into.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     ".cargo",
     ".ci",
     ".git",
     "block",
     "docs",
+    "fuzz",
     "jobs",
     "loom-tests",
     "runtime",
