@@ -297,7 +297,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 256,
+        cases: 128,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
