@@ -274,7 +274,7 @@ macro_rules! qapi_alternate {
                         <$ty as $crate::qapi::Qapi>::visit(input)?,
                     ))),)*
                     #[allow(unreachable_patterns)]
-                    _ => Err(input.wrong_type(stringify!($name))),
+                    _ => Err(input.no_alternative(stringify!($name))),
                 }
             }
 

@@ -94,6 +94,17 @@ impl<'a> Input<'a> {
         ))
     }
 
+    /// The error for a value that is none of an alternate's types. It is made where the way from the top
+    /// is not known, and has the name alone.
+    ///
+    /// QEMU: `visit_type_alternate` (scripts/qapi/visit.py).
+    pub fn no_alternative(&self, expected: &str) -> QmpError {
+        QmpError::generic(format!(
+            "Invalid parameter type for '{}', expected: {expected}",
+            self.short_name()
+        ))
+    }
+
     /// The error for a value that is no `expected`: `Parameter 'x' expects ...`.
     pub fn wrong_value(&self, expected: &str) -> QmpError {
         QmpError::generic(format!(
