@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use blockjob_block::driver::quorum::QuorumDriver;
 use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 
 use super::backing::EPERM;
@@ -146,14 +147,23 @@ impl MirrorJob {
     }
 }
 
-/// True if `to_replace` shows what `source` shows: it is the source, or only filters are between.
+/// True if `to_replace` shows what `source` shows, or if nobody sees what it shows: it is the source, or
+/// only filters are between, or it is a child of a quorum that is.
 ///
-/// QEMU: `bdrv_recurse_can_replace` (block.c).
+/// QEMU: `bdrv_recurse_can_replace` (block.c), `quorum_recurse_can_replace` (block/quorum.c).
 pub(super) fn can_replace(source: &Rc<Node>, to_replace: &Rc<Node>) -> bool {
     let mut node = source.clone();
     loop {
         if Rc::ptr_eq(&node, to_replace) {
             return true;
+        }
+        if node.driver().as_any().is::<QuorumDriver>() {
+            // A child may be worth replacing because it shows something else. What its siblings
+            // outvote nobody sees; further down somebody might.
+            let children = node.children();
+            return children
+                .iter()
+                .any(|child| Rc::ptr_eq(&child.node(), to_replace));
         }
         if !node.driver().is_filter() {
             return false;

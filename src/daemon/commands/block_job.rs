@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use blockjob_jobs::block_job::BlockJob;
 use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::event::JobType;
 use blockjob_jobs::job::Job;
@@ -99,11 +100,11 @@ fn qmp_query_block_jobs(daemon: &Rc<Daemon>, (): ()) -> QmpResult<Vec<BlockJobIn
 
 /// QEMU: `block_job_query_locked` (blockjob.c).
 fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
-    job.block_job()?;
+    let block_job = job.block_job()?;
     let progress = job.progress();
     let u = match job.job_type() {
         JobType::Mirror => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
-            actively_synced: false,
+            actively_synced: job.is_ready() && works_on_nothing(block_job),
         })),
         _ => BlockJobInfoKind::Nothing,
     };
@@ -123,4 +124,10 @@ fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
         error: job.error_text(),
     };
     Some(BlockJobInfo { base, u })
+}
+
+/// Whether the disk of a job has no bytes, so that no write can be missing on the other side.
+fn works_on_nothing(block_job: &BlockJob) -> bool {
+    let nodes = block_job.nodes();
+    nodes.last().is_some_and(|main_node| main_node.is_empty())
 }
