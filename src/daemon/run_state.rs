@@ -10,6 +10,7 @@ use crate::qapi::types::run_state;
 pub struct RunState {
     state: Cell<run_state::RunState>,
     exit_requested: Cell<bool>,
+    end_told: Cell<bool>,
 }
 
 impl Default for RunState {
@@ -18,6 +19,7 @@ impl Default for RunState {
         RunState {
             state: Cell::new(run_state::RunState::Running),
             exit_requested: Cell::new(false),
+            end_told: Cell::new(false),
         }
     }
 }
@@ -41,6 +43,11 @@ impl RunState {
     /// Whether somebody has asked the daemon to end.
     pub fn exit_requested(&self) -> bool {
         self.exit_requested.get()
+    }
+
+    /// Somebody tells clients that the daemon ends. True the first time.
+    pub fn tell_end(&self) -> bool {
+        !self.end_told.replace(true)
     }
 
     /// The daemon is to end.

@@ -5,14 +5,15 @@
 use std::rc::Rc;
 
 use blockjob::daemon::Daemon;
+use blockjob::daemon::commands::run;
+use blockjob::qapi::types::run_state::ShutdownCause;
 
 use super::steps::Doors;
 
 /// Cancels the jobs, gives up the nodes, and last of all the monitors: clients hear of it all.
 pub(super) fn shut_down(daemon: &Rc<Daemon>, doors: Doors) {
-    let drained = daemon.graph().drain_all_begin("quit");
-    daemon.jobs().cancel_sync_all();
-    drop(drained);
+    // After `quit` most of it is done; jobs may have been started since.
+    run::shut_down(daemon, ShutdownCause::HostSignal);
     daemon.owned.clear();
     doors.close();
 }

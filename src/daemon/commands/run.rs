@@ -86,11 +86,9 @@ fn flush_all(daemon: &Rc<Daemon>) {
 ///
 /// QEMU: `main` (storage-daemon/qemu-storage-daemon.c), `qemu_cleanup` (system/runstate.c).
 pub fn shut_down(daemon: &Rc<Daemon>, reason: ShutdownCause) {
-    if daemon.run_state.exit_requested() {
-        return;
-    }
     daemon.run_state.request_exit();
-    if !daemon.owned.drives().is_empty() {
+    let is_machine = !daemon.owned.drives().is_empty();
+    if daemon.run_state.tell_end() && is_machine {
         let guest = false;
         daemon.emit(&Shutdown { guest, reason });
     }
