@@ -1,6 +1,7 @@
 //! GRAPH.
 
 use blockjob_block::request::BlockTrace;
+use blockjob_jobs::mirror::filter::MirrorTop;
 use blockjob_sim::check::graph::Graph;
 use blockjob_sim::failure::Rule;
 
@@ -59,4 +60,19 @@ fn a_section_that_is_not_established_does_not_count() {
         failure.text.contains("'source' is not drained"),
         "{failure}"
     );
+}
+
+#[test]
+fn the_filter_of_a_job_does_not_outlive_it() {
+    let failure = finds::<Graph>(PLAIN, |cast| {
+        when(cast, is_ready, |cast| async move {
+            let filter = pair(&cast).device.node().expect("it uses the filter");
+            let driver = Box::new(MirrorTop);
+            let left = cast.graph.add_node(Some("left"), driver, false, &[]);
+            assert_eq!(filter.driver().format_name(), "mirror_top");
+            std::mem::forget(left.expect("a new name"));
+        });
+    });
+    assert_is(&failure, Rule::Graph, "filter-left");
+    assert!(failure.text.contains("at 'left'"), "{failure}");
 }
