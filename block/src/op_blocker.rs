@@ -88,6 +88,17 @@ impl Node {
         }
     }
 
+    /// The name of a backend on top of it, under which users know it; its own if there is none.
+    ///
+    /// QEMU: `bdrv_get_device_or_node_name` (block.c).
+    pub fn device_or_node_name(&self) -> String {
+        let parents = self.parents().into_iter();
+        let mut names = parents.filter_map(|edge| Some(edge.parent()?.backend_name()));
+        names
+            .find(|name| !name.is_empty())
+            .unwrap_or_else(|| self.name().to_owned())
+    }
+
     /// Fails if `op` is blocked, naming the node and the reason.
     ///
     /// QEMU: `bdrv_op_is_blocked` (block.c).
@@ -102,7 +113,11 @@ impl Node {
             None => Ok(()),
             Some(blocker) => Err(BlockError::new(
                 ErrorKind::InUse,
-                format!("Node '{}' is busy: {}", self.name(), blocker.reason),
+                format!(
+                    "Node '{}' is busy: {}",
+                    self.device_or_node_name(),
+                    blocker.reason
+                ),
             )),
         }
     }
