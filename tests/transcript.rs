@@ -65,6 +65,7 @@ scripts! {
     negotiation
     nodes
     objects
+    odd_length
     odd_sizes
     of_a_machine
     options_refused

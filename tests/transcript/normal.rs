@@ -20,7 +20,7 @@ pub(crate) struct Normaliser {
 }
 
 impl Normaliser {
-    /// For a daemon in `dir`, with members whose numbers are not compared.
+    /// For a daemon in `dir`, with members whose values are not compared.
     pub(crate) fn new(dir: &Path, masked: &[String]) -> Normaliser {
         let always = ALWAYS_MASKED.into_iter().map(str::to_owned);
         Normaliser {
@@ -94,14 +94,16 @@ fn mask_lengths(text: &str) -> String {
     out
 }
 
-/// Puts `N` for the number of each member of that name.
+/// Puts `N` for the number, or the truth, of each member of that name.
 fn mask(text: &str, member: &str) -> String {
     let key = format!("\"{member}\": ");
     let mut parts = text.split(key.as_str());
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         out.push_str(&key);
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        let truth = part.strip_prefix("true").or(part.strip_prefix("false"));
+        let number = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        let rest = truth.unwrap_or(number);
         if rest.len() < part.len() {
             out.push('N');
         }

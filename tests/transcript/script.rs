@@ -3,7 +3,7 @@
 //! A script is a text of sections. `#` begins a line of comment, blank lines separate.
 //!
 //! ```text
-//! [mask]       members whose numbers timing decides: offset len
+//! [mask]       members whose values timing decides: offset busy
 //! [rules]      what more is not compared, by the names in `races`: forget-drains
 //! [images]     commands, one a line, before the daemon starts: qemu-img create -f raw a 1M
 //! [options]    options of the daemon, any number on a line; '...' keeps blanks together
