@@ -2,8 +2,16 @@
 //!
 //! Nothing here waits for a time: each test polls until what it is about has happened.
 
+#[path = "daemon/changing.rs"]
+mod changing;
 #[path = "daemon/drive_mirror.rs"]
 mod drive_mirror;
+#[path = "daemon/opening.rs"]
+mod opening;
+#[path = "daemon/errors.rs"]
+mod errors;
+#[path = "daemon/machine.rs"]
+mod machine;
 #[path = "daemon/queries.rs"]
 mod queries;
 #[path = "daemon/verbs.rs"]

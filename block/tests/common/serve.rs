@@ -158,11 +158,13 @@ impl Driver for TestDriver {
         node: &'a Node,
         offset: u64,
         bytes: u64,
-        _flags: ZeroFlags,
+        flags: ZeroFlags,
     ) -> IoFuture<'a, BlockResult<()>> {
         Box::pin(async move {
             self.check_alignment(offset, bytes);
-            self.serve(node, format!("zero {offset}+{bytes}")).await?;
+            let unmap = if flags.may_unmap { " unmap" } else { "" };
+            self.serve(node, format!("zero {offset}+{bytes}{unmap}"))
+                .await?;
             if !self.0.can_zero.get() {
                 return Err(BlockError::new(ErrorKind::NotSupported, "no zeroes here"));
             }

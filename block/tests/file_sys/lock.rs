@@ -197,3 +197,42 @@ fn locks_belong_to_their_handle_and_survive_the_closing_of_another() {
         .set_permissions(WRITER)
         .expect_err("still in use");
 }
+
+#[test]
+fn an_image_that_is_opened_anew_keeps_its_locks() {
+    use blockjob_block::driver::file::FileDriver;
+    let Some((scratch, first, second)) = two_handles() else {
+        return;
+    };
+    let driver = FileDriver::new(first).expect("the length can be had");
+    driver
+        .handle()
+        .set_permissions(STRICT_READER)
+        .expect("nobody objects");
+    let before = driver.handle();
+    let again = OpenOptions::new(&scratch.image)
+        .open()
+        .expect("it is there");
+    driver.reopen(again).expect("it is the same file");
+    // Also while somebody has the one before, its successor may do more, and others feel that.
+    driver
+        .handle()
+        .set_permissions(WRITER)
+        .expect("nobody objects");
+    second.set_permissions(WRITER).expect_err("in use");
+    driver.reopen_back(before).expect("it was so before");
+    assert_eq!(driver.handle().permissions(), WRITER);
+    second.set_permissions(WRITER).expect_err("in use");
+    drop(driver);
+    second.set_permissions(WRITER).expect("nobody is left");
+}
+
+#[test]
+fn an_image_is_not_opened_anew_as_another_one() {
+    use blockjob_block::driver::file::FileDriver;
+    let (scratch, other) = (Scratch::with(b"image"), Scratch::with(b"other"));
+    let driver = FileDriver::new(scratch.open()).expect("the length can be had");
+    let error = driver.reopen(other.open()).expect_err("it is another one");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(driver.handle().path(), scratch.image);
+}

@@ -10,6 +10,7 @@ mod flush;
 mod lengths;
 mod random;
 mod serialising;
+mod settings;
 mod shapes;
 mod status;
 mod zeroes;

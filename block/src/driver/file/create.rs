@@ -44,7 +44,8 @@ pub fn create(options: &CreateOptions) -> Result<(), BlockError> {
     let resize_failed =
         |errno: Errno| BlockError::from_errno(errno.raw_os_error(), "Could not resize file");
     if i64::try_from(options.size_bytes).is_err() {
-        return Err(resize_failed(Errno::INVAL));
+        // QEMU's word for it; to us it is a number that is too large.
+        return Err(resize_failed(Errno::INVAL).with_kind(ErrorKind::OutOfRange));
     }
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);

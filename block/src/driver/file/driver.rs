@@ -127,9 +127,8 @@ impl FileDriver {
                 format!("'{path}' is another file now"),
             ));
         }
-        handle.adopt_permissions(&image.handle)?;
-        *self.image.borrow_mut() = Image::new(handle)?;
-        Ok(())
+        let next = Image::new(handle)?;
+        self.replace(next)
     }
 
     /// Goes on with an image that it had before, after the locks of the present one.
@@ -138,9 +137,15 @@ impl FileDriver {
     ///
     /// The locks cannot be had.
     pub fn reopen_back(&self, image: OpenImage) -> BlockResult<()> {
-        let now = self.image();
-        image.adopt_permissions(&now.handle)?;
-        *self.image.borrow_mut() = image.0;
+        self.replace(image.0)
+    }
+
+    fn replace(&self, next: Arc<Image>) -> BlockResult<()> {
+        let before = self.image();
+        next.handle.adopt_permissions(&before.handle)?;
+        // Somebody may keep it open for a while, and its locks are in the way of its successor.
+        before.handle.set_permissions(ImagePermissions::NONE)?;
+        *self.image.borrow_mut() = next;
         Ok(())
     }
 
