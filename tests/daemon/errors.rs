@@ -100,5 +100,7 @@ fn an_error_that_is_ignored_is_tried_again() {
         action(&world),
         "BLOCK_JOB_ERROR {'device': 'j', 'operation': 'write', 'action': 'ignore'}"
     );
+    world.ok("block-job-cancel", "{'device': 'j'}");
+    world.until("null");
     world.tool("qemu-img compare -q -f raw -F raw -U $DIR/a $DIR/b");
 }

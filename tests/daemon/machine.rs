@@ -57,8 +57,8 @@ fn a_write_that_finds_the_disk_full_stops_the_guest() {
     assert_eq!(world.said(), "BLOCK_IO_ERROR, STOP");
     assert_eq!(
         world.events()[0],
-        "BLOCK_IO_ERROR {'device': 'd', 'nospace': true, 'node-name': 'a', \
-         'reason': 'No space left on device', 'operation': 'write', 'action': 'stop', 'qom-path': ''}"
+        "BLOCK_IO_ERROR {'device': 'd', 'nospace': true, 'node-name': 'a', 'qom-path': '', \
+         'reason': 'No space left on device', 'operation': 'write', 'action': 'stop'}"
     );
     io_status("nospace");
     let status = world.ok("query-status", "{}");
@@ -104,7 +104,9 @@ fn a_drive_is_shown_without_what_jobs_have_put_there() {
     assert!(!drives.contains("mirror_top"), "{drives}");
     assert!(drives.contains("'node-name': 'a'"), "{drives}");
     assert!(
-        drives.ends_with("'device': 'empty', 'type': 'unknown'}]"),
+        drives.ends_with(
+            "{'device': 'empty', 'locked': false, 'removable': true, 'type': 'unknown'}]"
+        ),
         "{drives}"
     );
     let stats = world.ok("query-blockstats", "{}");
