@@ -224,7 +224,7 @@ impl Driver for RawDriver {
             return filter_perms(parents);
         }
         PermPair {
-            used: parents.used | Perm::CONSISTENT_READ,
+            used: parents.used,
             shared: parents.shared.without(Perm::RESIZE),
         }
     }
