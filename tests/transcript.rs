@@ -37,7 +37,6 @@ macro_rules! scripts {
         const SCRIPTS: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
-            #[ignore = "the daemon does not speak yet"]
             fn $name() {
                 is_the_same(stringify!($name));
             }
@@ -151,7 +150,6 @@ fn is_the_same(name: &str) {
 }
 
 #[test]
-#[ignore = "the daemon does not speak yet"]
 fn recorded_replies_of_an_emulator_match_word_for_word() {
     if !has_peer() {
         return;
