@@ -6,6 +6,7 @@
 mod common;
 
 mod backing;
+mod changes;
 mod conflicts;
 mod lives;
 mod names;
