@@ -90,12 +90,12 @@ pub(super) const fn step(state: State, byte: u8) -> Step {
 
 /// Whether `byte` leaves that state as it is.
 pub(super) const fn goes_on(state: State, byte: u8) -> bool {
-    match (state, step(state, byte)) {
-        (State::String(_), Step::Go(State::String(_))) => true,
-        (State::Keyword, Step::Go(State::Keyword)) => true,
-        (State::Digits, Step::Go(State::Digits)) => true,
-        _ => false,
-    }
+    matches!(
+        (state, step(state, byte)),
+        (State::String(_), Step::Go(State::String(_)))
+            | (State::Keyword, Step::Go(State::Keyword))
+            | (State::Digits, Step::Go(State::Digits))
+    )
 }
 
 const fn start(byte: u8) -> Step {
