@@ -113,3 +113,30 @@ fn a_drive_is_shown_without_what_jobs_have_put_there() {
     assert!(stats.starts_with("[{'device': 'd', 'parent': {"), "{stats}");
     assert!(stats.contains("'node-name': 'a'"), "{stats}");
 }
+
+#[test]
+fn a_request_by_hand_that_fails_is_one_of_the_guest() {
+    let world = World::new();
+    world.raw("a", 1 << 20);
+    world.blockdev(
+        "driver=raw,node-name=a,file.driver=blkdebug,file.image.driver=file,\
+         file.image.filename=$DIR/a,file.inject-error.0.event=none,\
+         file.inject-error.0.iotype=write,file.inject-error.0.errno=28",
+    );
+    drive(&world, "d", Some("a"));
+    let found = world.daemon.graph().find_backend("d").expect("it is there");
+    drive_device::attach(&world.daemon, &found);
+    let typed = world.ok(
+        "human-monitor-command",
+        "{'command-line': 'qemu-io d \"write 0 64k\"'}",
+    );
+    assert!(typed.contains("No space left on device"), "{typed}");
+    world.until("STOP");
+    assert_eq!(world.said(), "BLOCK_IO_ERROR, return, STOP");
+    // No device would send this.
+    world.ok(
+        "human-monitor-command",
+        "{'command-line': 'qemu-io d \"write 1M 64k\"'}",
+    );
+    assert_eq!(world.said(), "return");
+}

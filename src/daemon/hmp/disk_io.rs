@@ -8,7 +8,8 @@
 use std::rc::Rc;
 
 use blockjob_block::driver::ZeroFlags;
-use blockjob_block::{BlockBackend, BlockResult, Perm, PermPair};
+use blockjob_block::error_policy::IoOperation;
+use blockjob_block::{BlockBackend, BlockError, BlockResult, ErrorKind, Perm, PermPair};
 use bytes::{Bytes, BytesMut};
 
 use super::size::{parse_bytes, show_bytes};
@@ -83,6 +84,7 @@ pub(super) fn run(
         other => unreachable!("{other} is in the help and not here"),
     };
     if let Err(error) = result {
+        door.tell_error(name, &asked, &error);
         let text = blockjob_block::error::errno_text(error.errno());
         out.push_str(&format!("{name} failed: {text}\n"));
     }
@@ -205,6 +207,26 @@ impl<'a> Door<'a> {
             blk.set_perms(PermPair::new(perms.used | needs, perms.shared))?;
         }
         Ok(Door { daemon, blk })
+    }
+
+    /// A request of the guest on a drive has failed: the policy of the drive says what is done about it.
+    ///
+    /// QEMU: what devices do, such as `virtio_blk_handle_rw_error` (hw/block/virtio-blk.c).
+    fn tell_error(&self, command: &str, asked: &Asked, error: &BlockError) {
+        let operation = match command {
+            "read" => IoOperation::Read,
+            "write" | "discard" | "flush" => IoOperation::Write,
+            _ => return,
+        };
+        // Devices do not send what cannot be right.
+        let end = asked
+            .numbers
+            .iter()
+            .fold(0u64, |end, part| end.saturating_add(*part));
+        let sent = self.blk.len().is_ok_and(|len| end <= len);
+        if sent && error.kind() != ErrorKind::ReadOnly && !self.blk.name().is_empty() {
+            self.blk.error_action(operation, error.errno());
+        }
     }
 
     fn wait<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> T {
