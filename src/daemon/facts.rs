@@ -58,10 +58,13 @@ pub struct NodeFacts {
 #[derive(Default)]
 pub struct Facts {
     /// By the names of the nodes, which are unique among those that live.
-    nodes: RefCell<BTreeMap<Rc<str>, (Weak<Node>, Rc<NodeFacts>)>>,
+    nodes: RefCell<BTreeMap<Rc<str>, Entry>>,
     /// How many entries there may be before those of nodes that are gone are looked for.
     sweep_at: Cell<usize>,
 }
+
+/// A node, and what is known of it.
+type Entry = (Weak<Node>, Rc<NodeFacts>);
 
 /// Fewer entries than this are never swept.
 const SWEEP_FROM: usize = 64;
