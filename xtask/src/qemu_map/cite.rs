@@ -16,7 +16,7 @@ pub(super) struct Citation {
 const MARKERS: [&str; 2] = ["QEMU: ", "counterpart of "];
 
 /// The endings of files in QEMU's tree.
-const ENDINGS: [&str; 5] = [".c", ".h", ".hx", ".json", ".rst"];
+const ENDINGS: [&str; 6] = [".c", ".h", ".hx", ".json", ".py", ".rst"];
 
 /// All that a comment cites.
 ///
