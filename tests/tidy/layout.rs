@@ -6,10 +6,11 @@ use std::process::Command;
 use crate::source::{root, text_files};
 
 /// The folders that the root may hold, beside those that cargo builds into.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     ".cargo",
     ".ci",
     ".git",
+    "benches",
     "block",
     "docs",
     "fuzz",
