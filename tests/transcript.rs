@@ -191,10 +191,10 @@ fn a_change_of_any_line_is_found() {
     assert!(!peer.is_silent() && compare::compare(&peer, &peer).is_empty());
     let mut planted = 0;
     for (stream, lines) in &peer.streams {
-        for index in 0..lines.len() {
+        for (index, line) in lines.iter().enumerate() {
             for ours in plants(&peer, stream, index) {
                 let findings = compare::compare(&peer, &ours);
-                let line = &lines[index].text;
+                let line = &line.text;
                 assert!(!findings.is_empty(), "{stream}: {line}");
                 planted += 1;
             }

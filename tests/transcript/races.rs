@@ -9,20 +9,20 @@ use crate::play::Heading;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Race {
     /// A job with nothing to copy is ready before the command that starts it returns, or after.
-    ReadyAndReturn,
+    Ready,
     /// A pause takes hold at once when the job sleeps, and when its requests have ended otherwise; a
     /// resume likewise.
-    PauseAndReturn,
+    Pause,
     /// A cancelled job that has nothing in flight ends before the command returns.
-    EndAndReturn,
+    End,
     /// Requests that fail do so whenever they come back.
-    ErrorAndReturn,
+    Error,
 }
 
 const RACES: [(&str, Race, &[&str]); 4] = [
     (
         "ready-and-return",
-        Race::ReadyAndReturn,
+        Race::Ready,
         &[
             "\"status\": \"ready\"",
             "BLOCK_JOB_READY",
@@ -31,7 +31,7 @@ const RACES: [(&str, Race, &[&str]); 4] = [
     ),
     (
         "pause-and-return",
-        Race::PauseAndReturn,
+        Race::Pause,
         &[
             "\"status\": \"paused\"",
             "\"status\": \"standby\"",
@@ -42,7 +42,7 @@ const RACES: [(&str, Race, &[&str]); 4] = [
     ),
     (
         "end-and-return",
-        Race::EndAndReturn,
+        Race::End,
         &[
             "\"status\": \"aborting\"",
             "\"status\": \"waiting\"",
@@ -55,7 +55,7 @@ const RACES: [(&str, Race, &[&str]); 4] = [
     ),
     (
         "error-and-return",
-        Race::ErrorAndReturn,
+        Race::Error,
         &[
             "BLOCK_JOB_ERROR",
             "\"status\": \"paused\"",
