@@ -105,12 +105,14 @@ fn plan(daemon: &Rc<Daemon>, source: &Rc<Node>, args: &DriveMirror) -> Plan {
     };
     // The target is opened as the source was, but for what is said here.
     let facts = daemon.facts.of(source);
-    let mut flags = OpenFlags::default();
-    flags.writable = true;
-    flags.direct = facts.cache_direct.get();
-    flags.no_flush = facts.cache_no_flush.get();
-    flags.unmap = facts.discard_unmap.get();
-    flags.no_backing = true;
+    let flags = OpenFlags {
+        writable: true,
+        direct: facts.cache_direct.get(),
+        no_flush: facts.cache_no_flush.get(),
+        unmap: facts.discard_unmap.get(),
+        no_backing: true,
+        ..OpenFlags::default()
+    };
     Plan {
         mode,
         format,
