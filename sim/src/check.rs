@@ -15,6 +15,7 @@ pub mod drain;
 pub mod fsm;
 pub mod graph;
 pub mod home;
+mod images;
 pub mod inflight;
 pub mod once;
 pub mod progress;

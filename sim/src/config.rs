@@ -128,6 +128,7 @@ fields! {
     Noisy "noisy" 0 Form::Number { max: 64 }, "The first guest of all has so many times the depth of the others, for each at a time so many times the requests, and no rest; 0 is none.";
     Drains "drains" 0 TIME, "How long it is until somebody drains a source again for an instant, about, in nanoseconds; 0 is never.";
     Held "held" 0 TIME, "How long the targets are drained by somebody else when the jobs start, in nanoseconds; 0 is not at all.";
+    Format "format" 0 Form::Name(&["raw", "qcow2", "both"]), "The format of disks: raw, the target is qcow2, or both sides are; cluster and tcluster are those of the images then, and lengths are rounded up to 512 bytes.";
 }
 
 const VERB_NAMES: [&str; 17] = [
@@ -360,6 +361,11 @@ impl Config {
                 "the target of a copy of the top image holds something: expected tfill=holes";
             return together(text.to_owned());
         }
+        if self.is(Field::Format) && self.get(Field::Sync) == 2 {
+            let text = "the target of a copy of nothing is a copy already, and an image is none: \
+                        expected format=raw";
+            return together(text.to_owned());
+        }
         if self.is(Field::TargetBacking) && !self.is(Field::Backing) {
             return together("tbacking=yes: expected backing=yes, whose base it shares".to_owned());
         }
@@ -368,7 +374,13 @@ impl Config {
 
     /// The length of a disk.
     pub fn len_bytes(&self) -> u64 {
-        self.get(Field::Granules) * self.get(Field::Granularity) + self.get(Field::Tail) * 128
+        let bytes =
+            self.get(Field::Granules) * self.get(Field::Granularity) + self.get(Field::Tail) * 128;
+        match self.is(Field::Format) {
+            // An image has whole sectors.
+            true => bytes.next_multiple_of(512),
+            false => bytes,
+        }
     }
 
     /// The commands of the monitor.

@@ -6,6 +6,7 @@
 //! its [`DiskSpec`], and each of them is a decision.
 
 mod driver;
+mod image;
 mod spec;
 mod store;
 
@@ -19,6 +20,7 @@ use blockjob_runtime::decide::Site;
 use bytes::BytesMut;
 
 pub use driver::SimDriver;
+pub use image::ImageDriver;
 pub use spec::{DiskSpec, Fill, Spread, StatusKind};
 pub use store::Spares;
 pub(crate) use store::Store;
@@ -47,6 +49,9 @@ pub struct SimDisk {
     spec: DiskSpec,
     store: RefCell<Store>,
     in_flight: Cell<usize>,
+    /// Of the view of an image: the file that it is in, and what is under way.
+    file: Option<Rc<SimDisk>>,
+    book: image::Book,
 }
 
 impl SimDisk {
@@ -66,7 +71,55 @@ impl SimDisk {
             store: RefCell::new(Store::new(len, &spec, &world.spares)),
             spec,
             in_flight: Cell::new(0),
+            file: None,
+            book: image::Book::default(),
         })
+    }
+
+    /// A file that holds `bytes`.
+    pub(crate) fn holding(
+        name: &'static str,
+        world: &Rc<World>,
+        hub: &Rc<Hub>,
+        bytes: &[u8],
+        spec: DiskSpec,
+    ) -> Rc<SimDisk> {
+        Rc::new(SimDisk {
+            name,
+            world: world.clone(),
+            hub: hub.clone(),
+            home: OnceCell::new(),
+            store: RefCell::new(Store::holding(bytes, &spec, &world.spares)),
+            spec,
+            in_flight: Cell::new(0),
+            file: None,
+            book: image::Book::default(),
+        })
+    }
+
+    /// What an image of `len` bytes in `file` shows. Nothing fails here but what fails there.
+    pub(crate) fn view(
+        name: &'static str,
+        file: &Rc<SimDisk>,
+        len: u64,
+        spec: DiskSpec,
+    ) -> Rc<SimDisk> {
+        Rc::new(SimDisk {
+            name,
+            world: file.world.clone(),
+            hub: file.hub.clone(),
+            home: OnceCell::new(),
+            store: RefCell::new(Store::new(len, &spec, &file.world.spares)),
+            spec,
+            in_flight: Cell::new(0),
+            file: Some(file.clone()),
+            book: image::Book::default(),
+        })
+    }
+
+    /// The file that it is an image in, if it is one.
+    pub fn file(&self) -> Option<&Rc<SimDisk>> {
+        self.file.as_ref()
     }
 
     /// Its name, which is that of its node.
@@ -84,9 +137,19 @@ impl SimDisk {
         self.in_flight.get()
     }
 
+    /// Whether no request is under way, nor at the file that it is in.
+    pub(crate) fn is_idle(&self) -> bool {
+        let file = self.file.as_ref();
+        self.in_flight.get() == 0 && file.is_none_or(|file| file.in_flight.get() == 0)
+    }
+
     /// What it holds.
     pub(crate) fn store(&self) -> std::cell::Ref<'_, Store> {
         self.store.borrow()
+    }
+
+    pub(crate) fn set_backing(&self, has_backing: bool) {
+        self.store.borrow_mut().set_backing(has_backing);
     }
 
     /// Decides which of the writes that no flush has made safe survive, and loses the rest: the power

@@ -17,6 +17,7 @@ pub mod export;
 pub mod failure;
 pub mod guest;
 pub mod hub;
+mod image;
 pub mod measure;
 pub mod model;
 pub mod monitor;

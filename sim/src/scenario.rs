@@ -20,10 +20,13 @@ use blockjob_jobs::txn::JobTxn;
 
 use crate::cast::{Cast, Pair};
 use crate::config::{Config, Field};
-use crate::disk::{DiskSpec, Fill, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES};
+use crate::disk::{
+    DiskSpec, Fill, ImageDriver, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES,
+};
 use crate::event::GuestKind;
 use crate::guest::{Guest, Habits, Surroundings};
 use crate::hub::Hub;
+use crate::image::workshop;
 use crate::model::Model;
 use crate::world::World;
 
@@ -45,6 +48,26 @@ const NAMES: [[&str; 3]; 16] = [
     ["source13", "target13", "base13"],
     ["source14", "target14", "base14"],
     ["source15", "target15", "base15"],
+];
+
+/// Names of the files of images, of the source and of the target.
+const FILES: [[&str; 2]; 16] = [
+    ["source.file", "target.file"],
+    ["source1.file", "target1.file"],
+    ["source2.file", "target2.file"],
+    ["source3.file", "target3.file"],
+    ["source4.file", "target4.file"],
+    ["source5.file", "target5.file"],
+    ["source6.file", "target6.file"],
+    ["source7.file", "target7.file"],
+    ["source8.file", "target8.file"],
+    ["source9.file", "target9.file"],
+    ["source10.file", "target10.file"],
+    ["source11.file", "target11.file"],
+    ["source12.file", "target12.file"],
+    ["source13.file", "target13.file"],
+    ["source14.file", "target14.file"],
+    ["source15.file", "target15.file"],
 ];
 
 /// Names of the targets of second jobs, which are those of the jobs, too.
@@ -214,11 +237,30 @@ fn pair(config: &Config, around: &Surroundings, graph: &Rc<Graph>, number: usize
         (node(graph, &disk, None), disk)
     });
     let below = base.as_ref().map(|(node, _)| node);
-    let source = SimDisk::new(source_name, world, hub, len, source_spec(config));
-    let source_node = node(graph, &source, below);
-    let target = SimDisk::new(target_name, world, hub, len, target_spec(config));
     let target_below = below.filter(|_| config.is(Field::TargetBacking));
-    let target_node = node(graph, &target, target_below);
+    let [source_file, target_file] = FILES[number];
+    let make = |name, file_name, spec, is_image, below| match is_image {
+        true => image(around, graph, (name, file_name), len, spec, below),
+        false => {
+            let disk = SimDisk::new(name, world, hub, len, spec);
+            (node(graph, &disk, below), disk)
+        }
+    };
+    let format = config.get(Field::Format);
+    let (source_node, source) = make(
+        source_name,
+        source_file,
+        source_spec(config),
+        format == FORMAT_BOTH,
+        below,
+    );
+    let (target_node, target) = make(
+        target_name,
+        target_file,
+        target_spec(config),
+        format != 0,
+        target_below,
+    );
     let device_name = format!("drive{number}");
     let device = BlockBackend::new(graph, &device_name, DEVICE).expect("the name is new");
     device
@@ -243,6 +285,41 @@ fn pair(config: &Config, around: &Surroundings, graph: &Rc<Graph>, number: usize
         mirror: OnceCell::new(),
         refused: RefCell::new(None),
     }
+}
+
+/// An image in a file that has the faults of `spec`, with what it shows to begin with.
+fn image(
+    around: &Surroundings,
+    graph: &Rc<Graph>,
+    (name, file_name): (&'static str, &'static str),
+    len: u64,
+    spec: DiskSpec,
+    below: Option<&Rc<Node>>,
+) -> (Rc<Node>, Rc<SimDisk>) {
+    let spares = &around.world.spares;
+    let cluster_bytes = workshop::cluster_bytes(len, spec.cluster_bytes);
+    let view_spec = DiskSpec {
+        fill: spec.fill,
+        cluster_bytes,
+        ..DiskSpec::default()
+    };
+    let bytes = spares.image_file(len, cluster_bytes, spec.fill);
+    let opened = spares.workshop().open(&bytes);
+    let file_spec = DiskSpec {
+        fill: Fill::Holes,
+        cluster_bytes: 0,
+        grows: true,
+        ..spec
+    };
+    let file = SimDisk::holding(file_name, &around.world, &around.hub, &bytes, file_spec);
+    let file_node = node(graph, &file, None);
+    let view = SimDisk::view(name, &file, len, view_spec);
+    view.set_backing(below.is_some());
+    let driver = ImageDriver::new(opened.expect("the image is as it was made"), &view);
+    let mut children = vec![("file", ChildRole::Data, file_node)];
+    children.extend(below.map(|node| ("backing", ChildRole::Cow, node.clone())));
+    let node = graph.add_node(Some(name), Box::new(driver), false, &children);
+    (node.expect("a world's nodes get on with each other"), view)
 }
 
 fn node(graph: &Rc<Graph>, disk: &Rc<SimDisk>, below: Option<&Rc<Node>>) -> Rc<Node> {
@@ -297,6 +374,8 @@ fn guests(
 /// The numbers of `MirrorSync::Top` and `MirrorSync::None` in a configuration.
 const SYNC_TOP: u64 = 1;
 const SYNC_NONE: u64 = 2;
+/// The number of images on both sides.
+const FORMAT_BOTH: u64 = 2;
 
 /// Starts the jobs.
 pub(crate) fn start_jobs(cast: &Rc<Cast>) {

@@ -14,7 +14,7 @@ use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace, Step};
 use bytes::BytesMut;
 
 use super::sides::{Sides, disk_of};
-use super::{Checker, Interest, Scene, Seen};
+use super::{Checker, Interest, Scene, Seen, images};
 use crate::cast::{Cast, Pair};
 use crate::config::Field;
 use crate::disk::{SimDisk, UNIT_BYTES};
@@ -52,6 +52,7 @@ pub struct Data {
     asked: Vec<(u32, Floor)>,
     left: Vec<Left>,
     flushes: u64,
+    has_begun: bool,
 }
 
 impl Data {
@@ -87,7 +88,8 @@ impl Data {
             let text = format!("the job ends well, and its target differs at {at}");
             scene.fail(Rule::Data, "target-differs", vec![job.to_string()], text);
         }
-        if sides.target.disk.spec().volatile {
+        image_differs(scene, &sides);
+        if can_lose(&sides.target.disk) {
             self.flushed_by_job(scene, &sides);
         }
     }
@@ -161,32 +163,116 @@ impl Data {
         }
     }
 
+    /// Sources that are images can lose something from the beginning on.
+    fn first_floors(&mut self, scene: &Scene<'_>) {
+        for (index, pair) in scene.cast.pairs.iter().enumerate() {
+            if pair.source.file().is_some() {
+                let floor = self.floor(scene, index, pair.source.clone());
+                self.floors.push(floor);
+            }
+        }
+    }
+
     /// The power fails.
     fn crash(&mut self, scene: &Scene<'_>) {
+        let images = Remains::of_images(scene);
+        let image_of = |disk: &Rc<SimDisk>| images.iter().find(|it| Rc::ptr_eq(&it.disk, disk));
         for left in &self.left {
-            let unchanged = left.disk.store().landed() == left.landed;
-            left.disk.crash();
-            if unchanged && left.disk.store().bytes() != left.content {
-                let text = format!("'{}' lost what its job had flushed", left.disk.name());
-                let parties = vec![left.job.to_string(), left.disk.name().to_owned()];
+            let disk = &left.disk;
+            let unchanged = disk.store().landed() == left.landed;
+            disk.crash();
+            let is_lost = match image_of(disk) {
+                Some(it) => images::difference(disk, &it.shown, &it.written).is_some(),
+                None => disk.store().bytes() != left.content,
+            };
+            if unchanged && is_lost {
+                let text = format!("'{}' lost what its job had flushed", disk.name());
+                let parties = vec![left.job.to_string(), disk.name().to_owned()];
                 scene.fail(Rule::Data, "lost-in-crash", parties, text);
             }
         }
         for floor in self.floors.drain(..) {
             let pair = &scene.cast.pairs[floor.pair];
-            // Its clusters are not rolled back: what they hide of a base is not known.
-            if !uses(pair, &floor.disk) || shows_a_base(pair) {
+            let image = image_of(&floor.disk);
+            // Its clusters are not rolled back: what they hide of a base is not known. Those of an image
+            // are.
+            if !uses(pair, &floor.disk) || (image.is_none() && shows_a_base(pair)) {
                 give_up(scene, floor);
                 continue;
             }
             let mut model = pair.model.borrow_mut();
-            if let Err(illegal) = model.end_read(floor.since, floor.disk.store().bytes()) {
+            let read = match image {
+                Some(it) => model.end_read(floor.since, &it.shown),
+                None => model.end_read(floor.since, floor.disk.store().bytes()),
+            };
+            if let Err(illegal) = read {
                 let parties = vec![floor.disk.name().to_owned()];
                 let text = format!("after a crash there is {}", describe(&illegal));
                 scene.fail(Rule::Data, "lost-in-crash", parties, text);
             }
         }
     }
+}
+
+/// An image, as it is left.
+struct Remains {
+    disk: Rc<SimDisk>,
+    /// What it shows.
+    shown: Vec<u8>,
+    /// What it would show if nothing were lost.
+    written: Vec<u8>,
+}
+
+impl Remains {
+    fn of_images(scene: &Scene<'_>) -> Vec<Remains> {
+        let sides = scene.cast.pairs.iter().flat_map(|pair| {
+            [
+                (&pair.source_node, &pair.source),
+                (&pair.target_node, &pair.target),
+            ]
+        });
+        let images = sides.filter_map(|(node, disk)| {
+            let shown = images::after_a_crash(scene, node, disk)?;
+            let written = images::written(disk, images::base_of(node).as_deref());
+            Some(Remains {
+                disk: disk.clone(),
+                shown,
+                written,
+            })
+        });
+        images.collect()
+    }
+}
+
+/// Whether a disk may lose what no flush has made safe. What has an image open may always.
+fn can_lose(disk: &SimDisk) -> bool {
+    disk.spec().volatile || disk.file().is_some()
+}
+
+/// What the job has flushed is in the file, and the file shows what the requests have written.
+fn image_differs(scene: &Scene<'_>, sides: &Sides) {
+    let (node, disk) = (&sides.target.node, &sides.target.disk);
+    if disk.file().is_none() || !disk.is_flushed() {
+        return;
+    }
+    let base = images::base_of(node);
+    let text = match images::shown(disk, base.as_deref()) {
+        Err(text) => text,
+        Ok(shown) => {
+            let written = images::written(disk, base.as_deref());
+            match images::difference(disk, &shown, &written) {
+                None => return,
+                Some(at) => format!("at {at} it does not show what was written"),
+            }
+        }
+    };
+    let text = format!("the file of '{}': {text}", disk.name());
+    scene.fail(
+        Rule::Data,
+        "image-differs",
+        vec![sides.job.to_string()],
+        text,
+    );
 }
 
 fn give_up(scene: &Scene<'_>, floor: Floor) {
@@ -254,9 +340,13 @@ impl Checker for Data {
         self.asked.clear();
         self.left.clear();
         self.flushes = 0;
+        self.has_begun = false;
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.first_floors(scene);
+        }
         match seen {
             Seen::Mirror(trace) => self.mirror(scene, trace),
             Seen::Guest(event) if event.kind == GuestKind::Flush && !self.floors.is_empty() => {

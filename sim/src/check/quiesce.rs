@@ -82,7 +82,7 @@ pub(crate) fn is_quiet(cast: &Cast) -> bool {
         let disks = [&pair.source, &pair.target];
         pair.device.in_flight() == 0
             && pair.device.queued() == 0
-            && disks.iter().all(|disk| disk.in_flight() == 0)
+            && disks.iter().all(|disk| disk.is_idle())
     };
     let probes_sleep = cast.config.is(Field::Drains) && cast.main.armed_timers() > 0;
     cast.pairs.iter().all(quiet) && !cast.main.has_work() && !probes_sleep

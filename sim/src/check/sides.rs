@@ -9,7 +9,7 @@ use blockjob_block::bitmap::NodeBitmap;
 use super::Scene;
 use super::bits::Bits;
 use crate::config::Field;
-use crate::disk::{SimDisk, SimDriver, UNIT_BYTES};
+use crate::disk::{ImageDriver, SimDisk, SimDriver, UNIT_BYTES};
 
 /// What a node shows: a simulated disk, perhaps above another.
 pub(super) struct Side {
@@ -42,9 +42,13 @@ impl Side {
     }
 }
 
-/// The simulated disk that a node is.
+/// The simulated disk that a node is, or what it shows if it is an image in one.
 pub(super) fn disk_of(node: &Node) -> Option<Rc<SimDisk>> {
-    let driver = node.driver().as_any().downcast_ref::<SimDriver>()?;
+    let driver = node.driver().as_any();
+    if let Some(image) = driver.downcast_ref::<ImageDriver>() {
+        return Some(image.view().clone());
+    }
+    let driver = driver.downcast_ref::<SimDriver>()?;
     Some(driver.0.clone())
 }
 
@@ -116,8 +120,22 @@ impl Sides {
         self.differs(offset, self.granularity.min(self.len_bytes - offset))
     }
 
-    /// Whether the target does not show in a range what the source does, of what is to be copied.
+    /// Whether the target does not show in a range what the source does, of what is to be copied. What
+    /// nobody knows of an image does not count.
     pub(super) fn differs(&self, offset: u64, bytes: u64) -> bool {
+        let differs = self.content_differs(offset, bytes);
+        if !differs || (self.source.disk.is_sure() && self.target.disk.is_sure()) {
+            return differs;
+        }
+        let end = offset + bytes;
+        (offset..end).step_by(UNIT_BYTES as usize).any(|at| {
+            self.source.disk.is_sure_of(at)
+                && self.target.disk.is_sure_of(at)
+                && self.content_differs(at, UNIT_BYTES.min(end - at))
+        })
+    }
+
+    fn content_differs(&self, offset: u64, bytes: u64) -> bool {
         if self.source.base.is_none() && self.target.base.is_none() {
             let range = offset as usize..(offset + bytes) as usize;
             let (source, target) = (self.source.disk.store(), self.target.disk.store());

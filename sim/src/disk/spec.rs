@@ -69,4 +69,6 @@ pub struct DiskSpec {
     pub alignment: u64,
     /// The unit of allocation in bytes, a power of two; 0 for the smallest.
     pub cluster_bytes: u64,
+    /// Writes behind the end make it longer, as a file.
+    pub grows: bool,
 }

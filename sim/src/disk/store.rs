@@ -1,6 +1,6 @@
 //! What a disk holds, and what of it would survive a crash.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -10,6 +10,7 @@ use blockjob_runtime::decide::Site;
 
 use super::{DiskSpec, Fill, UNIT_BYTES};
 use crate::decide::Decider;
+use crate::image::workshop::{Plan, Workshop};
 
 /// Whether a write that no flush has made safe survives a crash, and how much of it.
 static SURVIVES: Site = Site::new("disk.survives");
@@ -39,10 +40,13 @@ pub(crate) struct Store {
     cluster_bytes: usize,
     /// Unallocated clusters show what is below.
     has_backing: bool,
-    /// What a crash leaves in any case; empty if nothing is volatile.
+    /// What a crash leaves in any case, if something is volatile.
     safe: Vec<u8>,
     unsafe_writes: VecDeque<Unsafe>,
     landed: u64,
+    is_volatile: bool,
+    /// Writes behind the end make it longer.
+    grows: bool,
 }
 
 /// What the place `unit` of a disk holds to begin with, if that is data: in each place another.
@@ -68,6 +72,9 @@ pub struct Spares {
     fresh: RefCell<Vec<(ImageKind, Image)>>,
     used: RefCell<Vec<Image>>,
     pool: RefCell<Option<(usize, Rc<BufferPool>)>>,
+    workshop: OnceCell<Workshop>,
+    /// Files of new images, by what they show.
+    files: RefCell<Vec<(ImageKind, Rc<Vec<u8>>)>>,
 }
 
 /// So many images are kept, at most.
@@ -106,6 +113,37 @@ impl Spares {
                 fresh
             }
         }
+    }
+
+    /// Where images are made.
+    pub(crate) fn workshop(&self) -> &Workshop {
+        self.workshop.get_or_init(Workshop::new)
+    }
+
+    /// The file of an image that holds what a disk of `len` bytes does that begins with `fill`.
+    pub(crate) fn image_file(&self, len: u64, cluster_bytes: u64, fill: Fill) -> Rc<Vec<u8>> {
+        let key = (len as usize, cluster_bytes as usize, fill);
+        let mut files = self.files.borrow_mut();
+        if let Some((_, file)) = files.iter().find(|(known, _)| *known == key) {
+            return file.clone();
+        }
+        let (bytes, clusters) = make_image(len as usize, cluster_bytes as usize, fill);
+        let parts = bytes.chunks(cluster_bytes as usize);
+        let parts = (0..).step_by(cluster_bytes as usize).zip(parts);
+        let held = parts.zip(clusters);
+        let held = held.filter(|(_, cluster)| *cluster == Cluster::Data);
+        let plan = Plan {
+            len,
+            cluster_bytes,
+            data: held.map(|(part, _)| part).collect(),
+        };
+        let file = self.workshop().make(&plan);
+        let file = Rc::new(file.expect("nothing fails in the workshop"));
+        if files.len() == MAX_FRESH {
+            files.remove(0);
+        }
+        files.push((key, file.clone()));
+        file
     }
 
     fn give_back(&self, image: Image) {
@@ -165,7 +203,21 @@ impl Store {
             safe,
             unsafe_writes: VecDeque::new(),
             landed: 0,
+            is_volatile: spec.volatile,
+            grows: spec.grows,
         }
+    }
+
+    /// A file that holds `bytes`, safely.
+    pub(crate) fn holding(bytes: &[u8], spec: &DiskSpec, spares: &Spares) -> Store {
+        let mut store = Store::new(0, spec, spares);
+        store.bytes.extend_from_slice(bytes);
+        if store.is_volatile {
+            store.safe.extend_from_slice(bytes);
+        }
+        let clusters = store.bytes.len().div_ceil(store.cluster_bytes);
+        store.clusters.resize(clusters, Cluster::Data);
+        store
     }
 
     /// Gives the large buffers back.
@@ -205,7 +257,7 @@ impl Store {
         self.bytes.resize(len as usize, 0);
         let clusters = self.bytes.len().div_ceil(self.cluster_bytes);
         self.clusters.resize(clusters, Cluster::Zero);
-        if !self.safe.is_empty() {
+        if self.is_volatile {
             self.safe.resize(len as usize, 0);
         }
     }
@@ -263,7 +315,15 @@ impl Store {
         }
     }
 
+    /// A change that ends at `end` is going to be made.
+    fn make_room(&mut self, end: u64) {
+        if self.grows && end > self.len() {
+            self.truncate(end);
+        }
+    }
+
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
+        self.make_room(offset + data.len() as u64);
         let start = self.bytes.len().min(offset as usize);
         let inside = data.len().min(self.bytes.len() - start);
         let data = &data[..inside];
@@ -273,6 +333,7 @@ impl Store {
     }
 
     pub(crate) fn zero(&mut self, offset: u64, bytes: u64, may_unmap: bool) {
+        self.make_room(offset + bytes);
         let start = self.bytes.len().min(offset as usize);
         let inside = (bytes as usize).min(self.bytes.len() - start);
         self.bytes[start..start + inside].fill(0);
@@ -318,7 +379,7 @@ impl Store {
 
     fn note(&mut self, start: usize, bytes: usize) {
         self.landed += 1;
-        if !self.safe.is_empty() {
+        if self.is_volatile {
             self.unsafe_writes.push_back(Unsafe {
                 order: self.landed,
                 offset: start,
@@ -332,15 +393,14 @@ impl Store {
         while let Some(write) = self.unsafe_writes.front()
             && write.order <= landed
         {
-            let end = write.offset + write.data.len();
-            self.safe[write.offset..end].copy_from_slice(&write.data);
+            keep(&mut self.safe, write.offset, &write.data);
             self.unsafe_writes.pop_front();
         }
     }
 
     /// Loses what is not safe, but for what `decider` spares: none of a write, a part, or all.
     pub(crate) fn crash(&mut self, decider: &Decider) {
-        if self.safe.is_empty() {
+        if !self.is_volatile {
             return;
         }
         for write in std::mem::take(&mut self.unsafe_writes) {
@@ -350,9 +410,9 @@ impl Store {
                 1 => write.data.len(),
                 _ => units / 2 * UNIT,
             };
-            self.safe[write.offset..write.offset + kept].copy_from_slice(&write.data[..kept]);
+            keep(&mut self.safe, write.offset, &write.data[..kept]);
         }
-        self.bytes.copy_from_slice(&self.safe);
+        self.bytes.clone_from(&self.safe);
     }
 
     /// What is known of the beginning of a range.
@@ -387,4 +447,11 @@ impl Store {
             false => BlockStatus::data(bytes),
         }
     }
+}
+
+/// Writes what there still is a place for: it may have been cut off since.
+fn keep(safe: &mut [u8], offset: usize, data: &[u8]) {
+    let start = offset.min(safe.len());
+    let inside = data.len().min(safe.len() - start);
+    safe[start..start + inside].copy_from_slice(&data[..inside]);
 }
