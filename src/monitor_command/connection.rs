@@ -192,6 +192,23 @@ impl Connection {
     }
 }
 
+/// The same value, which is written in the order in which it was received: a writer puts those of
+/// equal rank the other way round.
+fn as_received(value: &Value) -> Value {
+    match value {
+        Value::List(list) => Value::List(list.iter().map(as_received).collect()),
+        Value::Dict(dict) => {
+            let members = dict.iter().rev();
+            Value::Dict(
+                members
+                    .map(|(name, value)| (name, as_received(value)))
+                    .collect(),
+            )
+        }
+        scalar => scalar.clone(),
+    }
+}
+
 /// The thread that reads.
 struct Listener {
     stream: Box<dyn Stream>,
@@ -231,7 +248,7 @@ impl Listener {
         };
         let is_event = value.as_dict().is_some_and(|dict| dict.contains("event"));
         if is_event || self.print_replies.load(Ordering::Relaxed) {
-            (self.show)((self.layout)(&value));
+            (self.show)((self.layout)(&as_received(&value)));
         }
         match value {
             _ if is_event => Ok(()),
@@ -240,5 +257,20 @@ impl Listener {
                 .sender
                 .send(Err(QmpError::generic("a reply is an object"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockjob::qapi::json::from_json;
+
+    use super::*;
+
+    #[test]
+    fn members_of_equal_rank_keep_their_order() {
+        let text = r#"[{"micro": 2, "minor": 0, "major": 10}, {"return": {}, "id": 1}]"#;
+        let value = from_json(text).expect("it is JSON");
+        assert_ne!(to_json(&value), text);
+        assert_eq!(to_json(&as_received(&value)), text);
     }
 }

@@ -1,6 +1,7 @@
 //! Clients that do harm, or would: slow ones, vanished ones, floods.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -90,6 +91,29 @@ fn events_are_kept_for_one_who_is_only_late() {
 }
 
 #[test]
+fn what_waits_for_room_is_not_overtaken_when_there_is_some() {
+    let toy = Toy::new();
+    toy.add("m", &MonitorOptions::control());
+    toy.run(async |toy| {
+        let mut client = toy.client("m").await;
+        for number in 0..100 {
+            toy.tick(number, 100_000);
+            // Makes room, and the next event comes before whoever waits for that has had a turn.
+            client.hear().await;
+        }
+        for number in 0..100 {
+            let end = format!("\"number\": {number}}}}}");
+            let line = client.line().await;
+            let whole = line.starts_with(r#"{"timestamp""#) && line.matches("TICK").count() == 1;
+            assert!(
+                whole && line.ends_with(&end),
+                "{number} is next, in one piece"
+            );
+        }
+    });
+}
+
+#[test]
 fn one_who_vanishes_makes_room_for_the_next() {
     let toy = Toy::new();
     toy.add("m", &MonitorOptions::control());
@@ -149,48 +173,56 @@ fn a_flood_of_garbage_waits_in_the_socket() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // A flood that never rests comes from a thread of its own.
 fn a_flood_that_wants_no_answer_does_not_keep_others_waiting() {
     let toy = Toy::new();
     toy.add("flood", &MonitorOptions::control());
     toy.add("m", &MonitorOptions::control());
-    toy.run(async |toy| {
-        let mut flood = toy.client("flood").await;
-        let mut client = toy.client("m").await;
+    let path = toy.path("flood");
+    let flood = std::thread::spawn(move || {
+        let mut stream = UnixStream::connect(path).expect("it is connected");
         let blanks = " ".repeat(1 << 20);
-        let ctx = toy.ctx.clone();
-        let flooding = ctx.coroutine("flood", async move {
-            loop {
-                flood.send(&blanks).await;
-            }
-        });
-        flooding.enter();
+        while stream.write_all(blanks.as_bytes()).is_ok() {}
+    });
+    toy.run(async |toy| {
+        let mut client = toy.client("m").await;
         for n in 0..100 {
             let text = n.to_string();
             assert_eq!(client.echo(&text).await, echo_reply(&text));
         }
     });
+    toy.monitors.close_all();
+    flood.join().expect("it ends with the connection");
 }
 
 #[test]
 fn a_client_that_has_said_all_still_gets_its_answers() {
     let toy = Toy::new();
     toy.add("m", &MonitorOptions::control());
+    toy.add("other", &MonitorOptions::control());
     toy.run(async |toy| {
+        let mut other = toy.negotiated("other", "['oob']").await;
         let stream = UnixStream::connect(toy.path("m")).expect("it is connected");
         let mouth = stream.try_clone().expect("it is cloned");
         let mut client = Client::new(&toy.ctx, Async::new(stream).expect("it is a socket"));
         client.line().await;
-        client.ask("{'execute': 'qmp_capabilities'}").await;
+        let accept = "{'execute': 'qmp_capabilities', 'arguments': {'enable': ['oob']}}";
+        client.ask(accept).await;
         let blob = "{'execute': 'blob', 'arguments': {'count': 1000000}}";
         client
             .send(&(blob.to_owned() + &echo_request("a") + &echo_request("b")))
             .await;
-        client.send("{'execute': 'ec").await;
+        client.send("{'execute': 'block'}{'execute': 'ec").await;
         mouth.shutdown(Shutdown::Write).expect("it says no more");
         assert!(client.line().await.len() > 1_000_000);
         assert_eq!(client.line().await, echo_reply("a"));
         assert_eq!(client.line().await, echo_reply("b"));
+        // Now it hears that there is no more, while the last command is being executed.
+        toy.until(|| toy.log.borrow().contains(&"block begins".to_owned()))
+            .await;
+        other.ask("{'exec-oob': 'open'}").await;
+        assert_eq!(client.line().await, r#"{"return": {}}"#);
         assert_eq!(client.maybe_line().await, None);
-        toy.until(|| toy.monitors.clients() == 0).await;
+        toy.until(|| toy.monitors.clients() == 1).await;
     });
 }

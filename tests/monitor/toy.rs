@@ -241,8 +241,9 @@ impl Client {
         patiently(&self.ctx, sending).await.expect("it is sent");
     }
 
-    /// True if more has come, false at the end.
-    async fn hear(&mut self) -> bool {
+    /// Reads a piece, which goes to the lines that are asked for later. True if there was one, false
+    /// at the end.
+    pub(crate) async fn hear(&mut self) -> bool {
         let mut buffer = vec![0; 64 << 10];
         let reading = self.stream.read(&mut buffer);
         match patiently(&self.ctx, reading).await {
