@@ -37,12 +37,13 @@ impl Options {
 
     fn flatten_value(&mut self, name: String, value: &Value) {
         match value {
-            Value::Dict(dict) => {
+            // One without members stays what it is, and somebody must want it.
+            Value::Dict(dict) if dict.iter().next().is_some() => {
                 for (member, value) in dict.iter() {
                     self.flatten_value(format!("{name}.{member}"), value);
                 }
             }
-            Value::List(list) => {
+            Value::List(list) if !list.is_empty() => {
                 for (index, value) in list.iter().enumerate() {
                     self.flatten_value(format!("{name}.{index}"), value);
                 }
