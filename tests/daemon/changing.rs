@@ -304,6 +304,30 @@ fn a_job_makes_an_image_and_waits_to_be_dismissed() {
 }
 
 #[test]
+fn a_file_is_made_with_room_for_all_of_it_where_that_is_asked_for() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::new();
+    let blocks = |mode: &str| {
+        let options = "'driver': 'file', 'filename': '$DIR/a', 'size': 2097152";
+        let options = format!("{{{options}, 'preallocation': '{mode}'}}");
+        assert_eq!(create(&world, &options), "");
+        let data = std::fs::metadata(world.path("a")).expect("it was made");
+        assert_eq!(data.len(), 2 << 20);
+        data.blocks() * 512
+    };
+    assert_eq!(blocks("off"), 0);
+    assert!(blocks("falloc") >= 2 << 20);
+    assert!(blocks("full") >= 2 << 20);
+    assert_eq!(blocks("off"), 0, "what was there before is gone");
+    let metadata = "{'driver': 'file', 'filename': '$DIR/a', 'size': 512, \
+                    'preallocation': 'metadata'}";
+    assert_eq!(
+        create(&world, metadata),
+        "Unsupported preallocation mode: metadata"
+    );
+}
+
+#[test]
 fn an_image_that_cannot_be_made_is_the_jobs_error() {
     let world = World::new();
     world.ok(

@@ -3,6 +3,7 @@
 //! QEMU: block/create.c.
 
 use std::cell::RefCell;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
@@ -13,7 +14,7 @@ use blockjob_jobs::driver::{JobDriver, JobFuture, JobResult};
 use blockjob_jobs::error::JobError;
 use blockjob_jobs::event::JobType;
 use blockjob_jobs::job::{Job, JobOptions};
-use blockjob_runtime::CoQueue;
+use blockjob_runtime::{AioContext, CoQueue};
 
 use crate::command;
 use crate::daemon::{Daemon, open};
@@ -31,6 +32,8 @@ pub static COMMANDS: &[Command<Daemon>] = &[command!(
 
 /// What a job failed with whose error has no number of its own.
 const EIO: i32 = 5;
+/// How many bytes of zeroes are written at a time.
+const ZERO_BYTES: usize = 1 << 20;
 
 /// QEMU: `qmp_blockdev_create` (block/create.c).
 fn qmp_blockdev_create(daemon: &Rc<Daemon>, args: BlockdevCreate) -> QmpResult<()> {
@@ -89,7 +92,10 @@ impl JobDriver for CreateJob {
 impl CreateJob {
     async fn create(&self) -> QmpResult<()> {
         match &self.options {
-            BlockdevCreateOptionsKind::File(options) => create_file(options),
+            BlockdevCreateOptionsKind::File(options) => {
+                let made = make_file(options)?;
+                self.allocate(made, options.preallocation).await
+            }
             BlockdevCreateOptionsKind::Qcow2(options) => {
                 let made = qcow2_options(options)?;
                 let node = self.open(&options.file).await?;
@@ -99,10 +105,47 @@ impl CreateJob {
         }
     }
 
+    fn context(&self) -> Option<AioContext> {
+        Some(self.daemon.upgrade()?.context().clone())
+    }
+
+    /// Gives a new file room, if that was asked for.
+    async fn allocate(
+        &self,
+        made: file::CreateOptions,
+        mode: Option<PreallocMode>,
+    ) -> QmpResult<()> {
+        let mode = match mode.unwrap_or(PreallocMode::Off) {
+            PreallocMode::Off => return Ok(()),
+            PreallocMode::Metadata => {
+                return Err(QmpError::generic(
+                    "Unsupported preallocation mode: metadata",
+                ));
+            }
+            mode if made.size_bytes > 0 => mode,
+            _ => return Ok(()),
+        };
+        let Some(context) = self.context() else {
+            return Ok(());
+        };
+        let done = context.spawn_blocking(move || fill(&made, mode));
+        let result = match done.await {
+            Ok(result) => result,
+            Err(_cancelled) => return Err(QmpError::generic("The daemon is going away")),
+        };
+        result.map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(EIO);
+            let why = blockjob_block::error::errno_text(errno);
+            QmpError::generic(format!(
+                "Could not preallocate data for the new file: {why}"
+            ))
+        })
+    }
+
     /// Opens the node that the image is to be written to, outside of coroutines: it polls.
     async fn open(&self, reference: &BlockdevRef) -> QmpResult<Rc<Node>> {
         let gone = || QmpError::generic("The daemon is going away");
-        let context = self.daemon.upgrade().ok_or_else(gone)?.context().clone();
+        let context = self.context().ok_or_else(gone)?;
         let (weak, reference) = (self.daemon.clone(), reference.clone());
         let opened = Rc::new(RefCell::new(None));
         let done = Rc::new(CoQueue::new());
@@ -130,48 +173,40 @@ impl CreateJob {
 }
 
 /// QEMU: `raw_co_create` (block/file-posix.c).
-fn create_file(options: &BlockdevCreateOptionsFile) -> QmpResult<()> {
-    let fail = |text: String| Err(QmpError::generic(text));
+fn make_file(options: &BlockdevCreateOptionsFile) -> QmpResult<file::CreateOptions> {
+    let fail = |text: &str| Err(QmpError::generic(text));
     if options.extent_size_hint.is_some_and(|hint| hint.0 != 0) {
-        return fail("The option 'extent-size-hint' is not supported".to_owned());
+        return fail("The option 'extent-size-hint' is not supported");
     }
     if options.nocow == Some(true) {
-        return fail("The option 'nocow' is not supported".to_owned());
+        return fail("The option 'nocow' is not supported");
     }
-    let size_bytes = options.size.0;
-    let create = file::CreateOptions {
+    let made = file::CreateOptions {
         path: PathBuf::from(&options.filename),
-        size_bytes,
+        size_bytes: options.size.0,
         exclusive: false,
     };
-    match options.preallocation.unwrap_or(PreallocMode::Off) {
-        PreallocMode::Off => open::make_file(&create),
-        PreallocMode::Falloc => {
-            open::make_file(&create)?;
-            allocate(&create)
-        }
-        mode => fail(format!("Unsupported preallocation mode: {}", mode.as_str())),
-    }
+    open::make_file(&made)?;
+    Ok(made)
 }
 
-/// Gives a file room for all of its length.
+/// Gives a file room for all of its length: a thread does it, for it may take long.
 ///
 /// QEMU: `handle_aiocb_truncate` (block/file-posix.c).
-fn allocate(made: &file::CreateOptions) -> QmpResult<()> {
-    if made.size_bytes == 0 {
-        return Ok(());
-    }
-    let file = std::fs::OpenOptions::new().write(true).open(&made.path);
-    let result = file.and_then(|file| {
+fn fill(made: &file::CreateOptions, mode: PreallocMode) -> std::io::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).open(&made.path)?;
+    if mode == PreallocMode::Falloc {
         let flags = rustix::fs::FallocateFlags::empty();
-        Ok(rustix::fs::fallocate(file, flags, 0, made.size_bytes)?)
-    });
-    result.map_err(|error| {
-        let why = blockjob_block::error::errno_text(error.raw_os_error().unwrap_or(EIO));
-        QmpError::generic(format!(
-            "Could not preallocate data for the new file: {why}"
-        ))
-    })
+        return Ok(rustix::fs::fallocate(&file, flags, 0, made.size_bytes)?);
+    }
+    let zeroes = vec![0; ZERO_BYTES];
+    let mut at = 0;
+    while at < made.size_bytes {
+        let part = (made.size_bytes - at).min(ZERO_BYTES as u64);
+        file.write_all_at(&zeroes[..part as usize], at)?;
+        at += part;
+    }
+    file.sync_data()
 }
 
 fn qcow2_options(options: &BlockdevCreateOptionsQcow2) -> QmpResult<qcow2::CreateOptions> {
