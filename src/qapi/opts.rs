@@ -39,9 +39,7 @@ impl Opts {
                 _ if named => {
                     let name = rest[..name_end].to_owned();
                     if name.is_empty() {
-                        return Err(QmpError::generic(format!(
-                            "Expected a name before '=' in '{text}'"
-                        )));
+                        return no_name();
                     }
                     let (value, after) = take_value(&rest[name_end + 1..]);
                     list.push((name, value));
@@ -49,6 +47,9 @@ impl Opts {
                 }
                 _ => {
                     let flag = &rest[..name_end];
+                    if flag.is_empty() {
+                        return no_name();
+                    }
                     let (name, value) = match flag.strip_prefix("no") {
                         Some(name) if !name.is_empty() => (name, "off"),
                         _ => (flag, "on"),
@@ -129,6 +130,10 @@ impl Opts {
     }
 }
 
+fn no_name<T>() -> QmpResult<T> {
+    Err(QmpError::generic("Invalid parameter ''"))
+}
+
 /// A value up to the next single comma, and what follows that.
 fn take_value(text: &str) -> (String, &str) {
     let mut value = String::new();
@@ -206,6 +211,9 @@ mod tests {
         let wrong = opts.take_bool("b").expect_err("it is no truth");
         assert_eq!(wrong.desc, "Parameter 'b' expects 'on' or 'off'");
         assert_eq!(opts.finish(), Ok(()));
-        assert!(Opts::parse("=x", None).is_err());
+        for nameless in ["=x", "a,,b", ",a=1"] {
+            let error = Opts::parse(nameless, None).expect_err("there is no name");
+            assert_eq!(error.desc, "Invalid parameter ''", "{nameless}");
+        }
     }
 }
