@@ -168,6 +168,23 @@ fn a_cancelled_copy_is_given_up_whole_and_at_once() {
 }
 
 #[test]
+fn a_copy_that_is_cancelled_half_way_is_a_sound_image() {
+    let world = chain();
+    world.ok(
+        "drive-mirror",
+        "{'device': 'd', 'target': '$DIR/t.qcow2', 'sync': 'full', 'speed': 65536, \
+         'buf-size': 65536}",
+    );
+    let job = world.daemon.jobs().get("d").expect("it works");
+    world.ctx.poll_while(|| job.progress().current() == 0);
+    world.ok("job-cancel", "{'id': 'd'}");
+    world.until("null");
+    world.tool("qemu-img check -q $DIR/t.qcow2");
+    let map = world.tool("qemu-img map --output=json $DIR/t.qcow2");
+    assert!(map.contains("\"data\": true"), "some was copied: {map}");
+}
+
+#[test]
 fn a_target_of_another_length_fails_the_job_and_not_the_command() {
     let world = chain();
     world.tool("qemu-img create -q -f qcow2 $DIR/t.qcow2 2M");
