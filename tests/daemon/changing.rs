@@ -237,6 +237,33 @@ fn all_nodes_are_reopened_or_none() {
 }
 
 #[test]
+fn what_came_before_a_change_that_fails_is_taken_back() {
+    use blockjob::block::{BlockBackend, Perm, PermPair};
+    let world = World::new();
+    qcow2(&world, "a");
+    qcow2(&world, "b");
+    world.ok("blockdev-add", "{'driver': 'null-co', 'node-name': 'n'}");
+    // Who reads `a` relies on all that is below it, and the file of `b` is written to.
+    let perms = PermPair::new(Perm::CONSISTENT_READ, Perm::CONSISTENT_READ);
+    let reader = BlockBackend::new(world.daemon.graph(), "reader", perms);
+    let reader = reader.expect("the name is free");
+    let node = world.daemon.graph().find_node("a").expect("it was made");
+    reader.insert(&node).expect("nobody minds");
+    let text = reopen(
+        &world,
+        "{'driver': 'null-co', 'node-name': 'n', 'read-only': true},
+         {'driver': 'qcow2', 'node-name': 'a', 'file': 'af', 'backing': 'bf'}",
+    );
+    assert!(
+        text.starts_with("Permission conflict on node 'bf'"),
+        "{text}"
+    );
+    assert!(!read_only(&world, "n"));
+    assert!(node.backing().is_none());
+    drop(reader);
+}
+
+#[test]
 fn a_backing_node_can_be_changed_by_reopening() {
     let world = World::new();
     qcow2(&world, "a");
