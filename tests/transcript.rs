@@ -52,6 +52,7 @@ scripts! {
     chain_none
     chain_top
     create_and_resize
+    dirty_image
     drive_mirror_errors
     errors_source
     errors_target
@@ -62,16 +63,19 @@ scripts! {
     job_control
     monitors
     negotiation
+    node_options
     nodes
     objects
     odd_length
     odd_sizes
     of_a_machine
+    options_not_done
     options_refused
     options_taken
     protocol
     protocol_lexical
     protocol_nesting
+    qcow2_kinds
     quit_concluded
     quit_many
     quit_paused

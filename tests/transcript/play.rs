@@ -159,7 +159,7 @@ impl Stage<'_> {
             }
             Step::Raw(bytes) => {
                 let on = self.on.clone();
-                self.monitor().last_sent = String::from_utf8_lossy(bytes).into_owned();
+                self.monitor().last_sent = shown(bytes, self.dir);
                 self.daemon.send(&on, bytes);
             }
             Step::Reply => self.reply()?,
@@ -202,8 +202,9 @@ impl Stage<'_> {
     fn send(&mut self, bytes: &[u8]) {
         let on = self.on.clone();
         let cursor = self.stream(&on).len();
+        let sent = shown(bytes, self.dir);
         let monitor = self.monitor();
-        monitor.last_sent = String::from_utf8_lossy(bytes).trim_end().to_owned();
+        monitor.last_sent = sent;
         monitor.cursor = cursor;
         monitor.sent += 1;
         if let Some(race) = monitor.next_race.take() {
@@ -312,7 +313,7 @@ impl Stage<'_> {
     /// One more daemon, which is not talked to.
     fn start(&mut self, options: &[String]) {
         let ended = Daemon::start(self.which, self.dir, options, 0).wait();
-        let after = format!("start {}", options.join(" "));
+        let after = shown(format!("start {}", options.join(" ")).as_bytes(), self.dir);
         self.write("start", &after, ended.status.as_bytes());
         self.write("start", &after, &ended.stdout);
         self.write("start", &after, &ended.stderr);
@@ -329,6 +330,12 @@ impl Stage<'_> {
             });
         }
     }
+}
+
+/// What was sent, as it is shown: the same for both daemons.
+fn shown(bytes: &[u8], dir: &Path) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.trim_end().replace(&dir.display().to_string(), "$DIR")
 }
 
 /// Whether a line of a monitor is a reply: an object that has no event in it and is no greeting.
