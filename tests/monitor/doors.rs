@@ -169,7 +169,7 @@ fn a_monitor_may_be_the_one_who_connects_and_connects_again() {
     toy.monitors.add(chardev, &MonitorOptions::control());
     toy.run(async move |toy| {
         for _ in 0..3 {
-            let (stream, _) = listener.accept().await.expect("it comes");
+            let (stream, _) = toy.patiently(listener.accept()).await.expect("it comes");
             let mut client = Client::new(&toy.ctx, stream);
             assert!(client.line().await.contains("QMP"));
         }
@@ -180,7 +180,7 @@ fn a_monitor_may_be_the_one_who_connects_and_connects_again() {
         // Time for some attempts that fail. If there is none, this tests less and still passes.
         toy.ctx.sleep(20_000_000).await;
         let listener = Async::<UnixListener>::bind(toy.path("m")).expect("it is bound");
-        let (stream, _) = listener.accept().await.expect("it comes");
+        let (stream, _) = toy.patiently(listener.accept()).await.expect("it comes");
         let mut client = Client::new(&toy.ctx, stream);
         assert!(client.line().await.contains("QMP"));
     });

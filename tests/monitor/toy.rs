@@ -189,6 +189,11 @@ impl Toy {
         self.ctx.run("test", test(self.clone()))
     }
 
+    /// Waits for what must happen.
+    pub(crate) async fn patiently<T>(&self, future: impl Future<Output = T>) -> T {
+        patiently(&self.ctx, future).await
+    }
+
     /// Looks, again and again, until `condition` holds.
     pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
         let waiting = async {
