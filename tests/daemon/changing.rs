@@ -79,6 +79,13 @@ fn a_snapshot_that_cannot_be_is_refused() {
         "Backing file not supported for file format 'raw'"
     );
     assert_eq!(world.files(), ["a.qcow2"]);
+    let huge = "{'driver': 'null-co', 'node-name': 'h', 'size': 4611686018427387904}";
+    world.ok("blockdev-add", huge);
+    let text = sync(&format!(
+        "{{'node-name': 'h', {file}, 'snapshot-node-name': 's'}}"
+    ));
+    assert!(text.starts_with("The image size is too large"), "{text}");
+    assert_eq!(world.files(), ["a.qcow2"], "what was half made is gone");
     world.ok(
         "blockdev-add",
         "{'driver': 'null-co', 'node-name': 'n', 'size': 1048576}",

@@ -64,6 +64,8 @@ fn a_backing_file_can_be_another_node_or_none() {
     let name = "'json:{\\'backing\\': null, \\'driver\\': \\'qcow2\\', \\'file\\': \
                 {\\'driver\\': \\'file\\', \\'filename\\': \\'$DIR/top.qcow2\\'}}'";
     assert!(reply.contains(name), "{reply}");
+    let name = "'json:{\\'backing\\': {\\'driver\\': \\'null-co\\', \\'size\\': 1048576}, ";
+    assert!(reply.contains(name), "{reply}");
     let deleted = world.refused("blockdev-del", "{'node-name': 'n'}");
     assert_eq!(
         deleted,
