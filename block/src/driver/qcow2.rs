@@ -34,6 +34,7 @@ mod header;
 mod image;
 mod load;
 mod open;
+mod owed;
 mod port;
 mod ranges;
 mod read;

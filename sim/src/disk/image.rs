@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_block::driver::qcow2::Qcow2Driver;
@@ -65,7 +66,8 @@ impl Book {
         id
     }
 
-    fn end(&self, id: u64, failed: bool) {
+    /// A change has ended. If it is done, and was alone, it is known what `sure` holds.
+    fn end(&self, id: u64, failed: bool, sure: Range<u64>) {
         let mut under_way = self.under_way.borrow_mut();
         let index = under_way.iter().position(|it| it.id == id);
         let it = under_way.swap_remove(index.expect("what ends has begun"));
@@ -75,11 +77,15 @@ impl Book {
             return;
         }
         let mut unsure = self.unsure.borrow_mut();
-        let end = (it.offset + it.bytes).div_ceil(UNIT_BYTES) as usize;
+        let range = match is_unsure {
+            true => it.offset..it.offset + it.bytes,
+            false => sure,
+        };
+        let end = range.end.div_ceil(UNIT_BYTES) as usize;
         if unsure.len() < end {
             unsure.resize(end, false);
         }
-        for unit in (it.offset / UNIT_BYTES) as usize..end {
+        for unit in (range.start / UNIT_BYTES) as usize..end {
             let before = std::mem::replace(&mut unsure[unit], is_unsure);
             let count = self.unsure_units.get() + usize::from(is_unsure) - usize::from(before);
             self.unsure_units.set(count);
@@ -104,6 +110,20 @@ impl SimDisk {
     pub(crate) fn is_flushed(&self) -> bool {
         self.book.changes.get() == self.book.flushed.get()
             && self.book.under_way.borrow().is_empty()
+    }
+}
+
+impl SimDisk {
+    /// What is known after such a request: one that gives a range up leaves the parts of clusters alone.
+    fn settled(&self, kind: DiskKind, (offset, bytes): (u64, u64)) -> Range<u64> {
+        let end = offset + bytes;
+        if kind != DiskKind::Discard {
+            return offset..end;
+        }
+        let (size, len) = (self.spec.cluster_bytes, self.store.borrow().len());
+        let start = offset.next_multiple_of(size);
+        let end = if end >= len { len } else { end & !(size - 1) };
+        start..end.max(start)
     }
 }
 
@@ -143,7 +163,7 @@ impl ImageDriver {
             let output = request(&inner, &node).await;
             let done = land(&node, &view, &output);
             if let Some(id) = id {
-                view.book.end(id, !done);
+                view.book.end(id, !done, view.settled(kind, range));
             }
             if kind == DiskKind::Flush && done {
                 view.book.flushed.set(before.max(view.book.flushed.get()));

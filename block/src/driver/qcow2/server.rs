@@ -26,6 +26,7 @@ use bytes::Bytes;
 
 use super::file::File;
 use super::header::{Header, incompatible};
+use super::owed::Owed;
 use super::port::{Op, PortRequest, Queue};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 
@@ -43,6 +44,8 @@ pub(super) struct Server {
     ordered: Cell<bool>,
     /// There was a batch of writes since.
     batch_before: Cell<bool>,
+    /// Entries that `imago` believes to be in the file, and are not.
+    owed: Owed,
 }
 
 impl Server {
@@ -122,6 +125,19 @@ impl Server {
         });
     }
 
+    /// Writes what is owed to the file, after everything else has reached the disk.
+    pub(super) async fn pay(&self, file: &File) -> BlockResult<()> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        file.flush().await?;
+        for (offset, data) in self.owed.of(&self.header.borrow()) {
+            file.write(offset, data.clone()).await?;
+            self.owed.note(&self.header.borrow(), offset, &data, true);
+        }
+        Ok(())
+    }
+
     async fn run(&self, file: &File, op: &Op) -> BlockResult<Bytes> {
         match op {
             Op::Read { offset, len } => {
@@ -139,6 +155,8 @@ impl Server {
             Op::Write { offset: 0, data } => self.write_picture(file, data).await,
             Op::Write { offset, data } => {
                 let done = file.write(*offset, data.clone()).await;
+                self.owed
+                    .note(&self.header.borrow(), *offset, data, done.is_ok());
                 done.map(|()| Bytes::new())
             }
             Op::WriteZeroes { offset, len } => {

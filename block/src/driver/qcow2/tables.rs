@@ -36,6 +36,10 @@ impl Image {
                     written.map_err(|error| from_io(&error, "Could not write tables back"))
                 })
                 .await;
+            let written = match written {
+                Ok(()) => self.server.pay(&file).await,
+                error => error,
+            };
             let safe = match written {
                 // Nobody can spoil it before the mark is gone: for that, one needs the gate.
                 Ok(()) if self.server.is_marked() => match file.flush().await {
