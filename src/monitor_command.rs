@@ -1,6 +1,6 @@
 //! `blockjob monitor`: a client of a monitor, for a person or a script.
 //!
-//! QEMU: scripts/qmp/qmp-shell.
+//! QEMU: python/qemu/qmp/qmp_shell.py.
 
 mod connection;
 mod editor;

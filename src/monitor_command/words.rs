@@ -1,6 +1,6 @@
 //! A request as a line of words: `drive-mirror device=src target=x sync=full`.
 //!
-//! QEMU: `QMPShell._build_cmd`, `QMPShell._cli_expr` (scripts/qmp/qmp-shell).
+//! QEMU: `QMPShell._build_cmd`, `QMPShell._cli_expr` (python/qemu/qmp/qmp_shell.py).
 
 use blockjob::qapi::json::from_json;
 use blockjob::qapi::{Dict, QmpError, QmpResult, Value};

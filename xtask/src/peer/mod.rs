@@ -245,6 +245,8 @@ mod tests {
             name: "does nothing".into(),
             ours: false,
             how: How::Mirror(daemon::Mirror {
+                daemon: contender::peer_daemon(),
+                format: "raw",
                 granularity_bytes: None,
                 unmap: false,
             }),
