@@ -33,16 +33,16 @@ pub fn parse(text: &str, implied: Option<&str>) -> QmpResult<Value> {
     while !rest.is_empty() {
         let end = rest.find(['=', ',']).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
+        if !after.starts_with('=') && matches!(name, "help" | "?") {
+            return wrong("Help is not available for this option".to_owned());
+        }
         if let (Some(implied), false, false) = (implied, after.starts_with('='), name.is_empty()) {
             put(&mut top, implied, name.to_owned())?;
             rest = after.strip_prefix(',').unwrap_or("");
         } else {
             check_name(name)?;
             let Some(value) = after.strip_prefix('=') else {
-                return match name {
-                    "help" | "?" => wrong("Help is not available for this option".to_owned()),
-                    _ => wrong(format!("Expected '=' after parameter '{name}'")),
-                };
+                return wrong(format!("Expected '=' after parameter '{name}'"));
             };
             let (value, after) = take_value(value);
             put(&mut top, name, value)?;
@@ -241,6 +241,7 @@ mod tests {
                 "Parameters 'children.*' used inconsistently",
             ),
             ("null-co,help", "Help is not available for this option"),
+            ("help", "Help is not available for this option"),
         ] {
             assert_eq!(read(text), said, "{text}");
         }
