@@ -115,7 +115,9 @@ const PEER_VERSION: &str = "qemu-storage-daemon version 10.0.2";
 
 /// Whether the peer can be started, and is the one that is meant.
 fn has_peer() -> bool {
-    let asked = Command::new("qemu-storage-daemon").arg("--version").output();
+    let asked = Command::new("qemu-storage-daemon")
+        .arg("--version")
+        .output();
     let answer = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let found = answer.is_ok_and(|answer| answer.starts_with(PEER_VERSION));
     if !found {
@@ -263,6 +265,22 @@ fn every_difference_has_its_reason_in_the_documents() {
         listed, told,
         "in differences.list, and in docs/differences.md"
     );
+}
+
+/// A tool for who looks for more differences: the scripts named in `SCRIPT`, which may stand in any folder
+/// (a name with its folder, without `.script`), against both.
+#[test]
+#[ignore = "it needs the names of scripts"]
+fn the_named_scripts_say_the_same() {
+    let wanted = std::env::var("SCRIPT").expect("SCRIPT has the names of scripts");
+    let mut wrong = Vec::new();
+    for name in wanted.split(',') {
+        let peer = transcript(name, Which::Peer);
+        for finding in compare::compare(&peer, &transcript(name, Which::Ours)) {
+            wrong.push(format!("{name}: {finding}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
 /// A tool for who writes scripts: what the peer says, and whether it says the same twice. Names in
