@@ -241,6 +241,9 @@ fn all_nodes_are_reopened_or_none() {
     let both = "{'driver': 'qcow2', 'node-name': 'a', 'file': 'af', 'read-only': true}";
     assert_eq!(reopen(&world, both), "");
     assert!(read_only(&world, "a") && read_only(&world, "af"));
+    // A child that is named keeps what it has: now it would have to be reopened as well.
+    let writable = "{'driver': 'qcow2', 'node-name': 'a', 'file': 'af'}";
+    assert_eq!(reopen(&world, writable), "Block node is read-only");
 }
 
 #[test]
