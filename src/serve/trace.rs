@@ -165,10 +165,8 @@ impl Trace for TraceOptions {
             mirror_line(trace)
         } else if let Some(trace) = event.downcast_ref::<JobTrace>() {
             job_line(trace)
-        } else if let Some(trace) = event.downcast_ref::<BlockTrace>() {
-            Some(block_line(trace))
         } else {
-            None
+            event.downcast_ref::<BlockTrace>().map(block_line)
         };
         if let Some((name, text)) = line {
             self.line(now_ns, name, &text);

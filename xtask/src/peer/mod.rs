@@ -228,6 +228,8 @@ mod tests {
             cases: Vec::new(),
             verify: true,
             without_blockjob: true,
+            qcow2: false,
+            qmp: false,
             many: false,
         };
         for case in [Case::Allocated, Case::Fresh, Case::Sparse] {

@@ -131,7 +131,8 @@ impl Server {
             return Ok(());
         }
         file.flush().await?;
-        for (offset, data) in self.owed.of(&self.header.borrow()) {
+        let owed = self.owed.of(&self.header.borrow());
+        for (offset, data) in owed {
             file.write(offset, data.clone()).await?;
             self.owed.note(&self.header.borrow(), offset, &data, true);
         }
