@@ -66,7 +66,7 @@ fn it_is_a_format_and_no_filter_also_without_a_window() {
     let file = world.node(MemOptions::new(MIB).build(), &[]);
     let plain = on(&world, &file, RawOptions::default());
     assert!(!plain.driver().is_filter());
-    assert!(std::rc::Rc::ptr_eq(&plain.skip_filters(), &plain));
+    assert!(Rc::ptr_eq(&plain.skip_filters(), &plain));
     assert!(plain.filtered().is_none() && plain.filter_or_cow().is_none());
     assert_eq!(
         plain.child("file").expect("kept").role(),
