@@ -116,12 +116,10 @@ impl MirrorJob {
             .block_status_above(base, offset, bytes)
             .await
             .map_err(by_number)?;
-        // Above a base, zeroes are content: they hide what the base has. Without one, the target
-        // reads as zeroes already.
-        let dirty = match base {
-            Some(_) => status.allocated,
-            None => status.allocated && !status.zero,
-        };
+        // Zeroes are content: above a base they hide what the base has, and in a target that was there
+        // they take the place of what it holds. A new target without a base reads as zeroes already.
+        let is_zero_there = base.is_none() && !self.options.target_was_there;
+        let dirty = status.allocated && !(status.zero && is_zero_there);
         Ok((dirty, status.bytes))
     }
 

@@ -113,6 +113,9 @@ pub struct MirrorOptions {
     /// The target may hold anything, so that zeroes must be written too (`zero_target`). False for
     /// a target that is known to read as zeroes.
     pub zero_target: bool,
+    /// The target was there before and is not zeroed, so that what the source knows to be zero must be
+    /// written to it: a copy of the top alone, of a source that turns out to have nothing below.
+    pub target_was_there: bool,
     /// Whether the job finalizes by itself.
     pub auto_finalize: bool,
     /// Whether the job vanishes by itself.
@@ -137,6 +140,7 @@ impl MirrorOptions {
             filter_node_name: None,
             backing_mode: MirrorBackingMode::Leave,
             zero_target: true,
+            target_was_there: false,
             auto_finalize: true,
             auto_dismiss: true,
             tuning: MirrorTuning::default(),

@@ -54,7 +54,8 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
         create_target(daemon, &plan, &args.target, size)?;
     }
     let target = open_target(daemon, &plan, &args)?;
-    let is_existing = plan.mode == NewImageMode::Existing;
+    // Or is as good as that: a device keeps what it holds when an image is made on it.
+    let target_was_there = plan.mode == NewImageMode::Existing || !target.has_zero_init();
     let job = blockdev_mirror_common(
         daemon,
         &source,
@@ -64,8 +65,8 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
             replaces: args.replaces,
             sync: plan.sync,
             backing_mode: backing_mode(daemon, plan.mode),
-            zero_target: plan.sync == MirrorSyncMode::Full
-                && (is_existing || !target.has_zero_init()),
+            zero_target: plan.sync == MirrorSyncMode::Full && target_was_there,
+            target_was_there,
             speed: args.speed,
             granularity: args.granularity,
             buf_size: args.buf_size,

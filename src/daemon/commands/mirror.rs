@@ -28,6 +28,7 @@ pub(super) struct CommonArgs {
     pub(super) sync: MirrorSyncMode,
     pub(super) backing_mode: MirrorBackingMode,
     pub(super) zero_target: bool,
+    pub(super) target_was_there: bool,
     pub(super) speed: Option<i64>,
     pub(super) granularity: Option<u32>,
     pub(super) buf_size: Option<i64>,
@@ -54,6 +55,7 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
             sync: args.sync,
             backing_mode: MirrorBackingMode::Leave,
             zero_target: args.sync == MirrorSyncMode::Full,
+            target_was_there: true,
             speed: args.speed,
             granularity: args.granularity,
             buf_size: args.buf_size,
@@ -117,6 +119,7 @@ pub(super) fn blockdev_mirror_common(
         filter_node_name: args.filter_node_name,
         backing_mode: args.backing_mode,
         zero_target: args.zero_target,
+        target_was_there: args.target_was_there,
         auto_finalize: args.auto_finalize.unwrap_or(true),
         auto_dismiss: args.auto_dismiss.unwrap_or(true),
         ..MirrorOptions::new()
