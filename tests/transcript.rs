@@ -64,6 +64,7 @@ scripts! {
     job_control
     monitors
     negotiation
+    new_targets
     node_options
     nodes
     objects
@@ -86,6 +87,7 @@ scripts! {
     quit_standby
     quorum_child
     snapshots_and_reopen
+    top_of_nothing
     verbs_concluded
     verbs_nobody
     verbs_paused
