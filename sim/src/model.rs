@@ -208,7 +208,17 @@ impl Model {
     ///
     /// The first unit that holds what it may not.
     pub fn end_read(&mut self, reading: Reading, data: &[u8]) -> Result<(), Illegal> {
-        let mut result = Ok(());
+        let result = self.check_read(reading, data);
+        self.give_read_up(reading);
+        result
+    }
+
+    /// Whether a read might get `data`, if it ended now.
+    ///
+    /// # Errors
+    ///
+    /// The first unit that holds what it may not.
+    pub fn check_read(&self, reading: Reading, data: &[u8]) -> Result<(), Illegal> {
         for (index, bytes) in data.chunks(UNIT_BYTES as usize).enumerate() {
             let unit = reading.first + index as u64;
             let was_possible = |value| {
@@ -219,12 +229,10 @@ impl Model {
             let legal =
                 value.is_some_and(|value| self.is_possible(unit, value) || was_possible(value));
             if !legal {
-                result = Err(self.illegal(unit, bytes));
-                break;
+                return Err(self.illegal(unit, bytes));
             }
         }
-        self.give_read_up(reading);
-        result
+        Ok(())
     }
 
     /// A read has failed, or nobody waits for it.

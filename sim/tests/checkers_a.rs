@@ -13,6 +13,8 @@ mod drain;
 mod graph;
 #[path = "checkers_a/home.rs"]
 mod home;
+#[path = "checkers_a/images.rs"]
+mod images;
 #[path = "checkers_a/inflight.rs"]
 mod inflight;
 #[path = "checkers_a/quiesce.rs"]

@@ -10,6 +10,7 @@
 
 use std::rc::Rc;
 
+use blockjob_block::Node;
 use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace, Step};
 use bytes::BytesMut;
 
@@ -22,6 +23,9 @@ use crate::event::{GuestEvent, GuestKind, GuestWhat};
 use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 use crate::model::{Illegal, Reading};
+
+/// At one moment in so many it is asked what a crash would leave of the images.
+const SAMPLED: u64 = 4;
 
 /// From this flush on content counts as safe.
 struct Floor {
@@ -53,6 +57,7 @@ pub struct Data {
     left: Vec<Left>,
     flushes: u64,
     has_begun: bool,
+    idles: u64,
 }
 
 impl Data {
@@ -173,6 +178,27 @@ impl Data {
         }
     }
 
+    /// What there would be of each image if the power failed now.
+    fn suppose_a_crash(&self, scene: &Scene<'_>) {
+        // No decision: it changes nothing. Each moment has another kind of luck.
+        let luck = self.idles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for (index, pair) in scene.cast.pairs.iter().enumerate() {
+            for (node, disk) in sides_of(pair) {
+                let Some(shown) = images::if_it_crashed(scene, node, disk, luck) else {
+                    continue;
+                };
+                let mut floors = self.floors.iter();
+                let floor = floors.find(|it| it.pair == index && Rc::ptr_eq(&it.disk, disk));
+                let Some(floor) = floor.filter(|_| uses(pair, disk)) else {
+                    continue;
+                };
+                if let Err(illegal) = pair.model.borrow().check_read(floor.since, &shown) {
+                    lost(scene, disk, &illegal);
+                }
+            }
+        }
+    }
+
     /// The power fails.
     fn crash(&mut self, scene: &Scene<'_>) {
         let images = Remains::of_images(scene);
@@ -206,9 +232,7 @@ impl Data {
                 None => model.end_read(floor.since, floor.disk.store().bytes()),
             };
             if let Err(illegal) = read {
-                let parties = vec![floor.disk.name().to_owned()];
-                let text = format!("after a crash there is {}", describe(&illegal));
-                scene.fail(Rule::Data, "lost-in-crash", parties, text);
+                lost(scene, &floor.disk, &illegal);
             }
         }
     }
@@ -225,12 +249,7 @@ struct Remains {
 
 impl Remains {
     fn of_images(scene: &Scene<'_>) -> Vec<Remains> {
-        let sides = scene.cast.pairs.iter().flat_map(|pair| {
-            [
-                (&pair.source_node, &pair.source),
-                (&pair.target_node, &pair.target),
-            ]
-        });
+        let sides = scene.cast.pairs.iter().flat_map(sides_of);
         let images = sides.filter_map(|(node, disk)| {
             let shown = images::after_a_crash(scene, node, disk)?;
             let written = images::written(disk, images::base_of(node).as_deref());
@@ -242,6 +261,19 @@ impl Remains {
         });
         images.collect()
     }
+}
+
+fn sides_of(pair: &Pair) -> [(&Rc<Node>, &Rc<SimDisk>); 2] {
+    [
+        (&pair.source_node, &pair.source),
+        (&pair.target_node, &pair.target),
+    ]
+}
+
+fn lost(scene: &Scene<'_>, disk: &SimDisk, illegal: &Illegal) {
+    let parties = vec![disk.name().to_owned()];
+    let text = format!("after a crash there is {}", describe(illegal));
+    scene.fail(Rule::Data, "lost-in-crash", parties, text);
 }
 
 /// Whether a disk may lose what no flush has made safe. What has an image open may always.
@@ -331,7 +363,8 @@ impl Checker for Data {
     }
 
     fn wants(&self) -> Interest {
-        Interest::MIRROR.or(Interest::GUEST).or(Interest::END)
+        let wants = Interest::MIRROR.or(Interest::GUEST);
+        wants.or(Interest::IDLE).or(Interest::END)
     }
 
     fn reset(&mut self) {
@@ -341,6 +374,7 @@ impl Checker for Data {
         self.left.clear();
         self.flushes = 0;
         self.has_begun = false;
+        self.idles = 0;
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
@@ -353,6 +387,15 @@ impl Checker for Data {
                 self.flush(scene, event);
             }
             _ => {}
+        }
+    }
+
+    fn idle(&mut self, scene: &Scene<'_>) {
+        if scene.cast.config.is(Field::Format) {
+            self.idles += 1;
+            if self.idles.is_multiple_of(SAMPLED) {
+                self.suppose_a_crash(scene);
+            }
         }
     }
 

@@ -63,6 +63,38 @@ pub(super) fn base_of(node: &Node) -> Option<Vec<u8>> {
     Some(store.bytes().to_vec())
 }
 
+/// Looks at what there would be of an image if nobody flushed it any more. Says what it would show.
+pub(super) fn if_it_crashed(
+    scene: &Scene<'_>,
+    node: &Node,
+    disk: &SimDisk,
+    luck: u64,
+) -> Option<Vec<u8>> {
+    let left = disk.file()?.store().if_it_crashed(luck);
+    let len = disk.store().len();
+    let reader = Reader::open(&left);
+    match reader.and_then(|reader| reader.check(len).map(|()| reader)) {
+        Ok(reader) => {
+            let mut shown = below(base_of(node).as_deref(), len);
+            reader.read_over(&mut shown);
+            Some(shown)
+        }
+        Err(text) => {
+            let text = format!(
+                "if it crashed now '{}' would be broken: {text}",
+                disk.name()
+            );
+            scene.fail(
+                Rule::Data,
+                "image-broken",
+                vec![disk.name().to_owned()],
+                text,
+            );
+            None
+        }
+    }
+}
+
 /// Looks at an image that nobody will flush any more. Says what it shows.
 pub(super) fn after_a_crash(scene: &Scene<'_>, node: &Node, disk: &SimDisk) -> Option<Vec<u8>> {
     let file = disk.file()?;

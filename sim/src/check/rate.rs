@@ -74,7 +74,7 @@ impl Rate {
                 bytes,
                 ..
             }) if !self.accounts.is_empty() => self.read(scene, node, (*offset, *bytes)),
-            Seen::Guest(event) => self.guest(event),
+            Seen::Guest(event) => self.guest(scene, event),
             Seen::Mirror(trace) => self.mirror(scene, trace),
             // Moments at which a speed may have changed.
             Seen::Monitor(_) => {
@@ -127,6 +127,11 @@ impl Rate {
 
     /// A read begins at `node`. If it is the next copy of a job, that job's account is charged.
     fn read(&mut self, scene: &Scene<'_>, node: &Rc<str>, (offset, bytes): (u64, u64)) {
+        // A guest's read comes by the filter on top of the source, too.
+        let mut accounts = self.accounts.iter();
+        if !accounts.any(|account| *account.source == **node) {
+            return;
+        }
         let guests = self
             .guest_reads
             .iter()
@@ -161,8 +166,16 @@ impl Rate {
         }
     }
 
-    fn guest(&mut self, event: &GuestEvent) {
-        if event.kind == GuestKind::Read && event.what == GuestWhat::Asks {
+    fn guest(&mut self, scene: &Scene<'_>, event: &GuestEvent) {
+        if event.kind != GuestKind::Read || event.what != GuestWhat::Asks {
+            return;
+        }
+        let each = (scene.cast.config.get(Field::Guests) as usize).max(1);
+        let pair = scene.cast.pairs.get(event.guest / each);
+        let is_copied = |account: &Account| {
+            pair.is_some_and(|pair| *account.source == **pair.source_node.label())
+        };
+        if self.accounts.iter().any(is_copied) {
             self.guest_reads.push((event.offset, event.bytes));
         }
     }

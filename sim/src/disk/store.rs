@@ -415,6 +415,25 @@ impl Store {
         self.bytes.clone_from(&self.safe);
     }
 
+    /// What a crash at this moment might leave: of each write that is not safe nothing, half, or all, as
+    /// the bits of `luck` have it.
+    pub(crate) fn if_it_crashed(&self, mut luck: u64) -> Vec<u8> {
+        if !self.is_volatile {
+            return self.bytes.clone();
+        }
+        let mut left = self.safe.clone();
+        for write in &self.unsafe_writes {
+            let kept = match luck & 3 {
+                0 => 0,
+                1 => write.data.len() / UNIT / 2 * UNIT,
+                _ => write.data.len(),
+            };
+            luck = luck.rotate_right(2);
+            keep(&mut left, write.offset, &write.data[..kept]);
+        }
+        left
+    }
+
     /// What is known of the beginning of a range.
     pub(crate) fn status(&self, offset: u64, bytes: u64) -> BlockStatus {
         let kind = self.cluster_at(offset);

@@ -111,7 +111,14 @@ fn the_scenarios_that_come_with_the_program_can_be_drawn_and_say_what_they_are()
     let names: Vec<_> = Scenario::built_in_names().collect();
     assert_eq!(
         names,
-        ["mirror", "tiny", "many-jobs", "noisy-guest", "bench"]
+        [
+            "mirror",
+            "tiny",
+            "qcow2",
+            "many-jobs",
+            "noisy-guest",
+            "bench"
+        ]
     );
     for name in names {
         let scenario = Scenario::built_in(name).unwrap();
