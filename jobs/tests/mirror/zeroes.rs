@@ -93,6 +93,21 @@ fn an_allocated_target_is_zeroed_where_the_source_has_holes_and_nowhere_else() {
     }
 }
 
+/// The top of a disk without a base is all of it, and the target is none that was made for it.
+#[test]
+fn the_top_of_nothing_is_zeroed_where_a_target_that_was_there_holds_something() {
+    let world = World::new();
+    let options = MirrorOptions {
+        sync: MirrorSync::Top,
+        zero_target: false,
+        target_was_there: true,
+        ..options()
+    };
+    let ran = run(&world, sparse(LEN), full(LEN), &options);
+    assert_eq!(ran.outcome.stats.copied_bytes, ran.data);
+    assert_eq!(ran.outcome.stats.zeroed_bytes, LEN - ran.data);
+}
+
 /// What the target loses before it gets it again is lost if the job fails in between.
 #[test]
 fn no_target_is_emptied_before_it_is_written() {
