@@ -56,166 +56,170 @@ fn args(more: &str) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
+const IN_RANGE: &str = "Parameter 'granularity' expects a value in range [512B, 64MB]";
+
+/// What is refused before a target is made for it.
+const REFUSED_AT_ONCE: &[(&str, &str)] = &[
+    ("'device': 'x'", "Cannot find device='x' nor node-name='x'"),
+    ("'device': 'drive1'", "Device 'drive1' has no medium"),
+    ("'device': 'af'", "Need a root block node"),
+    (
+        "'granularity': 4294967296",
+        "Parameter 'granularity' expects uint32_t",
+    ),
+    (
+        "'granularity': -1",
+        "Parameter 'granularity' expects uint32_t",
+    ),
+    (
+        "'granularity': '513'",
+        "Parameter 'granularity' expects uint64",
+    ),
+    (
+        "'speed': true",
+        "Invalid parameter type for 'speed', expected: integer",
+    ),
+    (
+        "'sync': 1",
+        "Invalid parameter type for 'sync', expected: string",
+    ),
+    (
+        "'sync': 'bogus'",
+        "Parameter 'sync' does not accept value 'bogus'",
+    ),
+    (
+        "'mode': 'bogus'",
+        "Parameter 'mode' does not accept value 'bogus'",
+    ),
+    (
+        "'copy-mode': 'bogus'",
+        "Parameter 'copy-mode' does not accept value 'bogus'",
+    ),
+    (
+        "'copy-mode': 'write-blocking'",
+        "Copy mode 'write-blocking' not supported",
+    ),
+    ("'device': -", "Parameter 'device' is missing"),
+    ("'target': -", "Parameter 'target' is missing"),
+    ("'sync': -", "Parameter 'sync' is missing"),
+    (
+        "'device': 5",
+        "Invalid parameter type for 'device', expected: string",
+    ),
+    ("'buf_size': 4096", "Parameter 'buf_size' is unexpected"),
+    (
+        "'replaces': 'top'",
+        "a node-name must be provided when replacing a named node of the graph",
+    ),
+    (
+        "'target': '$DIR/nodir/t.qcow2'",
+        "Could not create '$DIR/nodir/t.qcow2': No such file or directory",
+    ),
+    (
+        "'target': '$DIR/a.qcow2', 'mode': 'existing'",
+        "Failed to get \\'write\\' lock",
+    ),
+    (
+        "'target': '$DIR/big.qcow2', 'mode': 'existing'",
+        "Failed to get \\'write\\' lock",
+    ),
+    (
+        "'target': '$DIR/big.qcow2'",
+        "Failed to get \\'write\\' lock",
+    ),
+    (
+        "'target': '$DIR'",
+        "Could not create '$DIR': Is a directory",
+    ),
+    ("'target': 'foo:bar'", "Unknown protocol 'foo'"),
+    (
+        "'target': '$DIR/none', 'mode': 'existing'",
+        "Could not open '$DIR/none': No such file or directory",
+    ),
+    ("'format': 'nope'", "Unknown file format 'nope'"),
+    ("'format': ''", "Unknown file format ''"),
+    (
+        "'format': 'nope', 'mode': 'existing', 'target': '$DIR/q1.qcow2'",
+        "Unknown driver 'nope'",
+    ),
+    (
+        "'format': 'quorum'",
+        "Format driver 'quorum' does not support image creation",
+    ),
+    (
+        "'format': 'null-co'",
+        "Format driver 'null-co' does not support image creation",
+    ),
+    (
+        "'format': 'raw', 'sync': 'none'",
+        "Backing file not supported for file format 'raw'",
+    ),
+];
+
+/// What is refused when the target is there.
+const REFUSED_LATER: &[(&str, &str)] = &[
+    ("'granularity': 1", IN_RANGE),
+    ("'granularity': 511", IN_RANGE),
+    ("'granularity': 134217728", IN_RANGE),
+    (
+        "'granularity': 1000",
+        "Parameter 'granularity' expects a power of 2",
+    ),
+    (
+        "'sync': 'incremental'",
+        "Sync mode 'incremental' not supported",
+    ),
+    (
+        "'sync': 'bitmap', 'buf-size': -1",
+        "Sync mode 'bitmap' not supported",
+    ),
+    ("'sync': 'bitmap', 'granularity': 3", IN_RANGE),
+    ("'buf-size': -1", "Invalid parameter 'buf-size'"),
+    ("'job-id': '1bad#'", "Invalid job ID '1bad#'"),
+    ("'job-id': ''", "Invalid job ID ''"),
+    ("'device': 'big'", "Invalid job ID ''"),
+    ("'node-name': 'top'", "Duplicate nodes with node-name='top'"),
+    ("'node-name': '1x'", "Invalid node-name: '1x'"),
+    ("'node-name': ''", "Invalid node-name: ''"),
+    (
+        "'node-name': 'drive0'",
+        "node-name=drive0 is conflicting with a device id",
+    ),
+    (
+        "'node-name': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'",
+        "Node name too long",
+    ),
+    (
+        "'replaces': 'nope', 'node-name': 'n'",
+        "Failed to find node with node-name='nope'",
+    ),
+    (
+        "'replaces': 'big', 'node-name': 'n'",
+        "Cannot replace 'big' by a node mirrored from 'top', because it cannot be guaranteed that doing \
+         so would not lead to an abrupt change of visible data",
+    ),
+    (
+        "'replaces': 'af', 'node-name': 'n'",
+        "Cannot replace 'af' by a node mirrored from 'top', because it cannot be guaranteed that doing \
+         so would not lead to an abrupt change of visible data",
+    ),
+    (
+        "'speed': -1",
+        "Parameter 'speed' expects a non-negative value",
+    ),
+];
+
 #[test]
 fn what_makes_no_sense_is_refused_in_the_words_of_the_reference_daemon() {
     let world = drives();
-    let in_range = "Parameter 'granularity' expects a value in range [512B, 64MB]";
-    let cannot = |name: &str| {
-        format!(
-            "Cannot replace '{name}' by a node mirrored from 'top', because it cannot be guaranteed \
-             that doing so would not lead to an abrupt change of visible data"
-        )
-    };
-    let cases = [
-        ("'device': 'x'", "Cannot find device='x' nor node-name='x'"),
-        ("'device': 'drive1'", "Device 'drive1' has no medium"),
-        ("'device': 'af'", "Need a root block node"),
-        (
-            "'granularity': 4294967296",
-            "Parameter 'granularity' expects uint32_t",
-        ),
-        (
-            "'granularity': -1",
-            "Parameter 'granularity' expects uint32_t",
-        ),
-        (
-            "'granularity': '513'",
-            "Parameter 'granularity' expects uint64",
-        ),
-        (
-            "'speed': true",
-            "Invalid parameter type for 'speed', expected: integer",
-        ),
-        (
-            "'sync': 1",
-            "Invalid parameter type for 'sync', expected: string",
-        ),
-        (
-            "'sync': 'bogus'",
-            "Parameter 'sync' does not accept value 'bogus'",
-        ),
-        (
-            "'mode': 'bogus'",
-            "Parameter 'mode' does not accept value 'bogus'",
-        ),
-        (
-            "'copy-mode': 'bogus'",
-            "Parameter 'copy-mode' does not accept value 'bogus'",
-        ),
-        (
-            "'copy-mode': 'write-blocking'",
-            "Copy mode 'write-blocking' not supported",
-        ),
-        ("'device': -", "Parameter 'device' is missing"),
-        ("'target': -", "Parameter 'target' is missing"),
-        ("'sync': -", "Parameter 'sync' is missing"),
-        (
-            "'device': 5",
-            "Invalid parameter type for 'device', expected: string",
-        ),
-        ("'buf_size': 4096", "Parameter 'buf_size' is unexpected"),
-        (
-            "'replaces': 'top'",
-            "a node-name must be provided when replacing a named node of the graph",
-        ),
-        (
-            "'target': '$DIR/nodir/t.qcow2'",
-            "Could not create '$DIR/nodir/t.qcow2': No such file or directory",
-        ),
-        (
-            "'target': '$DIR/a.qcow2', 'mode': 'existing'",
-            "Failed to get \\'write\\' lock",
-        ),
-        (
-            "'target': '$DIR/big.qcow2', 'mode': 'existing'",
-            "Failed to get \\'write\\' lock",
-        ),
-        (
-            "'target': '$DIR/big.qcow2'",
-            "Failed to get \\'write\\' lock",
-        ),
-        (
-            "'target': '$DIR'",
-            "Could not create '$DIR': Is a directory",
-        ),
-        ("'target': 'foo:bar'", "Unknown protocol 'foo'"),
-        (
-            "'target': '$DIR/none', 'mode': 'existing'",
-            "Could not open '$DIR/none': No such file or directory",
-        ),
-        ("'format': 'nope'", "Unknown file format 'nope'"),
-        ("'format': ''", "Unknown file format ''"),
-        (
-            "'format': 'nope', 'mode': 'existing', 'target': '$DIR/q1.qcow2'",
-            "Unknown driver 'nope'",
-        ),
-        (
-            "'format': 'quorum'",
-            "Format driver 'quorum' does not support image creation",
-        ),
-        (
-            "'format': 'null-co'",
-            "Format driver 'null-co' does not support image creation",
-        ),
-        (
-            "'format': 'raw', 'sync': 'none'",
-            "Backing file not supported for file format 'raw'",
-        ),
-    ];
     let before = world.files();
-    for (more, text) in cases {
-        assert_eq!(world.refused("drive-mirror", &args(more)), text, "{more}");
+    for (more, text) in REFUSED_AT_ONCE {
+        assert_eq!(world.refused("drive-mirror", &args(more)), *text, "{more}");
         assert_eq!(world.files(), before, "{more} makes no file");
     }
-    let with_target = [
-        ("'granularity': 1", in_range.to_owned()),
-        ("'granularity': 511", in_range.to_owned()),
-        ("'granularity': 134217728", in_range.to_owned()),
-        (
-            "'granularity': 1000",
-            "Parameter 'granularity' expects a power of 2".to_owned(),
-        ),
-        (
-            "'sync': 'incremental'",
-            "Sync mode 'incremental' not supported".to_owned(),
-        ),
-        (
-            "'sync': 'bitmap', 'buf-size': -1",
-            "Sync mode 'bitmap' not supported".to_owned(),
-        ),
-        ("'sync': 'bitmap', 'granularity': 3", in_range.to_owned()),
-        ("'buf-size': -1", "Invalid parameter 'buf-size'".to_owned()),
-        ("'job-id': '1bad#'", "Invalid job ID '1bad#'".to_owned()),
-        ("'job-id': ''", "Invalid job ID ''".to_owned()),
-        ("'device': 'big'", "Invalid job ID ''".to_owned()),
-        (
-            "'node-name': 'top'",
-            "Duplicate nodes with node-name='top'".to_owned(),
-        ),
-        ("'node-name': '1x'", "Invalid node-name: '1x'".to_owned()),
-        ("'node-name': ''", "Invalid node-name: ''".to_owned()),
-        (
-            "'node-name': 'drive0'",
-            "node-name=drive0 is conflicting with a device id".to_owned(),
-        ),
-        (
-            "'node-name': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'",
-            "Node name too long".to_owned(),
-        ),
-        (
-            "'replaces': 'nope', 'node-name': 'n'",
-            "Failed to find node with node-name='nope'".to_owned(),
-        ),
-        ("'replaces': 'big', 'node-name': 'n'", cannot("big")),
-        ("'replaces': 'af', 'node-name': 'n'", cannot("af")),
-        (
-            "'speed': -1",
-            "Parameter 'speed' expects a non-negative value".to_owned(),
-        ),
-    ];
     let nodes = world.nodes();
-    for (more, text) in with_target {
-        assert_eq!(world.refused("drive-mirror", &args(more)), text, "{more}");
+    for (more, text) in REFUSED_LATER {
+        assert_eq!(world.refused("drive-mirror", &args(more)), *text, "{more}");
         // As the reference daemon: the file stays, and nothing else.
         assert!(world.path("t.qcow2").exists(), "{more} makes the target");
         std::fs::remove_file(world.path("t.qcow2")).expect("it is there");

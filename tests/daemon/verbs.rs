@@ -26,11 +26,21 @@ fn world_in(state: &str) -> World {
     let say = |name| {
         world.ok(name, "{'id': 'j0'}");
     };
+    let job = world.daemon.jobs().get("j0").expect("it was made");
+    // What was recorded is what a job does that sleeps.
+    let until_asleep = || {
+        let ctx = &world.ctx;
+        ctx.poll_while(|| job.is_busy() || job.progress().current() == 0);
+    };
+    if matches!(state, "running" | "paused") {
+        until_asleep();
+    }
     match state {
         "running" => {}
         "paused" => say("job-pause"),
         _ => {
             world.until("BLOCK_JOB_READY");
+            until_asleep();
             match state {
                 "standby" => say("job-pause"),
                 "pending" | "concluded" => say("job-complete"),
