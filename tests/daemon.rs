@@ -6,12 +6,12 @@
 mod changing;
 #[path = "daemon/drive_mirror.rs"]
 mod drive_mirror;
-#[path = "daemon/opening.rs"]
-mod opening;
 #[path = "daemon/errors.rs"]
 mod errors;
 #[path = "daemon/machine.rs"]
 mod machine;
+#[path = "daemon/opening.rs"]
+mod opening;
 #[path = "daemon/queries.rs"]
 mod queries;
 #[path = "daemon/verbs.rs"]
