@@ -214,11 +214,7 @@ impl Model {
     }
 
     /// Whether a read might get `data`, if it ended now.
-    ///
-    /// # Errors
-    ///
-    /// The first unit that holds what it may not.
-    pub fn check_read(&self, reading: Reading, data: &[u8]) -> Result<(), Illegal> {
+    fn check_read(&self, reading: Reading, data: &[u8]) -> Result<(), Illegal> {
         for (index, bytes) in data.chunks(UNIT_BYTES as usize).enumerate() {
             let unit = reading.first + index as u64;
             let was_possible = |value| {
@@ -229,6 +225,26 @@ impl Model {
             let legal =
                 value.is_some_and(|value| self.is_possible(unit, value) || was_possible(value));
             if !legal {
+                return Err(self.illegal(unit, bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, of units that nobody has been writing to since the read began: the others may hold
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// The first unit that holds what it may not.
+    pub fn check_untouched(&self, reading: Reading, data: &[u8]) -> Result<(), Illegal> {
+        let gone = self.gone.iter().filter(|it| it.2 > reading.began);
+        let touched: std::collections::BTreeSet<u64> = gone.map(|it| it.0).collect();
+        let parts = data.chunks(UNIT_BYTES as usize);
+        for (unit, bytes) in (reading.first..).zip(parts) {
+            let held = self.units[unit as usize];
+            let is_settled = held & MANY != MANY && !touched.contains(&unit);
+            if is_settled && value_of(bytes) != Some(held) {
                 return Err(self.illegal(unit, bytes));
             }
         }

@@ -192,7 +192,7 @@ impl Data {
                 let Some(floor) = floor.filter(|_| uses(pair, disk)) else {
                     continue;
                 };
-                if let Err(illegal) = pair.model.borrow().check_read(floor.since, &shown) {
+                if let Err(illegal) = pair.model.borrow().check_untouched(floor.since, &shown) {
                     lost(scene, disk, &illegal);
                 }
             }
@@ -228,7 +228,11 @@ impl Data {
             }
             let mut model = pair.model.borrow_mut();
             let read = match image {
-                Some(it) => model.end_read(floor.since, &it.shown),
+                Some(it) => {
+                    let checked = model.check_untouched(floor.since, &it.shown);
+                    model.give_read_up(floor.since);
+                    checked
+                }
                 None => model.end_read(floor.since, floor.disk.store().bytes()),
             };
             if let Err(illegal) = read {

@@ -44,6 +44,10 @@ pub(super) struct Server {
     ordered: Cell<bool>,
     /// There was a batch of writes since.
     batch_before: Cell<bool>,
+    /// How often writes were put in order, and how often until then all of them were seen to be safe. A
+    /// flush that failed has left some that the next one must not overtake.
+    ordered_runs: Cell<u64>,
+    safe_runs: Cell<u64>,
     /// Entries that `imago` believes to be in the file, and are not.
     owed: Owed,
 }
@@ -73,10 +77,22 @@ impl Server {
         future: impl Future<Output = T>,
     ) -> T {
         self.ordered.set(true);
-        self.batch_before.set(false);
+        let runs = self.ordered_runs.get();
+        self.batch_before.set(self.safe_runs.get() != runs);
+        self.ordered_runs.set(runs + 1);
         let output = self.serve(file, future).await;
         self.ordered.set(false);
         output
+    }
+
+    /// How often writes were put in order.
+    pub(super) fn ordered_runs(&self) -> u64 {
+        self.ordered_runs.get()
+    }
+
+    /// A flush that began after so many such runs has ended well.
+    pub(super) fn is_safe_after(&self, runs: u64) {
+        self.safe_runs.set(runs.max(self.safe_runs.get()));
     }
 
     fn dispatch(self: &Rc<Self>, file: &File) {

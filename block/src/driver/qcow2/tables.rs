@@ -53,7 +53,10 @@ impl Image {
             }
             safe?;
         }
-        file.flush().await
+        let runs = self.server.ordered_runs();
+        file.flush().await?;
+        self.server.is_safe_after(runs);
+        Ok(())
     }
 
     /// What is known of a range.
