@@ -198,7 +198,8 @@ impl Guest {
 
     fn count_write(&self, range: &Range<u64>) {
         self.model.borrow_mut().release(range);
-        let node = self.disk.node();
+        // Past the filter that the mirror has put there.
+        let node = self.disk.node().map(|node| node.skip_implicit_filters());
         let on_source = node.is_some_and(|node| Rc::ptr_eq(&node, &self.source));
         self.count(|counts| match on_source {
             true => counts.writes_to_source += 1,

@@ -108,7 +108,7 @@ fn the_first_mistake_in_the_order_of_the_declaration_is_named() {
     assert_eq!(json(&bad), "Parameter 'children' is missing");
     assert_eq!(
         json(&in_list(true.into())),
-        "Invalid parameter type for 'children[0]', expected: Reference"
+        "Invalid parameter type for 'null', expected: Reference"
     );
     assert_eq!(
         json(&in_list(bad)),
