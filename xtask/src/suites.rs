@@ -115,12 +115,22 @@ fn simulator(features: &[&str], words: &[&str]) -> Command {
 }
 
 /// Sweeps through the shipped code: random seeds of everything that can be drawn, with every mark of
-/// the engine hit; each seed twice; and every schedule of the smallest mirror. Each counts as one.
+/// the engine hit; each seed twice; every schedule of the smallest mirror; and mirrors of qcow2 images.
+/// Each counts as one.
 fn simulated_runs() -> Result<Suite, Failure> {
-    let sweeps: [&[&str]; 3] = [
+    let sweeps: [&[&str]; 4] = [
         &["run", "--seeds", "0..20000", "--all-marks", "--jobs", "2"],
         &["run", "--seeds", "0..1000", "--check-determinism"],
         &["run", "--scenario", "tiny", "--policy", "exhaustive"],
+        &[
+            "run",
+            "--scenario",
+            "qcow2",
+            "--seeds",
+            "0..3000",
+            "--jobs",
+            "2",
+        ],
     ];
     let mut counts = Counts::default();
     for words in sweeps {
