@@ -23,6 +23,7 @@ use super::header::{Header, incompatible};
 use super::port::Queue;
 use super::ranges::Ranges;
 use super::server::{Server, from_io};
+use super::write::Made;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 
 pub(super) type Imago = Qcow2<PortStorage<Queue>>;
@@ -67,6 +68,8 @@ pub(super) struct Image {
     pub(super) dirty: Cell<bool>,
     /// Data of the guest's past was copied since the last flush.
     pub(super) copied: Cell<bool>,
+    /// Mappings without their data, which are to be taken back before any table is written.
+    pub(super) given_up: RefCell<Vec<Made>>,
 }
 
 async fn open_imago(server: &Rc<Server>, file: &File, writable: bool) -> BlockResult<Rc<Imago>> {
@@ -96,6 +99,7 @@ impl Image {
             writable: Cell::new(false),
             dirty: Cell::new(false),
             copied: Cell::new(false),
+            given_up: RefCell::default(),
         }))
     }
 

@@ -25,6 +25,7 @@ impl Image {
         if self.dirty.get() {
             // Whoever has made mappings finishes, and nobody makes any meanwhile.
             let _gate = self.gate.write().await;
+            self.take_back(&file).await;
             if self.copied.get() {
                 file.flush().await?;
                 self.copied.set(false);

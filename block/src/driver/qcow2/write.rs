@@ -95,7 +95,7 @@ impl Image {
         offset: u64,
         data: Bytes,
     ) -> BlockResult<()> {
-        let _gate = self.gate.read().await;
+        let gate = self.gate.read().await;
         let range = offset..offset + data.len() as u64;
         let runs = self.runs(file, range).await?;
         let mut pieces = Vec::new();
@@ -108,7 +108,12 @@ impl Image {
             Err(error) => Err(error),
         };
         if result.is_err() {
-            self.take_back(file, made).await;
+            self.given_up.borrow_mut().append(&mut made);
+            drop(gate);
+            // After clusters were given back `imago` writes the table when it gives out the next ones,
+            // with whatever else is in it: no other write may be between its mapping and its data.
+            let _alone = self.gate.write().await;
+            self.take_back(file).await;
         }
         result
     }
@@ -163,9 +168,11 @@ impl Image {
         Ok(())
     }
 
-    /// The data of a write did not get there: what was mapped for it is taken away again.
-    async fn take_back(&self, file: &File, made: Vec<Made>) {
-        for Made { range, before } in made {
+    /// The data of writes did not get there: what was mapped for them is taken away again. The caller
+    /// has the gate alone.
+    pub(super) async fn take_back(&self, file: &File) {
+        let next = || self.given_up.borrow_mut().pop();
+        while let Some(Made { range, before }) = next() {
             // The request fails in any case, and of two errors the first one is the cause.
             let _ = if before == Kind::Zero {
                 self.make_zero(file, range).await
