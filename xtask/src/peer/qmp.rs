@@ -53,6 +53,20 @@ impl Qmp {
         }
     }
 
+    /// Sends a command without arguments and reads its reply, which is the next line, without looking
+    /// into it: what a busy reader costs is not what is measured. Returns the length of the line.
+    pub(crate) fn exchange(&mut self, command: &str) -> Result<usize, Failure> {
+        let request = format!("{{\"execute\": \"{command}\"}}\n");
+        self.output.write_all(request.as_bytes())?;
+        self.output.flush()?;
+        let mut line = Vec::new();
+        self.input.read_until(b'\n', &mut line)?;
+        if !line.starts_with(b"{\"return\"") {
+            return Err(format!("{command}: {}", String::from_utf8_lossy(&line)).into());
+        }
+        Ok(line.len())
+    }
+
     /// Takes events in their order, those that came before first, until one is accepted.
     pub(crate) fn wait_event(
         &mut self,

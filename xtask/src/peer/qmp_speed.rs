@@ -103,7 +103,7 @@ fn round_trip_us(scratch: &Scratch, words: &[String]) -> Result<f64, Failure> {
     let mut daemon = Daemon::start(scratch, words)?;
     let watch = Stopwatch::start();
     for _ in 0..COMMANDS {
-        daemon.qmp.execute("query-jobs", json!({}))?;
+        daemon.qmp.exchange("query-jobs")?;
     }
     let us = watch.seconds() * 1e6 / f64::from(COMMANDS);
     daemon.quit()?;
@@ -121,13 +121,19 @@ fn query_us(scratch: &Scratch, words: &[String]) -> Result<f64, Failure> {
         }
         start_mirror(&mut daemon.qmp, job)?;
     }
+    for _ in 0..SHOWN_JOBS {
+        let ready = |event: &Value| Ok(event["event"] == "BLOCK_JOB_READY");
+        daemon.qmp.wait_event(ready)?;
+    }
+    let jobs = daemon.qmp.execute("query-block-jobs", json!({}))?;
+    if jobs.as_array().map(Vec::len) != Some(SHOWN_JOBS as usize) {
+        return Err(format!("a query showed other jobs: {jobs}").into());
+    }
+    // The jobs have told all that they had to tell: the next line is the reply.
     let watch = Stopwatch::start();
     let queries = COMMANDS / 10;
     for _ in 0..queries {
-        let jobs = daemon.qmp.execute("query-block-jobs", json!({}))?;
-        if jobs.as_array().map(Vec::len) != Some(SHOWN_JOBS as usize) {
-            return Err(format!("a query showed other jobs: {jobs}").into());
-        }
+        daemon.qmp.exchange("query-block-jobs")?;
     }
     let us = watch.seconds() * 1e6 / f64::from(queries);
     daemon.quit()?;
