@@ -20,7 +20,12 @@ use crate::{
 
 /// Copies disks that are in use, with the block jobs of QEMU.
 #[derive(Debug, Parser)]
-#[command(name = "blockjob", version, arg_required_else_help = true)]
+#[command(
+    name = "blockjob",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -62,8 +67,9 @@ pub(crate) struct MirrorArgs {
     /// The image to make, or with --mode existing, to overwrite
     #[arg(value_name = "DST")]
     pub(crate) target: Option<PathBuf>,
-    /// Which parts to copy; top is all of an image that has no backing file, and none copies only
-    /// what is written from now on, onto a DST that is a copy already
+    /// Which parts to copy; top is what is above the backing file of SRC, onto a DST above the same
+    /// one, and all of an image that has none; none copies only what is written from now on, onto a
+    /// DST that is a copy already
     #[arg(
         long,
         value_name = "PARTS",
@@ -139,7 +145,7 @@ pub(crate) struct MirrorArgs {
 }
 
 /// What of the source is copied. QEMU: `MirrorSyncMode` (qapi/block-core.json).
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sync {
     Full,
     Top,

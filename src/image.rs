@@ -80,6 +80,11 @@ impl Formats {
 }
 
 fn looks_like_qcow2(path: &Path) -> bool {
+    // To open anything else than an image may wait for ever; that it is none is said when it is opened.
+    let can_be_image = std::fs::metadata(path).is_ok_and(|meta| identity(&meta).is_some());
+    if !can_be_image {
+        return false;
+    }
     let mut first = Vec::new();
     let read = File::open(path).and_then(|file| file.take(512).read_to_end(&mut first));
     read.is_ok() && qcow2::probe(&first) > 0
@@ -160,6 +165,16 @@ pub(crate) fn add_target(
     let opening = file.clone();
     let open = async move { qcow2::open(&opening, qcow2::OpenOptions { read_only: false }).await };
     let opened = daemon.context().run("open", open)?;
+    if !new
+        && sync == Sync::Top
+        && source.backing().is_some()
+        && opened.facts.backing_file.is_none()
+    {
+        return Err(Failure::bad_input(
+            "--sync top copies what is above the backing file of the source, and the target has no \
+             backing file: what is not copied would be missing",
+        ));
+    }
     let child = ("file", blockjob::block::child::ChildRole::Data, file);
     let driver = Box::new(opened.driver);
     let node = daemon

@@ -14,7 +14,7 @@ use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
 use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync, Outcome, mirror_start};
 use blockjob::runtime::AioContext;
 
-use crate::cli::{MirrorArgs, Mode, Sync};
+use crate::cli::{Format, MirrorArgs, Mode, Sync};
 use crate::drive::Run;
 use crate::failure::{FAILED, Failure};
 use crate::image::{self, Formats};
@@ -42,6 +42,12 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
     let formats = Formats::chosen(source, args)?;
     let (source_node, source_facts) =
         image::open_source(&daemon, source, formats.source, args.cache_direct)?;
+    if args.sync == Sync::Top && formats.target == Format::Raw && source_node.backing().is_some() {
+        return Err(Failure::bad_input(
+            "--sync top copies what is above the backing file of the source, and a raw image has no \
+             backing file: what is not copied would be missing",
+        ));
+    }
     let _user = use_source(&source_node)?;
     let (target, target_file) = Target::open(
         target,

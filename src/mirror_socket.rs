@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{self, ExitCode};
 use std::rc::Rc;
 
@@ -44,6 +44,14 @@ pub(crate) fn run(
     })
     .map_err(|error| Failure::bad_input(format!("signals cannot be watched: {error}")))?;
     let command = arguments(device, target, args)?;
+    let new = args.mode == Mode::AbsolutePaths;
+    if new && std::fs::symlink_metadata(target).is_ok() {
+        return Err(Failure::bad_input(format!(
+            "'{}' exists already; --mode existing overwrites it",
+            target.display()
+        )));
+    }
+    let created = new.then(|| target.to_owned());
     let (socket, then, json) = (socket.to_owned(), args.then, args.json);
     let inner = ctx.clone();
     ctx.run("mirror-socket", async move {
@@ -54,6 +62,7 @@ pub(crate) fn run(
             signal,
             bar: stderr().is_terminal().then(new_bar),
             json,
+            created,
         };
         watch.mirror(command, then).await
     })
@@ -120,6 +129,8 @@ struct Watch {
     signal: Rc<Cell<Option<Signal>>>,
     bar: Option<ProgressBar>,
     json: bool,
+    /// The target, if it was not there before.
+    created: Option<PathBuf>,
 }
 
 /// How a job ended.
@@ -133,9 +144,18 @@ impl Watch {
     async fn mirror(&mut self, mut command: Dict, then: Then) -> Result<ExitCode, Failure> {
         command.put("job-id", self.job.clone());
         if let Err(error) = self.client.execute("drive-mirror", command).await? {
+            // The daemon makes the image before it looks at everything.
+            self.remove_target();
             return Err(Failure::bad_input(error.desc));
         }
-        let end = self.until_the_end(then).await?;
+        let end = match self.until_the_end(then).await {
+            Ok(end) => end,
+            Err(failure) => {
+                // What the job came to is not known from here, so nothing is removed.
+                self.print_outcome("unknown", false);
+                return Err(failure);
+            }
+        };
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -161,14 +181,29 @@ impl Watch {
             ),
             (End::Failed(why), _, _) => ("failed", FAILED, format!("blockjob: {why}")),
         };
+        self.print_outcome(outcome, status == 0);
+        let removed = status != 0 && self.remove_target();
+        let what_of_it = if removed {
+            "; what was copied is removed"
+        } else {
+            ""
+        };
+        say::err(&format!("{line}{what_of_it}"));
+        Ok(ExitCode::from(status))
+    }
+
+    fn print_outcome(&self, outcome: &str, is_copy: bool) {
         if self.json {
             say::out(&format!(
-                "{{\"outcome\":\"{outcome}\",\"is_copy\":{}}}",
-                status == 0
+                "{{\"outcome\":\"{outcome}\",\"is_copy\":{is_copy}}}"
             ));
         }
-        say::err(&line);
-        Ok(ExitCode::from(status))
+    }
+
+    /// Removes a target that was not there before and is no copy. True if it is gone.
+    fn remove_target(&self) -> bool {
+        let created = self.created.as_ref();
+        created.is_some_and(|path| std::fs::remove_file(path).is_ok())
     }
 
     async fn until_the_end(&mut self, then: Then) -> Result<End, Failure> {

@@ -38,10 +38,12 @@ impl QmpClient {
             replies: VecDeque::new(),
             events: VecDeque::new(),
         };
-        let greeting = client.reply().await?;
-        if !greeting.contains("QMP") {
-            let what = format!("'{shown}' speaks, but not QMP");
-            return Err(Failure::bad_input(what));
+        let greeting = client.reply().await;
+        if !greeting.is_ok_and(|greeting| greeting.contains("QMP")) {
+            let what = "is there a monitor for people (mode=readline), or another program?";
+            return Err(Failure::bad_input(format!(
+                "'{shown}' does not speak QMP: {what}"
+            )));
         }
         match client.execute("qmp_capabilities", Dict::new()).await? {
             Ok(_) => Ok(client),

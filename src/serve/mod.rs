@@ -33,6 +33,11 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
     {
         return Ok(status);
     }
+    let asks = |text: &String| text == "help" || text == "enable=help";
+    if args.trace.iter().any(asks) {
+        TraceOptions::list();
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut context = AioContext::builder();
     if let Some(trace) = TraceOptions::parse(&args.trace)? {
         context = context.trace(Rc::new(trace));
@@ -40,7 +45,7 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
     let context = context.build();
     let _current = context.make_current();
     let daemon = Daemon::new(&context);
-    let doors = Doors::new(&daemon);
+    let doors = Doors::new(&daemon, args.daemonize);
 
     let served = serve(args, matches, &daemon, &doors);
     // Also after a mistake in an option: what the ones before it have made is taken down in order.

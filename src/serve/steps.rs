@@ -2,12 +2,12 @@
 //!
 //! QEMU: `process_options` (storage-daemon/qemu-storage-daemon.c).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use blockjob::daemon::{Daemon, commands, hmp, open};
-use blockjob::monitor::{Chardev, MonitorMode, MonitorOptions, Monitors};
+use blockjob::monitor::{Chardev, ChardevBackend, MonitorMode, MonitorOptions, Monitors};
 use blockjob::qapi::opts::Opts;
 use blockjob::qapi::types::node_options::BlockdevOptions;
 use blockjob::qapi::types::qom::ObjectOptions;
@@ -23,17 +23,22 @@ pub(super) struct Doors {
     monitors: Rc<Monitors>,
     /// By their ids; none for one that a monitor has taken.
     chardevs: RefCell<BTreeMap<String, Option<Chardev>>>,
+    /// The daemon goes to the background, and takes neither input nor output along.
+    daemonize: bool,
+    stdio_taken: Cell<bool>,
 }
 
 impl Doors {
     /// None yet. What happens in the daemon is told to those that come.
-    pub(super) fn new(daemon: &Rc<Daemon>) -> Self {
+    pub(super) fn new(daemon: &Rc<Daemon>, daemonize: bool) -> Self {
         let monitors = Monitors::new(daemon.context());
         monitors.serve(daemon, commands::find, hmp::run);
         daemon.set_event_sink(monitors.clone());
         Doors {
             monitors,
             chardevs: RefCell::default(),
+            daemonize,
+            stdio_taken: Cell::new(false),
         }
     }
 
@@ -49,6 +54,15 @@ impl Doors {
                 "attempt to add duplicate property '{}' to object (type 'container')",
                 options.id
             )));
+        }
+        if matches!(options.backend, ChardevBackend::Stdio { .. }) {
+            if self.daemonize {
+                return Err(QmpError::generic("cannot use stdio with -daemonize"));
+            }
+            if self.stdio_taken.replace(true) {
+                let what = "cannot use stdio by multiple character devices";
+                return Err(QmpError::generic(what));
+            }
         }
         let chardev = Chardev::open(daemon.context(), &options)?;
         self.chardevs.borrow_mut().insert(options.id, Some(chardev));
@@ -118,6 +132,7 @@ pub(super) fn apply(daemon: &Rc<Daemon>, doors: &Doors, step: &Step) -> Result<(
 fn add_object(daemon: &Daemon, text: &str) -> QmpResult<()> {
     if text == "help" {
         say::out("List of user creatable objects:\n  secret\n  throttle-group");
+        daemon.run_state.request_exit();
         return Ok(());
     }
     daemon.add_object(&keyval::parse_input(

@@ -52,6 +52,13 @@ pub(super) struct TraceOptions {
 }
 
 impl TraceOptions {
+    /// Prints the events that there are.
+    pub(super) fn list() {
+        for name in NAMES {
+            say::out(name);
+        }
+    }
+
     /// What `--trace` says, each time that it was given; none, if it was not.
     pub(super) fn parse(texts: &[String]) -> Result<Option<Self>, Failure> {
         let mut patterns = Vec::new();
@@ -110,12 +117,6 @@ impl TraceOptions {
 
 /// As the peer: a pattern that means nothing is worth a warning. One with a minus takes away.
 fn add_pattern(patterns: &mut Vec<String>, pattern: &str, option: &str) {
-    if pattern == "help" {
-        for name in NAMES {
-            say::out(name);
-        }
-        return;
-    }
     if let Some(unwanted) = pattern.strip_prefix('-') {
         patterns.retain(|pattern| !matches(unwanted, pattern));
         return;

@@ -173,8 +173,32 @@ fn what_no_qcow2_image_can_be_leaves_nothing_behind() {
         &scratch,
         &["qemu-img", "create", "-q", "-f", "qcow2", "small", "1M"],
     );
+    make(
+        &scratch,
+        &["qemu-img", "create", "-q", "-f", "qcow2", "flat", "64M"],
+    );
     let before = scratch.contents();
-    let refused: [(&[&str], &str); 3] = [
+    let refused: [(&[&str], &str); 5] = [
+        (
+            &[
+                "mirror",
+                "top",
+                "copy",
+                "--source-format",
+                "qcow2",
+                "--format",
+                "raw",
+                "--sync",
+                "top",
+            ],
+            "a raw image has no backing file",
+        ),
+        (
+            &[
+                "mirror", "top", "flat", "--format", "qcow2", "--sync", "top", "--mode", "existing",
+            ],
+            "the target has no backing file",
+        ),
         (
             &[
                 "mirror",

@@ -119,6 +119,19 @@ fn a_mirror_in_a_daemon_is_started_shown_and_completed_from_outside() {
         "{ended:?}"
     );
     assert!(!scratch.path("no").exists());
+    let ended = scratch.run(&["mirror", "--socket", "qmp", "disk", "copy"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("'copy' exists already"), "{ended:?}");
+    let words = [
+        "mirror", "--socket", "qmp", "disk", "bad", "--format", "bogus",
+    ];
+    assert_eq!(scratch.run(&words).status, Some(2));
+    let words = [
+        "mirror", "--socket", "qmp", "disk", "bad", "--sync", "none", "--format", "raw",
+    ];
+    let ended = scratch.run(&words);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(!scratch.path("bad").exists(), "{ended:?}");
 
     let replies = talk(&daemon.socket(&scratch), &["{'execute': 'quit'}"]);
     assert_eq!(replies[1], "{\"return\": {}}");
@@ -153,9 +166,13 @@ fn a_socket_is_for_its_owner_and_goes_with_the_daemon() {
 #[test]
 fn options_that_are_wrong_are_told_in_one_line_with_status_1() {
     let scratch = Scratch::new();
-    let wrong: [(&[&str], &str); 7] = [
+    let wrong: [(&[&str], &str); 8] = [
         (&["--bogus"], "blockjob: unrecognized option '--bogus'"),
         (&["extra"], "blockjob: extra: Unexpected argument"),
+        (
+            &["--chardev", "stdio,id=a", "--chardev", "stdio,id=b"],
+            "blockjob: --chardev stdio,id=b: cannot use stdio by multiple character devices",
+        ),
         (
             &["--blockdev", "driver=foo"],
             "blockjob: --blockdev driver=foo: Parameter 'driver' does not accept value 'foo'",
