@@ -36,7 +36,13 @@ struct Gather {
     by: BTreeMap<Who, By>,
     /// When the monitor's callback began to run.
     monitor: Option<Moment>,
+    /// The filters that jobs have put on top of nodes, each with the node that it shows.
+    filters: BTreeMap<Rc<str>, Rc<str>>,
 }
+
+/// Added to the number of a request at a filter, which is told as one of the node below: the two count
+/// for themselves.
+const AT_FILTER: u64 = 1 << 40;
 
 impl Gather {
     fn entry(&mut self, entry: &Entry, later: &[Entry]) {
@@ -122,13 +128,17 @@ impl Gather {
                     bytes: *bytes,
                 };
                 let by = self.serve(entry, span, |asked| is_for(*kind, asked));
+                let (node, id) = self.place(node, *id);
+                if id < AT_FILTER && self.came_through_filter(&node, &by, span) {
+                    return;
+                }
                 if let By::Guest(request) = by {
                     let io = self.facts.ios.len();
                     self.facts.requests[request].ios.push(io);
                 }
                 self.facts.ios.push(Io {
-                    node: node.clone(),
-                    id: *id,
+                    node,
+                    id,
                     kind: *kind,
                     span,
                     begun: at,
@@ -137,8 +147,9 @@ impl Gather {
                 });
             }
             BlockTrace::RequestEnd { node, id, .. } => {
+                let (node, id) = self.place(node, *id);
                 let mut ios = self.facts.ios.iter_mut().rev();
-                if let Some(io) = ios.find(|io| io.node == *node && io.id == *id) {
+                if let Some(io) = ios.find(|io| io.node == node && io.id == id) {
                     io.ended = Some(at);
                 }
             }
@@ -157,12 +168,44 @@ impl Gather {
                     section.ended = Some(at);
                 }
             }
-            BlockTrace::ReplaceNode { from, to } => self.facts.pivots.push(Pivot {
+            BlockTrace::ReplaceNode { from, to } => self.replaced(at, from, to),
+        }
+    }
+
+    /// A filter comes or goes, which nobody sees; or the users of a node get another.
+    fn replaced(&mut self, at: Moment, from: &Rc<str>, to: &Rc<str>) {
+        if self.filters.get(from) == Some(to) {
+            self.filters.remove(from);
+        } else if to.starts_with('#') {
+            // Only what nobody has named is a filter of a job here.
+            self.filters.insert(to.clone(), from.clone());
+        } else {
+            self.facts.pivots.push(Pivot {
                 at,
                 from: from.clone(),
                 to: to.clone(),
-            }),
+            });
         }
+    }
+
+    /// Where a request is told to be, and its number there.
+    fn place(&self, node: &Rc<str>, id: u64) -> (Rc<str>, u64) {
+        match self.filters.get(node) {
+            Some(below) => (below.clone(), id | AT_FILTER),
+            None => (node.clone(), id),
+        }
+    }
+
+    /// Whether a request that begins at `node` is one of a guest which was seen at the filter above.
+    fn came_through_filter(&self, node: &Rc<str>, by: &By, span: Span) -> bool {
+        let mut ios = self.facts.ios.iter().rev();
+        ios.any(|io| {
+            io.id >= AT_FILTER
+                && io.ended.is_none()
+                && io.node == *node
+                && io.by == *by
+                && io.span == span
+        })
     }
 
     fn section_begins(&mut self, at: Moment, node: &Rc<str>, id: u64, owner: &'static str) {

@@ -100,7 +100,7 @@ fn hz_01_is_one_decision_and_the_story_says_that_a_mark_was_wiped() {
         &told(&shrunk),
         &[
             "Where it went wrong:",
-            "Copy 1 read 0..512",
+            "Copy 1 read 0..",
             "landed after that",
             "while the copy was still under way; and yet the place was called clean",
             "On target there is what was there in the beginning, which copy 1 brought.",
