@@ -126,7 +126,13 @@ pub(crate) fn open_source(
         options.put(option, value);
     }
     let opened = open_image(daemon, None, options, OpenFlags::default());
-    let node = opened.map_err(|error| Failure::bad_input(error.desc))?;
+    let node = opened.map_err(|error| {
+        let hint = error
+            .hint
+            .map(|hint| format!(". {hint}"))
+            .unwrap_or_default();
+        named(path, &format!("{}{hint}", error.desc))
+    })?;
     let file = node.child("file").map(|file| file.node());
     let file = file
         .as_ref()
@@ -149,6 +155,7 @@ pub(crate) fn add_target(
         return Ok(add_raw(daemon.graph(), "target", file)?);
     }
     let len_bytes = source.len()?;
+    let path = file.handle().path().to_owned();
     let file = daemon
         .graph()
         .add_node(Some("target-file"), Box::new(file), false, &[])?;
@@ -164,7 +171,8 @@ pub(crate) fn add_target(
     }
     let opening = file.clone();
     let open = async move { qcow2::open(&opening, qcow2::OpenOptions { read_only: false }).await };
-    let opened = daemon.context().run("open", open)?;
+    let opened = daemon.context().run("open", open);
+    let opened = opened.map_err(|error| named(&path, &error.to_string()))?;
     if !new
         && sync == Sync::Top
         && source.backing().is_some()
@@ -187,6 +195,15 @@ pub(crate) fn add_target(
         )));
     }
     Ok(node)
+}
+
+/// What is wrong with an image, with the image.
+fn named(path: &Path, what: &str) -> Failure {
+    let name = path.display().to_string();
+    if what.contains(&name) {
+        return Failure::bad_input(what);
+    }
+    Failure::bad_input(format!("'{name}': {what}"))
 }
 
 /// The name of the backing file of the source, from anywhere, and its format.
