@@ -178,6 +178,7 @@ impl Driver for Qcow2Driver {
             .image
             .clone()
             .write(node.rc(), file.clone(), offset, data);
+        let write = self.image.clone().settled(file.clone(), write);
         Box::pin(async move { file.apart("qcow2_co_pwritev", write).await })
     }
 
@@ -191,7 +192,10 @@ impl Driver for Qcow2Driver {
         let file = File::of(node);
         let range = offset..offset + bytes;
         let image = self.image.clone();
-        let zero = image.write_zeroes(node.rc(), file.clone(), range, flags);
+        let zero = image
+            .clone()
+            .write_zeroes(node.rc(), file.clone(), range, flags);
+        let zero = image.settled(file.clone(), zero);
         Box::pin(async move { file.apart("qcow2_co_pwrite_zeroes", zero).await })
     }
 
@@ -204,6 +208,7 @@ impl Driver for Qcow2Driver {
         let file = File::of(node);
         let range = offset..offset + bytes;
         let discard = self.image.clone().discard(node.rc(), file.clone(), range);
+        let discard = self.image.clone().settled(file.clone(), discard);
         Box::pin(async move { file.apart("qcow2_co_pdiscard", discard).await })
     }
 

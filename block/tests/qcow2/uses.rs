@@ -334,3 +334,34 @@ fn a_dirty_image_with_more_wrong_is_left_alone() {
     assert_eq!(error.to_string(), text);
     assert!(std::fs::read(&path).expect("it is there") == before);
 }
+
+/// A program that is killed leaves the file as it is at that moment. An image of version 2 cannot say that
+/// its tables are behind, so they must not be: QEMU would give clusters out a second time.
+#[test]
+fn a_kill_leaves_an_image_of_version_2_that_others_can_go_on_with() {
+    if !peer::peer_is_here() {
+        return;
+    }
+    let folder = Folder::new();
+    let world = World::simulated();
+    let (file, disk) = world.memory();
+    let options = CreateOptions {
+        version: 2,
+        cluster_size: 4096,
+        ..CreateOptions::new(8 << 20)
+    };
+    world.try_create(&file, options).expect("creates");
+    let node = world.image(&file, false, None);
+    let backend = world.backend(&node);
+    for (step, offset) in [(1, 100_000), (2, 5 << 20), (3, 101_000)] {
+        world.write(&backend, offset, &noise(step, 50_000));
+        peer::check(&folder.dump("killed", &disk));
+    }
+    world.zero(&backend, 5 << 20, 8192, true);
+    peer::check(&folder.dump("killed", &disk));
+    world.discard(&backend, 98_304, 8192);
+    let left = folder.dump("killed", &disk);
+    peer::check(&left);
+    peer::io(&left, &["write 7M 64k"]);
+    peer::check(&left);
+}

@@ -15,6 +15,22 @@ use crate::error::BlockResult;
 const MAX_LOOKUPS: usize = 128;
 
 impl Image {
+    /// What `change` does, and for an image of version 2 what it did to the tables as well: such an
+    /// image has no dirty bit by which others would know, if the program were killed, that the tables in the
+    /// file are behind, and QEMU would give clusters out a second time.
+    pub(super) async fn settled(
+        self: Rc<Self>,
+        file: File,
+        change: impl Future<Output = BlockResult<()>>,
+    ) -> BlockResult<()> {
+        let changed = change.await;
+        if self.version() < 3 && self.dirty.get() {
+            let flushed = self.flush(file).await;
+            return changed.and(flushed);
+        }
+        changed
+    }
+
     /// Writes tables back, and returns when all is safe from a crash.
     ///
     /// A table that points to a cluster must not be there before what was copied into that cluster:
