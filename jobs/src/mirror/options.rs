@@ -10,6 +10,7 @@ use blockjob_block::op_blocker::BlockOp;
 
 use super::backing::{MirrorBackingMode, backing_chain_next};
 use super::exit::can_replace;
+use crate::driver::MirrorCopyMode;
 use crate::error::JobError;
 use crate::error_policy::OnError;
 use crate::rate_limit::SLICE_TIME_NS;
@@ -88,6 +89,10 @@ pub struct MirrorOptions {
     pub job_id: Option<String>,
     /// Which parts are copied.
     pub sync: MirrorSync,
+    /// How a guest's writes get to the target, to begin with: [`JobChange::Mirror`] changes it.
+    ///
+    /// [`JobChange::Mirror`]: crate::driver::JobChange::Mirror
+    pub copy_mode: MirrorCopyMode,
     /// The unit in which writes are tracked, in bytes, a power of two from 512 to 64 MiB; 0 for
     /// one that suits the target.
     pub granularity: u64,
@@ -130,6 +135,7 @@ impl MirrorOptions {
         MirrorOptions {
             job_id: None,
             sync: MirrorSync::Full,
+            copy_mode: MirrorCopyMode::Background,
             granularity: 0,
             buf_size: 0,
             speed: 0,
