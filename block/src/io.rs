@@ -207,6 +207,14 @@ impl Node {
         Ok(())
     }
 
+    /// Has requests fail soon that would go on hanging: for a job that is cancelled by force. Local
+    /// storage takes no notice.
+    ///
+    /// QEMU: `bdrv_cancel_in_flight` (block/io.c).
+    pub fn cancel_in_flight(&self) {
+        self.driver().cancel_in_flight(self);
+    }
+
     async fn write_split(&self, mut offset: u64, mut data: Bytes) -> BlockResult<()> {
         let limits = self.limits();
         let max = limit(limits.max_transfer, limits.request_alignment);

@@ -297,6 +297,18 @@ pub trait Driver: 'static {
         let _ = node;
     }
 
+    /// Somebody gives up on what is in flight: requests that may hang for as long as somebody outside
+    /// says nothing are to fail soon. By default passes it to the children that hold data.
+    ///
+    /// QEMU: `bdrv_cancel_in_flight` of `BlockDriver` (include/block/block_int-common.h).
+    fn cancel_in_flight(&self, node: &Node) {
+        for child in node.children() {
+            if child.role() != ChildRole::Cow {
+                child.node().cancel_in_flight();
+            }
+        }
+    }
+
     /// A child was attached or is about to be detached.
     fn child_changed(&self, node: &Node, child: &Child) {
         let _ = (node, child);
