@@ -12,15 +12,20 @@
 //! QEMU: `bdrv_mirror_top` (block/mirror.c).
 
 use std::any::Any;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use blockjob_block::child::{Child, ChildRole};
-use blockjob_block::driver::{Driver, IoFuture, ReadResult};
+use blockjob_block::driver::{Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 use bytes::{Bytes, BytesMut};
 
 /// The driver of the filter. Its child is called `backing`, as QEMU's is.
-pub struct MirrorTop;
+pub struct MirrorTop {
+    /// Writes, zeroes and discards that have come, counted as they begin. The job has it as well, for
+    /// it outlives the filter.
+    guest_writes: Rc<Cell<u64>>,
+}
 
 /// What the filter calls its child.
 const CHILD: &str = "backing";
@@ -39,11 +44,19 @@ impl MirrorTop {
         graph: &Rc<Graph>,
         name: Option<&str>,
         source: &Rc<Node>,
+        guest_writes: &Rc<Cell<u64>>,
     ) -> BlockResult<Rc<Node>> {
-        let filter = graph.add_node(name, Box::new(MirrorTop), false, &[])?;
+        let driver = MirrorTop {
+            guest_writes: guest_writes.clone(),
+        };
+        let filter = graph.add_node(name, Box::new(driver), false, &[])?;
         filter.set_implicit(name.is_none());
         graph.append(&filter, CHILD, ChildRole::Filtered, source)?;
         Ok(filter)
+    }
+
+    fn count_guest_write(&self) {
+        self.guest_writes.set(self.guest_writes.get() + 1);
     }
 
     fn below(node: &Node) -> BlockResult<Rc<Child>> {
@@ -68,6 +81,18 @@ impl Driver for MirrorTop {
         true
     }
 
+    /// A guest's request comes in one piece, so that it is counted once: the source splits it.
+    fn limits(&self, node: &Node) -> Limits {
+        let below = node.filtered().map(|below| below.node().limits());
+        Limits {
+            request_alignment: 1,
+            max_transfer: 0,
+            max_write_zeroes: 0,
+            max_discard: 0,
+            ..below.unwrap_or_default()
+        }
+    }
+
     fn length(&self, node: &Node) -> BlockResult<u64> {
         Self::below(node)?.node().len()
     }
@@ -89,6 +114,30 @@ impl Driver for MirrorTop {
         offset: u64,
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
+        self.count_guest_write();
         Box::pin(async move { Self::below(node)?.write(offset, data).await })
+    }
+
+    /// QEMU: `bdrv_mirror_top_pwrite_zeroes` (block/mirror.c).
+    fn write_zeroes<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        self.count_guest_write();
+        Box::pin(async move { Self::below(node)?.write_zeroes(offset, bytes, flags).await })
+    }
+
+    /// QEMU: `bdrv_mirror_top_pdiscard` (block/mirror.c).
+    fn discard<'a>(
+        &'a self,
+        node: &'a Node,
+        offset: u64,
+        bytes: u64,
+    ) -> IoFuture<'a, BlockResult<()>> {
+        self.count_guest_write();
+        Box::pin(async move { Self::below(node)?.discard(offset, bytes).await })
     }
 }

@@ -28,6 +28,9 @@ pub struct MirrorStats {
     /// Bytes of granules that were taken again after they had been done before, because the
     /// guest wrote to them or the copy failed.
     pub recopied_bytes: u64,
+    /// Bytes of the guest's writes that went to the target together with the source, and not by a
+    /// copy afterwards.
+    pub active_bytes: u64,
     /// Flushes of the target that succeeded.
     pub flushes: u64,
 }

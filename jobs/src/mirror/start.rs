@@ -78,9 +78,14 @@ fn mirror_start_job(
     // Others had their turn while the source was drained, and may have taken it.
     let options = options.check(source, target)?;
     let graph = source.graph().expect("the graph outlives its nodes");
-    let filter = MirrorTop::append(&graph, options.filter_node_name.as_deref(), source)?;
-    let mirror =
-        Rc::new_cyclic(|myself| new_state(myself, &filter, source, target, &options, pool));
+    let writes = Rc::default();
+    let name = options.filter_node_name.as_deref();
+    let filter = MirrorTop::append(&graph, name, source, &writes)?;
+    let mirror = Rc::new_cyclic(|myself| {
+        let mut state = new_state(myself, &filter, source, target, &options, pool);
+        state.guest_writes = writes;
+        state
+    });
     let job = match create_job(list, &mirror, &filter, txn) {
         Ok(job) => job,
         Err(error) => {
@@ -195,6 +200,7 @@ fn new_state(
         stats: Cell::default(),
         flushed: Cell::new(false),
         outcome: RefCell::new(None),
+        guest_writes: Rc::default(),
     }
 }
 

@@ -88,6 +88,8 @@ pub struct MirrorJob {
     pub(super) stats: Cell<MirrorStats>,
     pub(super) flushed: Cell<bool>,
     pub(super) outcome: RefCell<Option<Outcome>>,
+    /// The number of the last write of the guest that has come; the filter counts.
+    pub(super) guest_writes: Rc<Cell<u64>>,
 }
 
 /// The nodes of a mirror.
@@ -174,6 +176,13 @@ impl MirrorJob {
     /// What it has done so far.
     pub fn stats(&self) -> MirrorStats {
         self.stats.get()
+    }
+
+    /// How many writes of the guest have begun since the job was made, zeroes and discards included:
+    /// the number of the last one, if the first has number 1. What the filter does not see, because
+    /// somebody uses the source directly, has no number.
+    pub fn guest_writes(&self) -> u64 {
+        self.guest_writes.get()
     }
 
     /// What it has come to, once it has ended.
