@@ -21,6 +21,7 @@ use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 use bytes::{Bytes, BytesMut};
 
 /// The driver of the filter. Its child is called `backing`, as QEMU's is.
+#[derive(Default)]
 pub struct MirrorTop {
     /// Writes, zeroes and discards that have come, counted as they begin. The job has it as well, for
     /// it outlives the filter.

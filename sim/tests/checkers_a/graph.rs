@@ -67,7 +67,7 @@ fn the_filter_of_a_job_does_not_outlive_it() {
     let failure = finds::<Graph>(PLAIN, |cast| {
         when(cast, is_ready, |cast| async move {
             let filter = pair(&cast).device.node().expect("it uses the filter");
-            let driver = Box::new(MirrorTop);
+            let driver = Box::new(MirrorTop::default());
             let left = cast.graph.add_node(Some("left"), driver, false, &[]);
             assert_eq!(filter.driver().format_name(), "mirror_top");
             std::mem::forget(left.expect("a new name"));
