@@ -21,6 +21,7 @@ mod graph_change;
 mod graph_edge;
 pub mod io;
 pub mod marks;
+pub mod nbd;
 pub mod node;
 mod oneshot;
 pub mod op_blocker;
