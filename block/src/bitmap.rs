@@ -125,10 +125,13 @@ impl Node {
             .retain(|other| !Rc::ptr_eq(other, bitmap));
     }
 
+    /// Tells all bitmaps but `keeper` of a write.
+    ///
     /// QEMU: `bdrv_set_dirty` (block/dirty-bitmap.c).
-    pub(crate) fn set_dirty(&self, offset: u64, bytes: u64) {
+    pub(crate) fn set_dirty(&self, keeper: Option<&NodeBitmap>, offset: u64, bytes: u64) {
         for bitmap in self.io.bitmaps.borrow().iter() {
-            if bitmap.enabled.get() {
+            let knows = keeper.is_some_and(|keeper| std::ptr::eq(&raw const **bitmap, keeper));
+            if bitmap.enabled.get() && !knows {
                 let mut bits = bitmap.bits.borrow_mut();
                 let end = (offset + bytes).min(bits.len());
                 if offset < end {

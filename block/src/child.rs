@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use bytes::{Bytes, BytesMut};
 use nix::libc;
 
+use crate::bitmap::NodeBitmap;
 use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
@@ -244,6 +245,44 @@ impl Child {
     /// QEMU: `bdrv_co_pdiscard` (block/io.c).
     pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
         self.writable()?.co_discard(offset, bytes).await
+    }
+
+    /// As [`write`](Self::write), but `keeper` takes no note of it: see
+    /// [`Node::co_write_unseen_by`].
+    pub async fn write_unseen_by(
+        &self,
+        keeper: &NodeBitmap,
+        offset: u64,
+        data: Bytes,
+    ) -> BlockResult<()> {
+        let node = self.writable()?;
+        node.co_write_unseen_by(Some(keeper), offset, data).await
+    }
+
+    /// As [`write_zeroes`](Self::write_zeroes), but `keeper` takes no note of it: see
+    /// [`Node::co_write_zeroes_unseen_by`].
+    pub async fn write_zeroes_unseen_by(
+        &self,
+        keeper: &NodeBitmap,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> BlockResult<()> {
+        let node = self.writable()?;
+        node.co_write_zeroes_unseen_by(Some(keeper), offset, bytes, flags)
+            .await
+    }
+
+    /// As [`discard`](Self::discard), but `keeper` takes no note of it: see
+    /// [`Node::co_discard_unseen_by`].
+    pub async fn discard_unseen_by(
+        &self,
+        keeper: &NodeBitmap,
+        offset: u64,
+        bytes: u64,
+    ) -> BlockResult<()> {
+        let node = self.writable()?;
+        node.co_discard_unseen_by(Some(keeper), offset, bytes).await
     }
 
     /// Changes the length.

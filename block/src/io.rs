@@ -13,6 +13,7 @@ mod zeroes;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::bitmap::NodeBitmap;
 use crate::buf::aligned;
 use crate::driver::ReadResult;
 use crate::error::{BlockError, BlockResult, ErrorKind};
@@ -140,6 +141,17 @@ impl Node {
     ///
     /// QEMU: `bdrv_co_pwritev` (block/io.c).
     pub async fn co_write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
+        self.co_write_unseen_by(None, offset, data).await
+    }
+
+    /// As [`co_write`](Self::co_write), but `keeper` takes no note of it: whoever keeps that bitmap
+    /// knows of the write.
+    pub async fn co_write_unseen_by(
+        &self,
+        keeper: Option<&NodeBitmap>,
+        offset: u64,
+        data: Bytes,
+    ) -> BlockResult<()> {
         let bytes = data.len() as u64;
         check_range(offset, bytes)?;
         if bytes == 0 {
@@ -148,7 +160,9 @@ impl Node {
         let align = self.limits().request_alignment;
         let padded = Padded::new(offset, bytes, align);
         if let Some(flags) = self.detect_zeroes(&data) {
-            return self.co_write_zeroes(offset, bytes, flags).await;
+            return self
+                .co_write_zeroes_unseen_by(keeper, offset, bytes, flags)
+                .await;
         }
         let request = self.begin_request(RequestKind::Write, offset, bytes);
         let result = if padded.start == offset && padded.end == offset + bytes {
@@ -163,7 +177,7 @@ impl Node {
                 Err(error) => Err(error),
             }
         };
-        self.write_finish(&request, offset, bytes);
+        self.write_finish(&request, keeper, offset, bytes);
         result
     }
 
@@ -229,7 +243,13 @@ impl Node {
     /// A write has ended, well or not: in either case the range may have changed.
     ///
     /// QEMU: `bdrv_co_write_req_finish` (block/io.c).
-    fn write_finish(&self, request: &Request<'_>, offset: u64, bytes: u64) {
+    fn write_finish(
+        &self,
+        request: &Request<'_>,
+        keeper: Option<&NodeBitmap>,
+        offset: u64,
+        bytes: u64,
+    ) {
         let gen_ = &self.io.write_gen;
         gen_.set(gen_.get() + 1);
         if request.kind() == RequestKind::Write {
@@ -240,7 +260,7 @@ impl Node {
             // Before the bitmaps are told, which may have to grow for it.
             self.note_growth();
         }
-        self.set_dirty(offset, bytes);
+        self.set_dirty(keeper, offset, bytes);
     }
 }
 

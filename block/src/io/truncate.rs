@@ -28,7 +28,7 @@ impl Node {
         }
         self.driver().truncate(self, len).await?;
         self.resized_to(self.len()?);
-        self.write_finish(&request, from, old.max(len) - from);
+        self.write_finish(&request, None, from, old.max(len) - from);
         Ok(())
     }
 

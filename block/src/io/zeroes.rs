@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Padded, check_range, limit};
+use crate::bitmap::NodeBitmap;
 use crate::driver::ZeroFlags;
 use crate::error::{BlockResult, ErrorKind};
 use crate::marks;
@@ -31,6 +32,19 @@ impl Node {
         bytes: u64,
         flags: ZeroFlags,
     ) -> BlockResult<()> {
+        self.co_write_zeroes_unseen_by(None, offset, bytes, flags)
+            .await
+    }
+
+    /// As [`co_write_zeroes`](Self::co_write_zeroes), but `keeper` takes no note of it: whoever keeps
+    /// that bitmap knows of the write.
+    pub async fn co_write_zeroes_unseen_by(
+        &self,
+        keeper: Option<&NodeBitmap>,
+        offset: u64,
+        bytes: u64,
+        flags: ZeroFlags,
+    ) -> BlockResult<()> {
         check_range(offset, bytes)?;
         if bytes == 0 {
             return Ok(());
@@ -47,7 +61,7 @@ impl Node {
         }
         request.wait_serialising().await;
         let result = self.zero_padded(offset, bytes, align, flags).await;
-        self.write_finish(&request, offset, bytes);
+        self.write_finish(&request, keeper, offset, bytes);
         result
     }
 
@@ -127,6 +141,17 @@ impl Node {
     ///
     /// QEMU: `bdrv_co_pdiscard` (block/io.c).
     pub async fn co_discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        self.co_discard_unseen_by(None, offset, bytes).await
+    }
+
+    /// As [`co_discard`](Self::co_discard), but `keeper` takes no note of it: whoever keeps that bitmap
+    /// knows of the discard.
+    pub async fn co_discard_unseen_by(
+        &self,
+        keeper: Option<&NodeBitmap>,
+        offset: u64,
+        bytes: u64,
+    ) -> BlockResult<()> {
         check_range(offset, bytes)?;
         let limits = self.limits();
         let start = offset.next_multiple_of(limits.request_alignment);
@@ -147,7 +172,7 @@ impl Node {
             };
             at += part;
         }
-        self.write_finish(&request, offset, bytes);
+        self.write_finish(&request, keeper, offset, bytes);
         result
     }
 }
