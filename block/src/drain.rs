@@ -31,6 +31,15 @@ enum Extent {
     All(Rc<Graph>),
 }
 
+impl Extent {
+    fn context(&self) -> &AioContext {
+        match self {
+            Extent::Node(node) | Extent::Subtree(node) => node.context(),
+            Extent::All(graph) => graph.context(),
+        }
+    }
+}
+
 /// A drained section; dropping it ends it. It can be kept, and moved into whatever is done last.
 #[must_use = "the section ends when this is dropped"]
 pub struct Drained {
@@ -40,11 +49,13 @@ pub struct Drained {
 
 impl Drained {
     fn begin(extent: Extent, owner: &'static str) -> Self {
-        let section = match &extent {
-            Extent::Node(node) => Section::begin(node.sections(), node.label(), false, owner),
-            Extent::Subtree(node) => Section::begin(node.sections(), node.label(), true, owner),
-            Extent::All(graph) => Section::begin(&graph.sections, &ALL_NODES.into(), true, owner),
+        let (sections, node, subtree) = match &extent {
+            Extent::Node(node) => (node.sections(), node.label(), false),
+            Extent::Subtree(node) => (node.sections(), node.label(), true),
+            Extent::All(graph) => (&graph.sections, &ALL_NODES.into(), true),
         };
+        let since_ns = extent.context().now_ns();
+        let section = Section::begin(sections, node, subtree, owner, since_ns);
         let drained = Drained { extent, section };
         drained.trace(|node, section| BlockTrace::DrainBegin {
             node,
@@ -60,10 +71,7 @@ impl Drained {
     }
 
     fn context(&self) -> &AioContext {
-        match &self.extent {
-            Extent::Node(node) | Extent::Subtree(node) => node.context(),
-            Extent::All(graph) => graph.context(),
-        }
+        self.extent.context()
     }
 
     fn trace(&self, event: impl FnOnce(Rc<str>, u64) -> BlockTrace) {

@@ -107,6 +107,8 @@ impl LayerEvent for BlockTrace {
 struct Tracked {
     id: u64,
     kind: RequestKind,
+    /// The pass in which it began.
+    since_ns: u64,
     /// What was asked for, for traces.
     asked: (u64, u64),
     /// What nobody else may touch, if it is serialising: more than was asked for.
@@ -130,6 +132,8 @@ pub struct RequestInfo {
     pub offset: u64,
     /// How long, in bytes.
     pub bytes: u64,
+    /// When it began, to a pass of the event loop, in nanoseconds of the context's clock.
+    pub since_ns: u64,
     /// The request of the same node that it waits for, because they must not overlap.
     pub waits_for: Option<u64>,
 }
@@ -141,6 +145,7 @@ impl Tracked {
             kind: self.kind,
             offset: self.asked.0,
             bytes: self.asked.1,
+            since_ns: self.since_ns,
             waits_for: self.waiting_for.borrow().as_ref().map(|other| other.id),
         }
     }
@@ -214,6 +219,7 @@ impl Node {
         let tracked = Rc::new(Tracked {
             id,
             kind,
+            since_ns: self.context().pass_ns(),
             asked: (offset, bytes),
             offset: Cell::new(offset),
             bytes: Cell::new(bytes),

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::graph::Graph;
+use crate::node::Node;
+use crate::request::ALL_NODES;
 
 /// An open drained section.
 #[derive(Debug)]
@@ -12,6 +14,7 @@ pub struct Section {
     pub(crate) node: Rc<str>,
     pub(crate) subtree: bool,
     pub(crate) owner: &'static str,
+    pub(crate) since_ns: u64,
     pub(crate) established: Cell<bool>,
 }
 
@@ -29,6 +32,7 @@ impl Section {
         node: &Rc<str>,
         subtree: bool,
         owner: &'static str,
+        since_ns: u64,
     ) -> Rc<Section> {
         let id = sections.begun.get() + 1;
         sections.begun.set(id);
@@ -37,6 +41,7 @@ impl Section {
             node: node.clone(),
             subtree,
             owner,
+            since_ns,
             established: Cell::new(false),
         });
         sections.open.borrow_mut().push(section.clone());
@@ -66,6 +71,22 @@ impl Section {
     /// Who asked for it.
     pub fn owner(&self) -> &'static str {
         self.owner
+    }
+
+    /// When it was asked for, in nanoseconds of the clock of the graph's context.
+    pub fn since_ns(&self) -> u64 {
+        self.since_ns
+    }
+
+    /// Whether it keeps the users of `node`, which is one of `graph`, from it.
+    pub fn covers(&self, graph: &Graph, node: &Node) -> bool {
+        if &*self.node == ALL_NODES {
+            return true;
+        }
+        let Some(drained) = graph.find_node(&self.node) else {
+            return false;
+        };
+        node.reaches(&drained) || (self.subtree && drained.reaches(node))
     }
 
     /// False while it waits for something in flight.

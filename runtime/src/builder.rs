@@ -8,7 +8,7 @@ use crate::context::AioContext;
 use crate::coroutines::NOBODY;
 use crate::decide::Decide;
 use crate::handle::Shared;
-use crate::inner::Inner;
+use crate::inner::{Inner, NOT_READ};
 use crate::reactor::{Reactor, RealReactor, VirtualReactor};
 use crate::sync::Arc;
 use crate::timer_heap::TimerHeap;
@@ -86,6 +86,7 @@ impl AioContextBuilder {
             next_serial: Cell::new(0),
             inbox: RefCell::default(),
             busy_passes: Cell::new(0),
+            pass_ns: Cell::new(NOT_READ),
             clock: self.clock,
             reactor: self.reactor,
             decide: self.decide,

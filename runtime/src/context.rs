@@ -89,6 +89,13 @@ impl AioContext {
         self.inner.now_ns()
     }
 
+    /// What the context's clock said in the present pass of the event loop, or in the last one, when
+    /// it was first looked at; it is looked at once a pass. For those who note when something began,
+    /// and begin much in one pass.
+    pub fn pass_ns(&self) -> u64 {
+        self.inner.pass_ns()
+    }
+
     /// One of `0..n`, by whoever makes the choices of this life; 0 when `n` is less than 2, and
     /// always in production.
     #[inline]

@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) inbox: RefCell<Vec<Remote>>,
     /// Passes since the last look into the reactor.
     pub(crate) busy_passes: Cell<u32>,
+    /// When the present pass began, once somebody has asked; `NOT_READ` until then.
+    pub(crate) pass_ns: Cell<u64>,
     pub(crate) clock: Rc<dyn Clock>,
     pub(crate) reactor: Rc<dyn Reactor>,
     pub(crate) decide: Option<Rc<dyn Decide>>,
@@ -46,9 +48,19 @@ pub(crate) struct Inner {
     pub(crate) wants: Wants,
 }
 
+/// In place of a time: nobody has asked for it yet.
+pub(crate) const NOT_READ: u64 = u64::MAX;
+
 impl Inner {
     pub(crate) fn now_ns(&self) -> u64 {
         self.clock.now_ns()
+    }
+
+    pub(crate) fn pass_ns(&self) -> u64 {
+        if self.pass_ns.get() == NOT_READ {
+            self.pass_ns.set(self.now_ns());
+        }
+        self.pass_ns.get()
     }
 
     #[inline]
@@ -159,9 +171,11 @@ impl Inner {
 
     fn expire_timers(&self) {
         if self.timers.borrow().next_deadline_ns().is_none() {
+            self.pass_ns.set(NOT_READ);
             return;
         }
         let now_ns = self.now_ns();
+        self.pass_ns.set(now_ns);
         loop {
             let mut timers = self.timers.borrow_mut();
             let Some(key) = timers.pop_expired(now_ns) else {

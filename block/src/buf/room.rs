@@ -117,6 +117,11 @@ impl Room {
         }
     }
 
+    /// Bytes that can be taken.
+    pub fn max_bytes(&self) -> u64 {
+        self.shared.max_bytes
+    }
+
     /// Bytes that are taken.
     pub fn used_bytes(&self) -> u64 {
         self.shared.used_bytes.get()
@@ -169,6 +174,18 @@ impl RoomUser {
             shared: self.shared.clone(),
             serial,
         }
+    }
+
+    /// Bytes that the user has taken.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.get()
+    }
+
+    /// The bytes that the user has lined up for; `None` if he is not in the line.
+    pub fn waits_for(&self) -> Option<u64> {
+        let waiters = self.shared.waiters.borrow();
+        let own = |waiter: &&Waiter| Rc::ptr_eq(&waiter.turn, &self.turn);
+        waiters.iter().find(own).map(|waiter| waiter.bytes)
     }
 
     /// Whether the user was woken, and has taken nothing yet.

@@ -68,6 +68,15 @@ impl ThrottleDriver {
         self.place.borrow().group.clone()
     }
 
+    /// How many requests of this node wait for their turn.
+    pub fn pending(&self) -> usize {
+        let place = self.place.borrow();
+        Direction::BOTH
+            .map(|it| place.member.pending(it))
+            .iter()
+            .sum()
+    }
+
     /// Keeps to the limits of another group from now on. `node` is the one that it is the driver of;
     /// it is drained for the change.
     ///

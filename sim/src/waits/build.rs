@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use blockjob_block::request::{ALL_NODES, RequestKind};
+use blockjob_block::request::RequestKind;
 use blockjob_block::section::Section;
 use blockjob_block::{BlockBackend, Node};
 use blockjob_jobs::job::Job;
@@ -165,13 +165,7 @@ impl Builder<'_> {
 
     /// Whether `section` keeps the users of `node` from it.
     pub(super) fn covers(&self, section: &Section, node: &Node) -> bool {
-        if section.node() == ALL_NODES {
-            return true;
-        }
-        let Some(drained) = self.cast.graph.find_node(section.node()) else {
-            return false;
-        };
-        node.reaches(&drained) || (section.subtree() && drained.reaches(node))
+        section.covers(&self.cast.graph, node)
     }
 
     /// `from` waits until the sections end that cover one of `nodes`. False if there is none.

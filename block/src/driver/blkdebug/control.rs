@@ -121,6 +121,12 @@ impl Blkdebug {
         held.iter().filter(|held| *held.tag == *tag).count()
     }
 
+    /// The names under which requests are suspended, one for each, in the order in which they were.
+    pub fn held_tags(&self) -> Vec<Rc<str>> {
+        let held = self.shared.held.borrow();
+        held.iter().map(|held| held.tag.clone()).collect()
+    }
+
     /// An event takes place: applies its rules, and returns when whoever suspended it lets it go.
     /// Drivers of image formats may raise events of their own.
     ///
