@@ -1,5 +1,6 @@
 //! What a type of job does: the part that differs between a mirror, a backup and a test.
 
+use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -54,6 +55,11 @@ pub enum JobChange {
 /// inside of a coroutine unless the caller of a verb is in one, which [`Job`]'s methods forbid where
 /// it matters.
 pub trait JobDriver: 'static {
+    /// Itself, for those who know of one type of jobs; the default is not to say.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// What the job does, for events and queries.
     fn job_type(&self) -> JobType;
 

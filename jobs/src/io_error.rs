@@ -5,6 +5,7 @@
 use crate::error_policy::{ErrorAction, IoOperation, OnError};
 use crate::event::JobEvent;
 use crate::job::Job;
+use crate::look::StopCause;
 use crate::marks;
 
 impl Job {
@@ -28,6 +29,13 @@ impl Job {
         if action == ErrorAction::Stop {
             let paused = || self.run.user_paused.get();
             self.home().mark_if(paused, &marks::STOPPED_TWICE);
+            if self.stop_cause().is_none() {
+                self.moments.stop_cause.set(Some(StopCause {
+                    operation,
+                    errno,
+                    since_ns: self.home().now_ns(),
+                }));
+            }
             // Of several requests that fail together the first one pauses the job.
             if !self.run.user_paused.get() {
                 self.pause();
@@ -47,5 +55,6 @@ impl Job {
         let mut status = self.io_status.get();
         status.reset();
         self.io_status.set(status);
+        self.moments.stop_cause.set(None);
     }
 }

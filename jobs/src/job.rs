@@ -21,6 +21,7 @@ use crate::error_policy::IoStatus;
 use crate::event::JobEvent;
 use crate::id::JobId;
 use crate::list::JobList;
+use crate::look::Moments;
 use crate::progress::ProgressMeter;
 use crate::rate_limit::RateLimit;
 use crate::run_state::RunState;
@@ -80,6 +81,7 @@ pub struct Job {
     /// Enters the job at the end of a sleep. Whoever else enters it disarms this.
     pub(crate) sleep_timer: Timer,
     pub(crate) deferred: Deferred,
+    pub(crate) moments: Moments,
     pub(crate) auto_finalize: bool,
     pub(crate) auto_dismiss: bool,
     /// What `run` returned, or what became of it. Until then: success.
@@ -132,6 +134,7 @@ impl Job {
             run: RunState::new(),
             coroutine: OnceCell::new(),
             deferred: Deferred::default(),
+            moments: Moments::default(),
             auto_finalize: options.auto_finalize,
             auto_dismiss: options.auto_dismiss,
             outcome: RefCell::new(Ok(())),
@@ -230,6 +233,7 @@ impl Job {
         self.run.status.set(status);
         self.trace(|| JobTraceKind::Status { from, to });
         if news {
+            self.moments.status_since_ns.set(self.context.now_ns());
             self.emit(|id| JobEvent::StatusChange { id, status });
         }
         self.kick();

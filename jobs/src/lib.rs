@@ -8,6 +8,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod list;
+pub mod look;
 pub mod marks;
 pub mod mirror;
 pub mod progress;

@@ -14,6 +14,7 @@
 //!
 //! QEMU: block/mirror.c.
 
+use std::any::Any;
 use std::rc::Rc;
 
 use blockjob_runtime::bug;
@@ -31,6 +32,7 @@ mod init;
 mod iteration;
 #[cfg(feature = "museum")]
 mod late_buffers;
+mod look;
 pub mod options;
 pub mod outcome;
 mod run;
@@ -45,6 +47,10 @@ pub use start::{mirror_start, mirror_start_in};
 pub use state::MirrorJob;
 
 impl JobDriver for MirrorJob {
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
     fn job_type(&self) -> JobType {
         JobType::Mirror
     }

@@ -25,6 +25,7 @@ impl Job {
         match deadline_ns {
             Some(deadline_ns) => {
                 self.sleep_timer.arm(deadline_ns);
+                self.moments.asleep_until_ns.set(deadline_ns);
                 self.trace(|| JobTraceKind::Sleep { deadline_ns });
             }
             None => self.trace(|| JobTraceKind::Yield),

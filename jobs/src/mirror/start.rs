@@ -191,6 +191,7 @@ fn new_state(
         ret: RefCell::new(None),
         retry_later: Cell::new(false),
         last_pause_ns: Cell::new(0),
+        last_step: Cell::new(None),
         should_complete: Cell::new(false),
         in_drain: Cell::new(false),
         external_masked: Cell::new(false),

@@ -76,6 +76,8 @@ pub struct MirrorJob {
     /// A request failed and the policy says to go on: wait a moment before the next attempt.
     pub(super) retry_later: Cell<bool>,
     pub(super) last_pause_ns: Cell<u64>,
+    /// The step that began last, and the pass in which it did.
+    pub(super) last_step: Cell<Option<(Step, u64)>>,
     pub(super) should_complete: Cell<bool>,
     /// The job asks whether its own drained section can begin, and must not wait for itself. Those
     /// of others wait for it: see [`Node::co_drained_begin_asking`].
@@ -229,6 +231,7 @@ impl MirrorJob {
     }
 
     pub(super) fn step(&self, step: Step) {
+        self.last_step.set(Some((step, self.context.pass_ns())));
         self.report(MirrorEvent::Step(step));
     }
 
