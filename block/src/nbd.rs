@@ -6,4 +6,5 @@
 //! Facts from the protocol's document, `doc/proto.md` of the NBD project; QEMU: include/block/nbd.h,
 //! nbd/.
 
+pub mod client;
 pub mod proto;
