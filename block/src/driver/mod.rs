@@ -20,6 +20,7 @@ pub mod blkdebug;
 pub mod copy_on_read;
 pub mod file;
 pub mod mem;
+pub mod nbd;
 pub mod null_co;
 pub mod overlay;
 mod pages;

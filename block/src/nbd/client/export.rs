@@ -67,6 +67,9 @@ impl ExportInfo {
                 return Some(format!("it does not take {what} any more"));
             }
         }
+        if before.allocation_context.is_some() && self.allocation_context.is_none() {
+            return Some("it does not tell the block status any more".to_owned());
+        }
         if self.min_block.max(1) > before.min_block.max(1) {
             return Some("it takes whole blocks of another size alone".to_owned());
         }
