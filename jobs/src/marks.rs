@@ -21,6 +21,14 @@ blockjob_runtime::marks! {
     HOLE_SKIPPED "hole-skipped" "Zeroes of the source were not written, because the target reads as zeroes.";
     CLAIM_ABANDONED "claim-abandoned" "The mirror ended with a part of a claim not begun.";
     CLAIM_GIVEN_UP "claim-given-up" "The mirror ended with a claim that waited for memory.";
+    ROOM_NOT_AWAITED "room-not-awaited" "A claim that waited for memory was given up for a guest's write.";
+    GUEST_OUTRANKED "guest-outranked" "The mirror claimed a granule that guests kept writing to, and waited for them.";
+    ACTIVE_WAITED "active-waited" "An active write waited for another one or for a copy.";
+    ACTIVE_NOT_NOW "active-not-now" "A guest's write was not copied at once, because the job stood still or was over.";
+    ACTIVE_LEFT_OUT "active-left-out" "A part of an active write was left for the job to copy.";
+    ACTIVE_SOURCE_FAILED "active-source-failed" "The source failed an active write.";
+    ACTIVE_TARGET_FAILED "active-target-failed" "The target failed an active write.";
+    ACTIVE_LET_GO "active-let-go" "A guest was let go before the target had its write.";
     RETRY_LATER "retry-later" "The mirror slept because a request had failed and the policy said to go on.";
     FLUSH_FAILED "flush-failed" "The flush before READY failed.";
     FLUSH_FAILED_IN_DRAIN "flush-failed-in-drain" "The flush within the last drained section failed.";

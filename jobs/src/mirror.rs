@@ -19,12 +19,14 @@ use std::rc::Rc;
 
 use blockjob_runtime::bug;
 
-use crate::driver::{JobChange, JobDriver, JobFuture, JobResult, MirrorCopyMode};
+use crate::driver::{JobChange, JobDriver, JobFuture, JobResult};
 use crate::error::JobError;
 use crate::event::JobType;
 use crate::job::Job;
 
+mod active;
 mod backing;
+pub mod conflicts;
 mod copy;
 mod exit;
 pub mod filter;
@@ -47,12 +49,12 @@ pub use start::{mirror_start, mirror_start_in};
 pub use state::MirrorJob;
 
 impl JobDriver for MirrorJob {
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-
     fn job_type(&self) -> JobType {
         JobType::Mirror
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn run<'a>(&'a self, job: &'a Rc<Job>) -> JobFuture<'a, JobResult> {
@@ -106,22 +108,24 @@ impl JobDriver for MirrorJob {
     ///
     /// QEMU: `mirror_cancel` (block/mirror.c).
     fn cancel(&self, job: &Rc<Job>, force: bool) -> bool {
-        force || !job.is_ready()
+        let abandoned = force || !job.is_ready();
+        if abandoned && !self.exited.get() {
+            // Nobody waits for a copy that nobody wants: neither guests nor, at a server that says
+            // nothing, the job.
+            self.release_guests();
+            self.target_node().cancel_in_flight();
+        }
+        abandoned
     }
 
+    /// Both ways: QEMU's can only turn to `write-blocking`.
+    ///
     /// QEMU: `mirror_change` (block/mirror.c).
     fn change(&self, _job: &Rc<Job>, change: JobChange) -> JobResult {
         match change {
-            JobChange::Mirror {
-                copy_mode: MirrorCopyMode::Background,
-            } => Ok(()),
-            JobChange::Mirror { copy_mode } => Err(JobError::Invalid {
-                text: format!(
-                    "Change to copy mode '{}' is not implemented",
-                    copy_mode.as_str()
-                ),
-            }),
+            JobChange::Mirror { copy_mode } => self.set_copy_mode(copy_mode),
         }
+        Ok(())
     }
 
     fn prepare(&self, job: &Rc<Job>) -> JobResult {

@@ -74,6 +74,7 @@ fields! {
     Tail "tail" 0 Form::Number { max: 4096 }, "What a disk is longer than that, in units of 128 bytes.";
     Granularity "granularity" 512 Form::Number { max: 1 << 20 }, "Bytes of a granule, a power of two from 512.";
     Sync "sync" 0 Form::Name(&["full", "top", "none"]), "Which parts of the disk are copied.";
+    CopyMode "copymode" 0 Form::Name(&["background", "write-blocking"]), "How what guests write gets to the target, to begin with.";
     Backing "backing" 0 FLAG, "The source is an overlay above a base.";
     TargetBacking "tbacking" 0 FLAG, "The target has the same base below it.";
     Fill "fill" 0 FILL, "What the source holds.";
@@ -120,7 +121,7 @@ fields! {
     Abandon "abandon" 0 ODDS, "Of 1,024 requests guests do not wait for so many.";
     Start "start" 0 Form::Number { max: 1 << 20 }, "The jobs start when so many requests have ended.";
     Deeds "deeds" 0 Form::Number { max: 1024 }, "Commands of the monitor.";
-    Verbs "verbs" 131_071 Form::Set(&VERB_NAMES), "Which commands.";
+    Verbs "verbs" 262_143 Form::Set(&VERB_NAMES), "Which commands.";
     End "end" 0 Form::Name(&["complete", "cancel", "force"]), "How the jobs are ended, if they have not ended before.";
     Eager "eager" 0 FLAG, "The jobs are ended as soon as they are ready, while guests go on.";
     Steps "steps" 200_000 Form::Number { max: 1 << 32 }, "So many steps may the world take before the faults end.";
@@ -131,9 +132,9 @@ fields! {
     Format "format" 0 Form::Name(&["raw", "qcow2", "both"]), "The format of disks: raw, the target is qcow2, or both sides are; cluster and tcluster are those of the images then, and lengths are rounded up to 512 bytes.";
 }
 
-const VERB_NAMES: [&str; 17] = [
+const VERB_NAMES: [&str; 18] = [
     "query", "pause", "resume", "speed", "complete", "cancel", "force", "drain", "tdrain",
-    "drainall", "hold", "thold", "snapshot", "second", "finalize", "dismiss", "quit",
+    "drainall", "hold", "thold", "snapshot", "second", "finalize", "dismiss", "quit", "change",
 ];
 
 /// See the module.

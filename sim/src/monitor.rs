@@ -9,6 +9,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use blockjob_block::Drained;
+use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::steps::{MirrorEvent, Step};
 use blockjob_jobs::state::JobStatus;
@@ -25,6 +26,7 @@ static VERB: Site = Site::new("monitor.verb");
 static WHEN: Site = Site::new("monitor.when");
 static WHOM: Site = Site::new("monitor.whom");
 static SPEED: Site = Site::new("monitor.speed");
+static MODE: Site = Site::new("monitor.mode");
 static HOLD: Site = Site::new("monitor.hold");
 
 /// What a monitor asks for.
@@ -64,11 +66,13 @@ pub enum Verb {
     Dismiss,
     /// `quit`: all jobs are cancelled.
     Quit,
+    /// `block-job-change`: the other copy mode.
+    Change,
 }
 
 impl Verb {
     /// All of them, the dullest first.
-    pub const ALL: [Verb; 17] = [
+    pub const ALL: [Verb; 18] = [
         Verb::Query,
         Verb::Pause,
         Verb::Resume,
@@ -86,6 +90,7 @@ impl Verb {
         Verb::Finalize,
         Verb::Dismiss,
         Verb::Quit,
+        Verb::Change,
     ];
 }
 
@@ -316,6 +321,12 @@ impl Monitor {
             Verb::ForceCancel => job.block_job_cancel(true),
             Verb::Finalize => job.finalize(),
             Verb::Dismiss => job.dismiss(),
+            Verb::Change => {
+                let modes = [MirrorCopyMode::WriteBlocking, MirrorCopyMode::Background];
+                let chosen = self.cast.world.decider().pick(&MODE, modes.len());
+                let copy_mode = modes[chosen];
+                job.change(JobChange::Mirror { copy_mode })
+            }
             _ => {
                 let progress = job.progress();
                 self.cast.world.decider().absorb(progress.current());

@@ -11,6 +11,7 @@ use blockjob_block::child::ChildRole;
 use blockjob_block::driver::overlay::OverlayOptions;
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
+use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::OnError;
 use blockjob_jobs::list::JobList;
 use blockjob_jobs::mirror::{
@@ -167,6 +168,8 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
         job_id: Some(job_id.to_owned()),
         sync: [MirrorSync::Full, MirrorSync::Top, MirrorSync::None]
             [config.get(Field::Sync) as usize],
+        copy_mode: [MirrorCopyMode::Background, MirrorCopyMode::WriteBlocking]
+            [config.get(Field::CopyMode) as usize],
         granularity,
         buf_size: config.get(Field::Buf) * granularity,
         speed: config.get(Field::Speed),

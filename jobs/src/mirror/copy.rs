@@ -144,12 +144,7 @@ impl MirrorJob {
         if let Err(failure) = result {
             // First the dirty bit, then the policy, which may have the job look at it.
             part.claim.fail(part.offset, part.bytes);
-            let action = self.error_action(failure.operation, failure.error.errno());
-            match action {
-                ErrorAction::Report => self.set_ret(&failure.error),
-                ErrorAction::Ignore => self.retry_later.set(true),
-                ErrorAction::Stop => {}
-            }
+            self.request_failed(failure.operation, &failure.error);
         } else if let Some(job) = self.job() {
             job.progress_update(part.bytes);
         }
@@ -170,11 +165,25 @@ impl MirrorJob {
         }
     }
 
+    /// A request of the job failed, or the target's half of an active write did.
+    pub(super) fn request_failed(&self, operation: IoOperation, error: &BlockError) {
+        if self.job().is_none_or(|job| job.is_cancelled()) {
+            // It ends in any case, and may have been made to fail for that.
+            return;
+        }
+        match self.error_action(operation, error.errno()) {
+            ErrorAction::Report => self.set_ret(error),
+            ErrorAction::Ignore => self.retry_later.set(true),
+            ErrorAction::Stop => {}
+        }
+    }
+
     /// Keeps the first error that ends the job: its number, as the peer reports it.
     fn set_ret(&self, error: &BlockError) {
         let errno = error.errno();
         tracing::debug!(target: "blockjob::mirror", %error, "a request failed");
         self.ret.borrow_mut().get_or_insert(JobError::Io { errno });
+        self.release_guests();
     }
 
     /// QEMU: `mirror_error_action` (block/mirror.c).
@@ -212,7 +221,10 @@ impl MirrorJob {
     ///
     /// QEMU: `mirror_wait_for_free_in_flight_slot` (block/mirror.c).
     pub(super) async fn wait_for_slot(&self) {
-        debug_assert!(self.in_flight.get() > 0, "nobody would end the wait");
+        debug_assert!(
+            self.in_flight.get() > 0 || self.operations.active() > 0,
+            "nobody would end the wait"
+        );
         self.slot_free.wait().await;
     }
 

@@ -1,7 +1,8 @@
 //! The filter `mirror_top`: the node on top of the source, through which its users reach it while the
 //! job lives.
 //!
-//! It passes everything on. What it is good for: the users are above it, so the job can take the
+//! It passes everything on, and in `copy-mode=write-blocking` what is written goes to the target as
+//! well ([`super::active`]). What else it is good for: the users are above it, so the job can take the
 //! source from them in one place; the job reads through it, and so has no access to the source that
 //! users have not; and those who ask what the guest's disk is made of see that it is being mirrored.
 //!
@@ -12,13 +13,17 @@
 //! QEMU: `bdrv_mirror_top` (block/mirror.c).
 
 use std::any::Any;
-use std::cell::Cell;
-use std::rc::Rc;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::rc::{Rc, Weak};
 
 use blockjob_block::child::{Child, ChildRole};
 use blockjob_block::driver::{Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 use bytes::{Bytes, BytesMut};
+
+use super::active::GuestWrite;
+use super::state::MirrorJob;
 
 /// The driver of the filter. Its child is called `backing`, as QEMU's is.
 #[derive(Default)]
@@ -26,6 +31,8 @@ pub struct MirrorTop {
     /// Writes, zeroes and discards that have come, counted as they begin. The job has it as well, for
     /// it outlives the filter.
     guest_writes: Rc<Cell<u64>>,
+    /// Who copies what is written, once the job is set up.
+    mirror: RefCell<Weak<MirrorJob>>,
 }
 
 /// What the filter calls its child.
@@ -49,11 +56,29 @@ impl MirrorTop {
     ) -> BlockResult<Rc<Node>> {
         let driver = MirrorTop {
             guest_writes: guest_writes.clone(),
+            mirror: RefCell::default(),
         };
         let filter = graph.add_node(name, Box::new(driver), false, &[])?;
         filter.set_implicit(name.is_none());
         graph.append(&filter, CHILD, ChildRole::Filtered, source)?;
         Ok(filter)
+    }
+
+    /// What comes to `filter` from now on goes through `mirror`. Called while nothing can come.
+    pub(super) fn connect(filter: &Node, mirror: &Rc<MirrorJob>) {
+        let driver = filter.driver().as_any().downcast_ref::<MirrorTop>();
+        let driver = driver.expect("the filter was made here");
+        *driver.mirror.borrow_mut() = Rc::downgrade(mirror);
+    }
+
+    /// QEMU: `bdrv_mirror_top_do_write` (block/mirror.c).
+    async fn do_write(&self, node: &Node, range: Range<u64>, write: GuestWrite) -> BlockResult<()> {
+        let below = Self::below(node)?;
+        let mirror = self.mirror.borrow().upgrade();
+        match mirror {
+            Some(mirror) => mirror.guest_write(&below, range, write).await,
+            None => write.below(&below, range).await,
+        }
     }
 
     fn count_guest_write(&self) {
@@ -116,7 +141,8 @@ impl Driver for MirrorTop {
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
         self.count_guest_write();
-        Box::pin(async move { Self::below(node)?.write(offset, data).await })
+        let range = offset..offset + data.len() as u64;
+        Box::pin(self.do_write(node, range, GuestWrite::Data(data)))
     }
 
     /// QEMU: `bdrv_mirror_top_pwrite_zeroes` (block/mirror.c).
@@ -128,7 +154,8 @@ impl Driver for MirrorTop {
         flags: ZeroFlags,
     ) -> IoFuture<'a, BlockResult<()>> {
         self.count_guest_write();
-        Box::pin(async move { Self::below(node)?.write_zeroes(offset, bytes, flags).await })
+        let range = offset..offset + bytes;
+        Box::pin(self.do_write(node, range, GuestWrite::Zeroes(flags)))
     }
 
     /// QEMU: `bdrv_mirror_top_pdiscard` (block/mirror.c).
@@ -139,6 +166,7 @@ impl Driver for MirrorTop {
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<()>> {
         self.count_guest_write();
-        Box::pin(async move { Self::below(node)?.discard(offset, bytes).await })
+        let range = offset..offset + bytes;
+        Box::pin(self.do_write(node, range, GuestWrite::Discard))
     }
 }

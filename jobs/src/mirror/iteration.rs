@@ -8,15 +8,18 @@
 //! QEMU: `mirror_iteration` (block/mirror.c).
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::rc::{Rc, Weak};
 
 use blockjob_block::buf::Taken;
 use blockjob_runtime::bug;
 
+use super::conflicts::{Operation, OperationKind};
 use super::copy::{Method, Part, buffers_are_late};
 use super::options::MAX_IN_FLIGHT;
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
+use crate::driver::MirrorCopyMode;
 use crate::job::Job;
 use crate::marks;
 use crate::rate_limit::SLICE_TIME_NS;
@@ -31,6 +34,8 @@ pub(super) struct Claim {
     pub(super) bytes: u64,
     /// A part of it was not copied.
     failed: Cell<bool>,
+    /// What active writes wait for.
+    operation: Rc<Operation>,
 }
 
 impl Claim {
@@ -42,6 +47,11 @@ impl Claim {
             offset,
             bytes,
             failed: Cell::new(false),
+            operation: mirror.operations.begin(
+                OperationKind::Claim,
+                offset..offset + bytes,
+                offset..offset + bytes,
+            ),
         })
     }
 
@@ -80,12 +90,22 @@ impl Drop for Claim {
         if let Some(bits) = &mut *mirror.in_flight_bitmap.borrow_mut() {
             bits.clear(self.offset, self.bytes);
         }
+        mirror.operations.end(&self.operation);
         mirror.report(MirrorEvent::MirrorIterationDone {
             offset: self.offset,
             bytes: self.bytes,
         });
         mirror.slot_free.wake_all();
     }
+}
+
+/// What the job does about granules that a guest is writing to, to both sides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guests {
+    /// It looks for others.
+    Pass,
+    /// It takes them.
+    Outrank,
 }
 
 impl MirrorJob {
@@ -98,13 +118,18 @@ impl MirrorJob {
         let (claim, mut at) = match begun {
             Some(rest) => rest,
             None => {
-                let Some(offset) = self.next_free_dirty() else {
-                    // All that is dirty is being copied at this moment, and must be copied again.
-                    self.context.mark(&marks::ALL_IN_FLIGHT);
-                    self.wait_for_slot().await;
-                    return;
+                let claim = match self.next_free_dirty(Guests::Pass) {
+                    Some(offset) => self.claim(offset, self.most_at_once(job)),
+                    None => match self.next_free_dirty(Guests::Outrank) {
+                        Some(offset) => self.claim_from_guests(job, offset).await,
+                        None => {
+                            // All that is dirty is being copied now, and must be copied again.
+                            self.context.mark(&marks::ALL_IN_FLIGHT);
+                            self.wait_for_slot().await;
+                            return;
+                        }
+                    },
                 };
-                let claim = self.claim(offset, self.most_at_once(job));
                 let start = claim.offset;
                 (claim, start)
             }
@@ -132,8 +157,14 @@ impl MirrorJob {
             if method == Method::Copy && room.is_none() {
                 // Other jobs fill the memory. The claim is kept: given back, its granules would be
                 // copied from their beginnings again, and a large one might never be whole.
-                self.context.mark(&marks::ROOM_KEPT);
                 self.wants_room.set(bytes);
+                if claim.operation.is_awaited() {
+                    // But for a guest, who is not to wait for the memory of other jobs.
+                    self.context.mark(&marks::ROOM_NOT_AWAITED);
+                    claim.fail(at, end - at);
+                    return;
+                }
+                self.context.mark(&marks::ROOM_KEPT);
                 *self.begun.borrow_mut() = Some((claim, at));
                 return;
             }
@@ -165,13 +196,26 @@ impl MirrorJob {
         rest.unwrap_or(0)
     }
 
-    /// The job ends, and does not go on with a claim that waits for room.
+    /// The job does not go on with a claim that waits for room.
     pub(super) fn give_begun_up(&self) {
         let begun = self.begun.borrow_mut().take();
         if let Some((claim, at)) = begun {
             self.context.mark(&marks::CLAIM_GIVEN_UP);
             claim.fail(at, claim.offset + claim.bytes - at);
         }
+    }
+
+    /// A guest's write waits for granules of `range`: if a claim that waits for room has some of them,
+    /// it is given up. True if that was so.
+    pub(super) fn give_begun_up_in(&self, range: &Range<u64>) -> bool {
+        let held = self.begun.borrow().as_ref().is_some_and(|(claim, _)| {
+            claim.offset < range.end && range.start < claim.offset + claim.bytes
+        });
+        if held {
+            self.context.mark(&marks::ROOM_NOT_AWAITED);
+            self.give_begun_up();
+        }
+        held
     }
 
     /// Whether any of the range is dirty.
@@ -205,7 +249,7 @@ impl MirrorJob {
     }
 
     /// The next dirty granule, from where the last one was found, that is not in flight.
-    fn next_free_dirty(&self) -> Option<u64> {
+    fn next_free_dirty(&self, guests: Guests) -> Option<u64> {
         let bitmap = self.bitmap();
         let dirty = bitmap.bits();
         let in_flight = self.in_flight_bitmap.borrow();
@@ -218,11 +262,11 @@ impl MirrorJob {
                 return None;
             }
             let (start, bytes) = self.widen(offset);
-            if bug!(MIR_08)
-                || in_flight
-                    .next_dirty_area(start, start + bytes, bytes)
-                    .is_none()
-            {
+            let range = start..start + bytes;
+            let copied = in_flight.next_dirty_area(start, range.end, bytes).is_some();
+            let written =
+                guests == Guests::Pass && self.operations.first_write_in(&range).is_some();
+            if (!copied || bug!(MIR_08)) && !written {
                 return Some(offset);
             }
             first = first.or(Some(offset));
@@ -234,6 +278,10 @@ impl MirrorJob {
     fn most_at_once(&self, job: &Job) -> u64 {
         let granularity = self.options.granularity;
         match job.speed_bytes_per_s() {
+            // A guest may come to wait for the end of the claim.
+            0 if self.copy_mode.get() == MirrorCopyMode::WriteBlocking => {
+                self.max_copy(granularity).max(granularity)
+            }
             // A small buffer limits what is copied at a time, not what is zeroed: holes that are made
             // in small pieces give nothing back.
             0 => self.options.buf_size.max(self.options.tuning.max_io_bytes),
@@ -256,7 +304,25 @@ impl MirrorJob {
             true => self.free_clusters(offset, end),
             false => (offset, self.free_run(offset, end)),
         };
-        let bytes = end - start;
+        self.claim_range(start, end - start)
+    }
+
+    /// Claims the granule at `offset` although a guest is writing to it: those that come wait, and we for
+    /// those that are there. Else a busy guest could keep a granule dirty for ever.
+    async fn claim_from_guests(self: &Rc<Self>, job: &Job, offset: u64) -> Rc<Claim> {
+        self.context.mark(&marks::GUEST_OUTRANKED);
+        let (start, bytes) = self.widen(offset);
+        let claim = self.claim_range(start, bytes);
+        let range = start..start + bytes;
+        while let Some(write) = self.operations.first_write_in(&range)
+            && !self.is_over(job)
+        {
+            write.wait().await;
+        }
+        claim
+    }
+
+    fn claim_range(self: &Rc<Self>, start: u64, bytes: u64) -> Rc<Claim> {
         if !bug!(HZ_01) {
             self.bitmap().bits_mut().clear(start, bytes);
         }
@@ -284,7 +350,9 @@ impl MirrorJob {
         let in_flight = in_flight.as_ref().expect("made in M3");
         let taken = in_flight.next_dirty_area(offset, end, end - offset);
         self.context.mark_if(|| taken.is_some(), &marks::CLAIM_CUT);
-        taken.map_or(end, |taken| taken.start)
+        let end = taken.map_or(end, |taken| taken.start);
+        let written = self.operations.first_written_in(&(offset..end));
+        written.unwrap_or(end)
     }
 
     /// The dirty granules from `offset` on, each with the rest of its cluster, until one is clean or
@@ -304,7 +372,9 @@ impl MirrorJob {
             // A cluster is allocated as a whole or not at all, so this one was not begun before.
             debug_assert_eq!(start, claimed);
             let past = start + bytes;
-            if in_flight.next_dirty_area(start, past, bytes).is_some() {
+            if in_flight.next_dirty_area(start, past, bytes).is_some()
+                || self.operations.first_write_in(&(start..past)).is_some()
+            {
                 self.context.mark(&marks::CLAIM_CUT);
                 break;
             }

@@ -46,6 +46,7 @@ impl MirrorJob {
         }
         self.prepare_bitmaps()?;
         self.dirty_init(job).await?;
+        self.initialized.set(true);
         if bug!(MIR_01) {
             self.bitmap().set_enabled(true);
         }
@@ -104,7 +105,8 @@ impl MirrorJob {
         self.step(Step::M8);
         let mut dirty = self.dirty_bytes();
         let tuning = self.options.tuning;
-        job.progress_set_remaining(dirty + self.bytes_in_flight.get());
+        let in_flight = self.bytes_in_flight.get() + self.active_bytes_in_flight.get();
+        job.progress_set_remaining(dirty + in_flight);
         self.context
             .mark_if(|| dirty > 0 && job.is_ready(), &marks::DIRTY_AGAIN);
 

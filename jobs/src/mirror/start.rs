@@ -11,6 +11,7 @@ use blockjob_block::{BlockBackend, Node, Perm, PermPair};
 use blockjob_runtime::{CoQueue, bug};
 
 use super::backing::backing_chain_next;
+use super::conflicts::Operations;
 use super::filter::MirrorTop;
 #[cfg(feature = "museum")]
 use super::late_buffers;
@@ -93,6 +94,7 @@ fn mirror_start_job(
             return Err(error);
         }
     };
+    MirrorTop::connect(&filter, &mirror);
     drop(drained);
     mirror.report(MirrorEvent::MirrorStart);
     job.start();
@@ -186,6 +188,10 @@ fn new_state(
         buf_total: Cell::new(0),
         buf_free: Cell::new(0),
         slot_free: CoQueue::new(),
+        operations: Operations::default(),
+        active_bytes_in_flight: Cell::new(0),
+        copy_mode: Cell::new(options.copy_mode),
+        initialized: Cell::new(false),
         #[cfg(feature = "museum")]
         ops: late_buffers::Ops::default(),
         ret: RefCell::new(None),

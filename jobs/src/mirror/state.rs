@@ -14,10 +14,12 @@ use blockjob_block::op_blocker::OpBlock;
 use blockjob_block::{BlockBackend, Drained, Node};
 use blockjob_runtime::{AioContext, CoQueue};
 
+use super::conflicts::Operations;
 use super::iteration::Claim;
 use super::options::MirrorOptions;
 use super::outcome::{MirrorStats, Outcome};
 use super::steps::{MirrorEvent, Step, report};
+use crate::driver::MirrorCopyMode;
 use crate::error::JobError;
 use crate::job::Job;
 
@@ -69,6 +71,14 @@ pub struct MirrorJob {
     pub(super) buf_free: Cell<u64>,
     /// Coroutines that wait for an operation to end.
     pub(super) slot_free: CoQueue,
+    /// Claims and active writes, and who waits for whom.
+    pub(super) operations: Operations,
+    /// Bytes that active writes are writing to the target.
+    pub(super) active_bytes_in_flight: Cell<u64>,
+    /// How the guest's writes get to the target.
+    pub(super) copy_mode: Cell<MirrorCopyMode>,
+    /// The bitmap says what has to be copied: M5 is over.
+    pub(super) initialized: Cell<bool>,
     #[cfg(feature = "museum")]
     pub(super) ops: super::late_buffers::Ops,
     /// The error that ends the job.

@@ -96,7 +96,9 @@ impl Watched {
         }
         let writes = |kind| !matches!(kind, RequestKind::Read);
         let end = offset + sides.granularity;
-        let written = sides.source.node.requests().iter().any(|request| {
+        // One that goes to both sides is under way until both have it.
+        let [direct, active] = [&sides.source.node, &sides.filter].map(|node| node.requests());
+        let written = direct.iter().chain(&active).any(|request| {
             let past = request.offset + request.bytes;
             writes(request.kind) && request.offset < end && offset < past
         });

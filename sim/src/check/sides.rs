@@ -58,6 +58,8 @@ pub(super) struct Sides {
     pub(super) job: Rc<str>,
     pub(super) source: Side,
     pub(super) target: Side,
+    /// Where the guest's writes come in, to one side or to both.
+    pub(super) filter: Rc<Node>,
     /// What the job has still to copy, as it says.
     pub(super) dirty: Rc<NodeBitmap>,
     pub(super) granularity: u64,
@@ -77,7 +79,7 @@ impl Sides {
         let config = &scene.cast.config;
         let used = scene.cast.jobs.get(job)?.block_job()?.nodes();
         // The newest first, and last the filter on top of the source.
-        let [target, source, _] = used.try_into().ok()?;
+        let [target, source, filter] = used.try_into().ok()?;
         let (source, target) = (Side::of(source)?, Side::of(target)?);
         let is_second = scene.cast.pair_of_job(job).is_none();
         // The top of a chain of one is all of it.
@@ -96,6 +98,7 @@ impl Sides {
             full,
             source,
             target,
+            filter,
             dirty,
             own,
             buffers: RefCell::default(),

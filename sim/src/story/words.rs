@@ -56,6 +56,7 @@ pub(super) fn command(verb: Verb) -> &'static str {
         Verb::Finalize => "job-finalize",
         Verb::Dismiss => "job-dismiss",
         Verb::Quit => "quit",
+        Verb::Change => "block-job-change",
     }
 }
 
