@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::block_job::BlockJob;
 use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::event::JobType;
@@ -104,7 +105,7 @@ fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
     let progress = job.progress();
     let u = match job.job_type() {
         JobType::Mirror => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
-            actively_synced: job.is_ready() && works_on_nothing(block_job),
+            actively_synced: is_actively_synced(job, block_job),
         })),
         _ => BlockJobInfoKind::Nothing,
     };
@@ -126,8 +127,11 @@ fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
     Some(BlockJobInfo { base, u })
 }
 
-/// Whether the disk of a job has no bytes, so that no write can be missing on the other side.
-fn works_on_nothing(block_job: &BlockJob) -> bool {
+/// QEMU: `mirror_query` (block/mirror.c).
+fn is_actively_synced(job: &Rc<Job>, block_job: &BlockJob) -> bool {
+    // From a disk of no bytes no write can be missing on the other side.
     let nodes = block_job.nodes();
-    nodes.last().is_some_and(|main_node| main_node.is_empty())
+    let empty = nodes.last().is_some_and(|main_node| main_node.is_empty());
+    let mirror = MirrorJob::of(job);
+    (job.is_ready() && empty) || mirror.is_some_and(|mirror| mirror.is_actively_synced())
 }

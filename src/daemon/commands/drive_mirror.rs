@@ -8,7 +8,7 @@ use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockError, ErrorKind, Node};
 use blockjob_jobs::mirror::{MirrorBackingMode, OpenBacking};
 
-use super::mirror::{CommonArgs, blockdev_mirror_common, check_copy_mode, qmp_get_root_bs};
+use super::mirror::{CommonArgs, blockdev_mirror_common, qmp_get_root_bs};
 use crate::command;
 use crate::daemon::Daemon;
 use crate::daemon::open::options::Options;
@@ -37,7 +37,6 @@ struct Plan {
 
 /// QEMU: `qmp_drive_mirror` (blockdev.c).
 fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
-    check_copy_mode(args.copy_mode)?;
     let source = qmp_get_root_bs(daemon, &args.device)?;
     // Before a target is made for nothing.
     source.check_op(BlockOp::MirrorSource)?;
@@ -73,6 +72,7 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
             on_source_error: args.on_source_error,
             on_target_error: args.on_target_error,
             unmap: args.unmap,
+            copy_mode: args.copy_mode,
             filter_node_name: None,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,

@@ -35,6 +35,7 @@ pub(super) struct CommonArgs {
     pub(super) on_source_error: Option<OnError>,
     pub(super) on_target_error: Option<OnError>,
     pub(super) unmap: Option<bool>,
+    pub(super) copy_mode: Option<MirrorCopyMode>,
     pub(super) filter_node_name: Option<String>,
     pub(super) auto_finalize: Option<bool>,
     pub(super) auto_dismiss: Option<bool>,
@@ -42,7 +43,6 @@ pub(super) struct CommonArgs {
 
 /// QEMU: `qmp_blockdev_mirror` (blockdev.c).
 fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<()> {
-    check_copy_mode(args.copy_mode)?;
     let source = qmp_get_root_bs(daemon, &args.device)?;
     let target = daemon.graph().lookup(&args.target)?;
     let _job = blockdev_mirror_common(
@@ -62,22 +62,13 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
             on_source_error: args.on_source_error,
             on_target_error: args.on_target_error,
             unmap: None,
+            copy_mode: args.copy_mode,
             filter_node_name: args.filter_node_name,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,
         },
     )?;
     Ok(())
-}
-
-/// Refuses what mirrors do not do yet, before anything is made for them.
-pub(super) fn check_copy_mode(copy_mode: Option<MirrorCopyMode>) -> QmpResult<()> {
-    match copy_mode {
-        None | Some(MirrorCopyMode::Background) => Ok(()),
-        Some(MirrorCopyMode::WriteBlocking) => Err(QmpError::generic(
-            "Copy mode 'write-blocking' not supported",
-        )),
-    }
 }
 
 /// The node of that name, or of the drive of that name, if nobody but drives uses it.
@@ -115,6 +106,7 @@ pub(super) fn blockdev_mirror_common(
         on_source_error: args.on_source_error.unwrap_or(OnError::Report),
         on_target_error: args.on_target_error.unwrap_or(OnError::Report),
         unmap: args.unmap.unwrap_or(true),
+        copy_mode: args.copy_mode.unwrap_or_default(),
         replaces: args.replaces,
         filter_node_name: args.filter_node_name,
         backing_mode: args.backing_mode,

@@ -8,6 +8,7 @@ pub mod blockstats;
 pub mod control;
 pub mod create;
 pub mod drive_mirror;
+pub mod explain;
 pub mod graph_dump;
 mod image_info;
 pub mod job;
@@ -27,6 +28,7 @@ use crate::qapi::Command;
 /// All commands, in groups; a group is the table of the file that has its handlers.
 pub static COMMANDS: &[&[Command<Daemon>]] = &[
     job::COMMANDS,
+    explain::COMMANDS,
     block_job::COMMANDS,
     blockdev::COMMANDS,
     snapshot::COMMANDS,
