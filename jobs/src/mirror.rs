@@ -37,16 +37,20 @@ mod late_buffers;
 mod look;
 pub mod options;
 pub mod outcome;
+pub mod receipt;
 mod run;
 mod start;
 mod state;
 pub mod steps;
+pub mod verify;
 
 pub use backing::{MirrorBackingMode, OpenBacking};
 pub use options::{MirrorOptions, MirrorSync, MirrorTuning};
 pub use outcome::{MirrorEnd, MirrorStats, Outcome};
+pub use receipt::Receipt;
 pub use start::{mirror_start, mirror_start_in};
 pub use state::MirrorJob;
+pub use verify::{Difference, Verified};
 
 impl JobDriver for MirrorJob {
     fn job_type(&self) -> JobType {

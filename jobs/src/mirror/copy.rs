@@ -179,7 +179,7 @@ impl MirrorJob {
     }
 
     /// Keeps the first error that ends the job: its number, as the peer reports it.
-    fn set_ret(&self, error: &BlockError) {
+    pub(super) fn set_ret(&self, error: &BlockError) {
         let errno = error.errno();
         tracing::debug!(target: "blockjob::mirror", %error, "a request failed");
         self.ret.borrow_mut().get_or_insert(JobError::Io { errno });

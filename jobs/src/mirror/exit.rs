@@ -28,6 +28,7 @@ impl MirrorJob {
             return Ok(());
         }
         self.step(Step::M17);
+        self.course.last_write(self.guest_writes());
         let nested = || self.source_node().quiesce_counter() > 1;
         self.context.mark_if(nested, &marks::PIVOT_NESTED);
         let filter_drained = self.filter_node().map(|it| it.drained_begin("mirror_exit"));
@@ -122,6 +123,7 @@ impl MirrorJob {
     /// The guest goes on.
     fn end_drain(&self) {
         drop(self.drained.borrow_mut().take());
+        self.course.let_go(self.context.now_ns());
         if self.external_masked.replace(false) {
             self.context.handle().enable_external();
         }
@@ -136,13 +138,17 @@ impl MirrorJob {
             Err(JobError::Cancelled) => MirrorEnd::Abandoned,
             Err(error) => MirrorEnd::Failed(error),
         };
-        *self.outcome.borrow_mut() = Some(Outcome {
+        let outcome = Outcome {
             end,
             stats: self.stats.get(),
             flushed: self.flushed.get(),
             len_bytes: self.len_bytes.get(),
-        });
+        };
         let nodes = self.nodes.borrow_mut().take();
+        if let Some(nodes) = &nodes {
+            self.write_receipt(nodes, &outcome);
+        }
+        *self.outcome.borrow_mut() = Some(outcome);
         drop(nodes);
     }
 }

@@ -121,6 +121,9 @@ pub struct MirrorOptions {
     /// The target was there before and is not zeroed, so that what the source knows to be zero must be
     /// written to it: a copy of the top alone, of a source that turns out to have nothing below.
     pub target_was_there: bool,
+    /// Whether both sides are read back and compared at the end, while the guest waits
+    /// ([`verify`](super::verify)).
+    pub verify: bool,
     /// Whether the job finalizes by itself.
     pub auto_finalize: bool,
     /// Whether the job vanishes by itself.
@@ -147,6 +150,7 @@ impl MirrorOptions {
             backing_mode: MirrorBackingMode::Leave,
             zero_target: true,
             target_was_there: false,
+            verify: false,
             auto_finalize: true,
             auto_dismiss: true,
             tuning: MirrorTuning::default(),

@@ -9,6 +9,7 @@ use blockjob_runtime::bug;
 
 use super::state::MirrorJob;
 use super::steps::{MirrorEvent, Step};
+use super::verify::Verdict;
 use crate::driver::JobResult;
 use crate::error_policy::IoStatus;
 use crate::job::Job;
@@ -92,8 +93,10 @@ impl MirrorJob {
     async fn run_empty(&self, job: &Rc<Job>) -> JobResult {
         // There is nothing to copy, and a flush of nothing is a flush.
         self.flushed.set(true);
+        self.verify.passed();
+        self.course.look(true);
         self.step(Step::M13);
-        job.set_ready();
+        self.set_ready(job);
         while !job.cancel_requested() && !self.should_complete.get() {
             job.yield_now().await;
         }
@@ -149,6 +152,7 @@ impl MirrorJob {
         drop(self.reserved.borrow_mut().take());
 
         let mut should_complete = false;
+        self.course.look(self.in_flight.get() == 0 && dirty == 0);
         if self.in_flight.get() == 0 && dirty == 0 {
             if !job.is_ready() && !self.become_ready(job).await {
                 return Turn::Retry;
@@ -157,7 +161,7 @@ impl MirrorJob {
             dirty = self.dirty_bytes();
         }
         if dirty == 0 && should_complete {
-            return self.complete_in_drain().await;
+            return self.complete_in_drain(job).await;
         }
         if self.retry_later.take() {
             return Turn::Retry;
@@ -206,13 +210,18 @@ impl MirrorJob {
             return false;
         }
         self.step(Step::M13);
-        job.set_ready();
+        self.set_ready(job);
         true
+    }
+
+    fn set_ready(&self, job: &Job) {
+        self.course.became_ready(self.context.now_ns());
+        job.set_ready();
     }
 
     /// M14. A write that was in flight when the count was zero has marked its granules by the time
     /// the source is drained, and so the count is taken again.
-    async fn complete_in_drain(&self) -> Turn {
+    async fn complete_in_drain(self: &Rc<Self>, job: &Rc<Job>) -> Turn {
         self.step(Step::M14);
         self.report(MirrorEvent::MirrorBeforeDrain {
             dirty_bytes: self.dirty_bytes(),
@@ -223,17 +232,35 @@ impl MirrorJob {
         if dirty || self.flush().await.is_err() {
             self.context
                 .mark_if(|| !dirty, &marks::FLUSH_FAILED_IN_DRAIN);
-            drop(drained);
+            self.end_attempt(drained);
             return if dirty { Turn::Again } else { Turn::Retry };
+        }
+        match self.verify(job).await {
+            Verdict::Same => {}
+            Verdict::Again => {
+                self.end_attempt(drained);
+                return Turn::Again;
+            }
+            Verdict::Retry => {
+                self.end_attempt(drained);
+                return Turn::Retry;
+            }
         }
         *self.drained.borrow_mut() = Some(drained);
         Turn::InSync
+    }
+
+    /// The guest goes on, and the job with it.
+    fn end_attempt(&self, drained: Drained) {
+        drop(drained);
+        self.course.let_go(self.context.now_ns());
     }
 
     /// Drains the source. From now on others have to wait for this job until its completion has
     /// begun, or until the section was ended and the job paused.
     async fn drain_source(&self, owner: &'static str) -> Drained {
         let source = self.source_node();
+        self.course.hold(self.context.now_ns());
         source.co_drained_begin_asking(owner, &self.in_drain).await
     }
 

@@ -16,8 +16,10 @@ use super::filter::MirrorTop;
 #[cfg(feature = "museum")]
 use super::late_buffers;
 use super::options::{MirrorOptions, MirrorSync};
+use super::receipt::Course;
 use super::state::{MirrorJob, MirrorNodes};
 use super::steps::MirrorEvent;
+use super::verify::VerifyState;
 use crate::block_job::BlockJob;
 use crate::driver::JobResult;
 use crate::error::JobError;
@@ -144,6 +146,9 @@ const MAIN_NODE_PERMS: PermPair = PermPair::new(Perm::CONSISTENT_READ, SHARED);
 const SOURCE_PERMS: PermPair = PermPair::new(Perm::NONE, SHARED);
 /// Nobody else may write to the target, or read it as if it were a disk.
 const TARGET_PERMS: PermPair = PermPair::new(Perm::WRITE, Perm::WRITE_UNCHANGED);
+/// One that is read back is read as a disk.
+const VERIFIED_TARGET_PERMS: PermPair =
+    PermPair::new(Perm::WRITE.or(Perm::CONSISTENT_READ), Perm::WRITE_UNCHANGED);
 
 fn new_state(
     myself: &Weak<MirrorJob>,
@@ -207,6 +212,9 @@ fn new_state(
         stats: Cell::default(),
         flushed: Cell::new(false),
         outcome: RefCell::new(None),
+        receipt: RefCell::new(None),
+        course: Course::new(source.context().now_ns()),
+        verify: VerifyState::new(options.verify),
         guest_writes: Rc::default(),
     }
 }
@@ -217,7 +225,11 @@ fn new_state(
 fn set_up(mirror: &Rc<MirrorJob>, block_job: &Rc<BlockJob>) -> JobResult {
     let (source, target) = (&mirror.source_node(), &mirror.target_node());
     let graph = source.graph().expect("the graph outlives its nodes");
-    let target_blk = BlockBackend::new(&graph, "", TARGET_PERMS)?;
+    let target_perms = match mirror.options.verify {
+        true => VERIFIED_TARGET_PERMS,
+        false => TARGET_PERMS,
+    };
+    let target_blk = BlockBackend::new(&graph, "", target_perms)?;
     // The job's requests are not queued while its nodes are drained: it pauses instead, and its last
     // ones, inside of its own drained section, must get through.
     target_blk.set_queue_requests(false);

@@ -18,7 +18,9 @@ use super::conflicts::Operations;
 use super::iteration::Claim;
 use super::options::MirrorOptions;
 use super::outcome::{MirrorStats, Outcome};
+use super::receipt::{Course, Receipt};
 use super::steps::{MirrorEvent, Step, report};
+use super::verify::VerifyState;
 use crate::driver::MirrorCopyMode;
 use crate::error::JobError;
 use crate::job::Job;
@@ -100,6 +102,9 @@ pub struct MirrorJob {
     pub(super) stats: Cell<MirrorStats>,
     pub(super) flushed: Cell<bool>,
     pub(super) outcome: RefCell<Option<Outcome>>,
+    pub(super) receipt: RefCell<Option<Receipt>>,
+    pub(super) course: Course,
+    pub(super) verify: VerifyState,
     /// The number of the last write of the guest that has come; the filter counts.
     pub(super) guest_writes: Rc<Cell<u64>>,
 }

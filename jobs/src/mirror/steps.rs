@@ -116,6 +116,8 @@ pub enum MirrorEvent {
         /// Dirty bytes.
         dirty_bytes: u64,
     },
+    /// Both sides are to be read back and compared, while the source is drained.
+    MirrorBeforeVerify,
     /// It is to sleep.
     MirrorBeforeSleep {
         /// Dirty bytes.

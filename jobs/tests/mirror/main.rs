@@ -3,6 +3,7 @@
 mod faults;
 mod guests;
 mod lab;
+mod liar;
 mod model;
 mod support;
 
@@ -26,5 +27,6 @@ mod room;
 mod several;
 mod sync_modes;
 mod traces;
+mod verify;
 mod words;
 mod zeroes;

@@ -164,6 +164,13 @@ impl FileDriver {
         Ok(image.length_bytes.load(Ordering::Relaxed))
     }
 
+    /// Has the page cache forget the image, if it will: see [`FileHandle::forget_cached`].
+    pub async fn forget_cached(&self, node: &Node) {
+        let forget = |image: &Image| image.handle.forget_cached();
+        // A pool that is gone has nothing to read either.
+        let _forgotten = self.on_pool(node, Way::Flush, forget).await;
+    }
+
     /// Runs `job` on the pool. `None` if the pool has dropped it, which it does to queued jobs
     /// when a context is closed.
     async fn on_pool<T: Send + 'static>(

@@ -67,4 +67,16 @@ impl FileHandle {
             .run(|| rustix::fs::fdatasync(&self.fd))
             .map_err(|errno| self.failed("Could not flush", errno))
     }
+
+    /// Asks the page cache to forget the image, so that what is read next comes from the storage. It
+    /// keeps what is not written back yet, and may keep more: an advice cannot fail, and where the
+    /// cache is the storage (tmpfs) it does nothing.
+    pub fn forget_cached(&self) {
+        if !self.direct {
+            let advised = rustix::fs::fadvise(&self.fd, 0, None, rustix::fs::Advice::DontNeed);
+            if let Err(errno) = advised {
+                tracing::debug!(%errno, "the page cache keeps an image");
+            }
+        }
+    }
 }
