@@ -8,6 +8,7 @@
 
 pub mod commands;
 pub mod drive_device;
+pub mod explain;
 pub mod facts;
 pub mod hmp;
 pub mod objects;

@@ -6,6 +6,7 @@ pub mod block_job;
 pub mod block_stats;
 pub mod blockdev_create;
 pub mod control;
+pub mod explain;
 pub mod graph;
 pub mod image_info;
 pub mod introspect;

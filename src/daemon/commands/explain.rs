@@ -1,0 +1,33 @@
+//! `x-job-explain`.
+
+use std::rc::Rc;
+
+use crate::command;
+use crate::daemon::{Daemon, explain};
+use crate::qapi::types::explain::{XJobExplainArgument, XJobExplanation};
+use crate::qapi::{Command, QmpError, QmpResult};
+
+/// The table of this file.
+pub static COMMANDS: &[Command<Daemon>] = &[command!("x-job-explain",
+    "Says why a job is where it is: its state, what was asked of it, and what it waits for, down to \
+     whoever can do something about it. QEMU does not have it.",
+    XJobExplainArgument => XJobExplanation, x_job_explain, oob)];
+
+/// Out of band, for a command that drains polls, and may be what the job waits for.
+fn x_job_explain(daemon: &Rc<Daemon>, args: XJobExplainArgument) -> QmpResult<XJobExplanation> {
+    match daemon.jobs().get(&args.id) {
+        Some(job) => Ok(explain::explain(daemon, &job)),
+        None => Err(QmpError::generic(not_found(daemon, &args.id))),
+    }
+}
+
+fn not_found(daemon: &Daemon, id: &str) -> String {
+    let jobs = daemon.jobs().jobs();
+    let names = jobs.iter().filter_map(|job| job.id());
+    let names: Vec<String> = names.map(|id| format!("'{id}'")).collect();
+    match &*names {
+        [] => format!("Job '{id}' not found: there are no jobs"),
+        [only] => format!("Job '{id}' not found: there is only {only}"),
+        names => format!("Job '{id}' not found: there are {}", names.join(", ")),
+    }
+}
