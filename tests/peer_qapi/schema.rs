@@ -22,6 +22,11 @@ const OURS_ALONE: &[(&str, &str)] = &[
     ("RESUME", MACHINE),
 ];
 
+/// True for commands, members and values whose name says that no client may rely on them: ours are our own.
+fn is_extension(name: &str) -> bool {
+    name.starts_with("x-")
+}
+
 /// A reason.
 const MACHINE: &str = "the system emulator has it, the storage daemon has not";
 
@@ -76,10 +81,17 @@ impl Comparison<'_> {
         self.differences.push(format!("{place}: {what}"));
     }
 
+    /// The peer lacks something, which is no difference if it says of itself that it is an extension.
+    fn lacks(&mut self, place: &str, name: &str, what: impl std::fmt::Display) {
+        if !is_extension(name) {
+            self.note(place, what);
+        }
+    }
+
     /// A command or an event.
     fn named(&mut self, name: &str, ours: &Dict) {
         let Some(theirs) = self.theirs.0.get(name) else {
-            return self.note(name, "the peer does not have it");
+            return self.lacks(name, name, "the peer does not have it");
         };
         if text(ours, "meta-type") != text(theirs, "meta-type") {
             return self.note(name, "it is something else there");
@@ -139,7 +151,7 @@ impl Comparison<'_> {
         let mut rest = theirs.iter();
         for name in ours {
             if !theirs.contains(name) {
-                self.note(place, format!("the peer does not have '{name}'"));
+                self.lacks(place, name, format!("the peer does not have '{name}'"));
             } else if !rest.any(|their| their == name) {
                 return self.note(place, format!("'{name}' comes earlier there"));
             }
@@ -283,6 +295,14 @@ fn a_schema_that_is_not_the_peers_is_told_from_it() {
     assert_eq!(
         said("'name': 'c'", "'name': 'd'"),
         "d: the peer does not have it"
+    );
+    assert_eq!(said("'name': 'c'", "'name': 'x-d'"), "");
+    assert_eq!(
+        said(
+            ", {'name': 'b'",
+            ", {'name': 'x-b', 'type': 'int'}, {'name': 'b'"
+        ),
+        ""
     );
     assert_eq!(
         said("'ret-type': 'str'", "'ret-type': 'int'"),
