@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::explain_command::{self, ExplainArgs};
 use crate::failure::Failure;
 use crate::monitor_command::MonitorArgs;
 use crate::serve::args::ServeArgs;
@@ -36,6 +37,7 @@ enum Command {
     Mirror(MirrorArgs),
     Serve(ServeArgs),
     Monitor(MonitorArgs),
+    Explain(ExplainArgs),
     #[command(subcommand)]
     Sim(SimCommand),
     /// Measures the engine.
@@ -242,6 +244,7 @@ pub(crate) fn main() -> ExitCode {
             _ => demo::run(args.seed),
         },
         Command::Monitor(args) => monitor_command::run(&args),
+        Command::Explain(args) => explain_command::run(&args),
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve");
             serve::run(&args, matches.expect("clap says that it is this one"))

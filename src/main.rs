@@ -7,6 +7,7 @@ mod bench_many;
 mod cli;
 mod demo;
 mod drive;
+mod explain_command;
 mod failure;
 mod image;
 mod mirror_command;

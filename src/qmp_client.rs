@@ -15,6 +15,8 @@ use crate::failure::Failure;
 /// A connection that has been negotiated.
 pub(crate) struct QmpClient {
     stream: Async<UnixStream>,
+    /// Commands may be executed before those that were sent earlier, also by others.
+    oob: bool,
     parser: JsonStream,
     replies: VecDeque<Dict>,
     /// What came without having been asked for, the oldest first.
@@ -28,25 +30,49 @@ impl QmpClient {
     ///
     /// Nobody listens, or no QMP is spoken there.
     pub(crate) async fn connect(path: &Path) -> Result<Self, Failure> {
+        Self::negotiate(path, false).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and agrees upon execution out of band if that is
+    /// offered.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub(crate) async fn connect_oob(path: &Path) -> Result<Self, Failure> {
+        Self::negotiate(path, true).await
+    }
+
+    async fn negotiate(path: &Path, oob: bool) -> Result<Self, Failure> {
         let shown = path.display();
         let stream = Async::<UnixStream>::connect(path)
             .await
             .map_err(|error| Failure::bad_input(format!("cannot connect to '{shown}': {error}")))?;
         let mut client = QmpClient {
             stream,
+            oob: false,
             parser: JsonStream::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
         };
-        let greeting = client.reply().await;
-        if !greeting.is_ok_and(|greeting| greeting.contains("QMP")) {
+        let greeting = client.reply().await.unwrap_or_default();
+        let Some(greeting) = greeting.get("QMP").and_then(Value::as_dict) else {
             let what = "is there a monitor for people (mode=readline), or another program?";
             return Err(Failure::bad_input(format!(
                 "'{shown}' does not speak QMP: {what}"
             )));
+        };
+        let offered = greeting.get("capabilities").and_then(Value::as_list);
+        let offered = offered.is_some_and(|offered| offered.contains(&Value::from("oob")));
+        let mut args = Dict::new();
+        if oob && offered {
+            args.put("enable", vec![Value::from("oob")]);
         }
-        match client.execute("qmp_capabilities", Dict::new()).await? {
-            Ok(_) => Ok(client),
+        match client.execute("qmp_capabilities", args).await? {
+            Ok(_) => {
+                client.oob = oob && offered;
+                Ok(client)
+            }
             Err(error) => Err(Failure::bad_input(format!("'{shown}': {error}"))),
         }
     }
@@ -61,8 +87,31 @@ impl QmpClient {
         command: &str,
         args: Dict,
     ) -> Result<Result<Value, QmpError>, Failure> {
+        self.ask("execute", command, args).await
+    }
+
+    /// Runs a command out of band, if that was agreed upon, and as any other if not.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost.
+    pub(crate) async fn execute_oob(
+        &mut self,
+        command: &str,
+        args: Dict,
+    ) -> Result<Result<Value, QmpError>, Failure> {
+        let how = if self.oob { "exec-oob" } else { "execute" };
+        self.ask(how, command, args).await
+    }
+
+    async fn ask(
+        &mut self,
+        how: &str,
+        command: &str,
+        args: Dict,
+    ) -> Result<Result<Value, QmpError>, Failure> {
         let mut request = Dict::new();
-        request.put("execute", command);
+        request.put(how, command);
         if !args.is_empty() {
             request.put("arguments", args);
         }
