@@ -14,6 +14,7 @@ pub mod hmp;
 pub mod objects;
 pub mod open;
 pub mod owned;
+pub mod receipts;
 pub mod run_state;
 
 use std::cell::RefCell;
@@ -29,6 +30,7 @@ use crate::qapi::{Dict, QapiEvent, QapiObject};
 use facts::Facts;
 use objects::Objects;
 use owned::Owned;
+use receipts::Receipts;
 use run_state::RunState;
 
 /// Buffers begin at multiples of this, in bytes: what any disk asks of direct I/O.
@@ -58,6 +60,8 @@ pub struct Daemon {
     pub facts: Facts,
     /// Throttle groups and secrets.
     pub objects: Objects,
+    /// What has become of jobs that are over.
+    pub receipts: Receipts,
     /// Whether guests run, and whether the daemon is to end.
     pub run_state: RunState,
 }
@@ -88,6 +92,7 @@ impl Daemon {
                 owned: Owned::default(),
                 facts: Facts::default(),
                 objects: Objects::default(),
+                receipts: Receipts::default(),
                 run_state: RunState::default(),
             }
         })

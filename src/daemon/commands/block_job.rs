@@ -7,7 +7,6 @@ use std::rc::Rc;
 use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::block_job::BlockJob;
 use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
-use blockjob_jobs::event::JobType;
 use blockjob_jobs::job::Job;
 
 use crate::command;
@@ -103,11 +102,13 @@ fn qmp_query_block_jobs(daemon: &Rc<Daemon>, (): ()) -> QmpResult<Vec<BlockJobIn
 fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
     let block_job = job.block_job()?;
     let progress = job.progress();
-    let u = match job.job_type() {
-        JobType::Mirror => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
+    let u = match MirrorJob::of(job) {
+        Some(mirror) => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
             actively_synced: is_actively_synced(job, block_job),
+            x_guest_writes: mirror.guest_writes(),
+            x_verified_bytes: mirror.verified_bytes(),
         })),
-        _ => BlockJobInfoKind::Nothing,
+        None => BlockJobInfoKind::Nothing,
     };
     let base = BlockJobInfoBase {
         job_type: job.job_type(),

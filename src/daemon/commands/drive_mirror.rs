@@ -76,6 +76,7 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
             filter_node_name: None,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,
+            verify: args.x_verify,
         },
     )?;
     // If nobody but the job uses it, it is closed when the job ends, and must be whole then.

@@ -12,6 +12,7 @@ use blockjob_jobs::mirror::{MirrorBackingMode, MirrorOptions, MirrorSync, mirror
 
 use crate::command;
 use crate::daemon::Daemon;
+use crate::daemon::receipts::{self, Filenames};
 use crate::qapi::types::mirror::{BlockdevMirror, MirrorSyncMode};
 use crate::qapi::{Command, QmpError, QmpResult};
 
@@ -39,6 +40,7 @@ pub(super) struct CommonArgs {
     pub(super) filter_node_name: Option<String>,
     pub(super) auto_finalize: Option<bool>,
     pub(super) auto_dismiss: Option<bool>,
+    pub(super) verify: Option<bool>,
 }
 
 /// QEMU: `qmp_blockdev_mirror` (blockdev.c).
@@ -66,6 +68,7 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
             filter_node_name: args.filter_node_name,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,
+            verify: args.x_verify,
         },
     )?;
     Ok(())
@@ -114,6 +117,7 @@ pub(super) fn blockdev_mirror_common(
         target_was_there: args.target_was_there,
         auto_finalize: args.auto_finalize.unwrap_or(true),
         auto_dismiss: args.auto_dismiss.unwrap_or(true),
+        verify: args.verify.unwrap_or(false),
         ..MirrorOptions::new()
     };
     if sync.is_none() {
@@ -122,6 +126,9 @@ pub(super) fn blockdev_mirror_common(
         let text = format!("Sync mode '{name}' not supported");
         return Err(QmpError::generic(text));
     }
-    let (job, _mirror) = mirror_start(daemon.jobs(), daemon.pool(), source, target, &options)?;
+    // As they are before the job puts its filter on top of the source.
+    let names = Filenames::of(daemon, source, target);
+    let (job, mirror) = mirror_start(daemon.jobs(), daemon.pool(), source, target, &options)?;
+    receipts::keep(daemon, &job, &mirror, names);
     Ok(job)
 }

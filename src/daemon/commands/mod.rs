@@ -17,6 +17,7 @@ pub mod mirror;
 pub mod object;
 pub mod query_block;
 pub mod query_nodes;
+pub mod receipts;
 pub mod resize;
 pub mod run;
 pub mod schema;
@@ -28,6 +29,7 @@ use crate::qapi::Command;
 /// All commands, in groups; a group is the table of the file that has its handlers.
 pub static COMMANDS: &[&[Command<Daemon>]] = &[
     job::COMMANDS,
+    receipts::COMMANDS,
     explain::COMMANDS,
     block_job::COMMANDS,
     blockdev::COMMANDS,

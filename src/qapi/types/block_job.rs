@@ -126,6 +126,12 @@ qapi_struct! {
     pub struct BlockJobInfoMirror {
         /// Whether writes of the guest reach both disks at once.
         "actively-synced" actively_synced: bool,
+        /// How many writes of the guest have begun since the job began, zeroes and discards included:
+        /// the number of the last one.
+        "x-guest-writes" x_guest_writes: u64,
+        /// How many bytes were found to be the same on both sides. Only there while they are read back
+        /// to be compared, and the guest waits.
+        "x-verified-bytes" x_verified_bytes: Option<u64>,
     }
 }
 

@@ -84,6 +84,9 @@ qapi_struct! {
         "auto-finalize" auto_finalize: Option<bool>,
         /// Whether the job vanishes by itself. The default is yes.
         "auto-dismiss" auto_dismiss: Option<bool>,
+        /// Whether both sides are read back and compared at the end, while the guest waits. The default
+        /// is no.
+        "x-verify" x_verify: Option<bool>,
     }
 }
 
@@ -119,5 +122,8 @@ qapi_struct! {
         "auto-finalize" auto_finalize: Option<bool>,
         /// Whether the job vanishes by itself. The default is yes.
         "auto-dismiss" auto_dismiss: Option<bool>,
+        /// Whether both sides are read back and compared at the end, while the guest waits. The default
+        /// is no.
+        "x-verify" x_verify: Option<bool>,
     }
 }

@@ -16,6 +16,7 @@ pub mod node_options;
 pub mod qom;
 pub mod query_block;
 pub mod quorum;
+pub mod receipt;
 pub mod run_state;
 pub mod snapshot;
 
