@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 pub mod daemon;
+pub mod export;
 pub mod monitor;
 pub mod qapi;
 

@@ -27,6 +27,7 @@ use blockjob_jobs::list::JobList;
 use blockjob_runtime::AioContext;
 
 use crate::qapi::{Dict, QapiEvent, QapiObject};
+use crate::export::Exports;
 use facts::Facts;
 use objects::Objects;
 use owned::Owned;
@@ -56,6 +57,8 @@ pub struct Daemon {
     events: RefCell<Rc<dyn EventSink>>,
     /// Nodes and drives that exist because somebody has asked for them.
     pub owned: Owned,
+    /// What others use of us.
+    pub exports: Exports,
     /// How nodes were opened.
     pub facts: Facts,
     /// Throttle groups and secrets.
@@ -90,6 +93,7 @@ impl Daemon {
                 pool: Rc::new(BufferPool::new(MEMORY_ALIGNMENT, KEPT_BYTES)),
                 events: RefCell::new(Rc::new(NoSink)),
                 owned: Owned::default(),
+                exports: Exports::default(),
                 facts: Facts::default(),
                 objects: Objects::default(),
                 receipts: Receipts::default(),

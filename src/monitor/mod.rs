@@ -26,13 +26,15 @@ mod options;
 mod output;
 mod protocol;
 mod request;
-mod say;
+pub(crate) mod say;
 mod session;
 mod version;
 
 pub use capabilities::qmp_capabilities;
 pub use chardev::Chardev;
+pub(crate) use chardev::{Io, Listener, Stream, listen};
 pub use dispatch::Dispatch;
+pub(crate) use latch::Latch;
 pub use monitors::Monitors;
 pub use options::{
     ChardevBackend, ChardevOptions, MonitorMode, MonitorOptions, SocketAddress, SocketOptions,

@@ -37,6 +37,14 @@ pub(crate) struct ServeArgs {
     /// Make an object: throttle-group,id=tg0,x-iops-total=100, or secret,id=s0,data=...
     #[arg(long, value_name = "OPTIONS")]
     pub(crate) object: Vec<String>,
+    /// Start the NBD server: addr.type=unix,addr.path=nbd.sock, or addr.type=inet,addr.host=127.0.0.1,
+    /// addr.port=10809; max-connections=100, handshake-max-seconds=10
+    #[arg(long, value_name = "OPTIONS")]
+    pub(crate) nbd_server: Vec<String>,
+    /// Export a node through it, read-only unless writable=on:
+    /// type=nbd,id=disk0,node-name=disk,name=disk,writable=on
+    #[arg(long, value_name = "OPTIONS")]
+    pub(crate) export: Vec<String>,
     /// Print what the engine does: enable=mirror_*,file=trace.log ('help' lists the events)
     #[arg(short = 'T', long, value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "")]
     pub(crate) trace: Vec<String>,
@@ -57,10 +65,21 @@ pub(super) struct Step {
     pub(super) text: String,
 }
 
+/// The options that make something, as clap knows them and as people do.
+const OPTIONS: [&str; 7] = [
+    "blockdev",
+    "drive",
+    "chardev",
+    "monitor",
+    "object",
+    "nbd_server",
+    "export",
+];
+
 /// The options that make something, in the order in which they were given.
 pub(super) fn in_order(matches: &ArgMatches) -> Vec<Step> {
     let mut steps = Vec::new();
-    for option in ["blockdev", "drive", "chardev", "monitor", "object"] {
+    for option in OPTIONS {
         let texts = matches.get_many::<String>(option).into_iter().flatten();
         let places = matches.indices_of(option).into_iter().flatten();
         for (text, place) in texts.zip(places) {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use blockjob::daemon::{Daemon, commands, hmp, open};
 use blockjob::monitor::{Chardev, ChardevBackend, MonitorMode, MonitorOptions, Monitors};
 use blockjob::qapi::opts::Opts;
+use blockjob::qapi::types::export::{BlockExportOptions, NbdServerOptions};
 use blockjob::qapi::types::node_options::BlockdevOptions;
 use blockjob::qapi::types::qom::ObjectOptions;
 use blockjob::qapi::{Dict, Qapi, QapiObject, QmpError, QmpResult, keyval};
@@ -116,11 +117,17 @@ pub(super) fn apply(daemon: &Rc<Daemon>, doors: &Doors, step: &Step) -> Result<(
         "chardev" => doors.add_chardev(daemon, text),
         "monitor" => doors.add_monitor(text),
         "blockdev" => add_blockdev(daemon, text),
+        "nbd_server" => add_nbd_server(daemon, text),
+        "export" => add_export(daemon, text),
         "drive" => open::drive_new(daemon, text).map(|_drive| ()),
         other => unreachable!("nobody has said what --{other} means"),
     };
     done.map_err(|error| {
-        let failure = Failure::failed(format!("--{} {text}: {}", step.option, error.desc));
+        let failure = Failure::failed(format!(
+            "--{} {text}: {}",
+            step.option.replace('_', "-"),
+            error.desc
+        ));
         match error.hint {
             Some(hint) => failure.with_hint(hint),
             None => failure,
@@ -140,6 +147,21 @@ fn add_object(daemon: &Daemon, text: &str) -> QmpResult<()> {
         Some("qom-type"),
         ObjectOptions::visit,
     )?)
+}
+
+/// QEMU: `nbd_server_start_options` (blockdev-nbd.c).
+fn add_nbd_server(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
+    let options = keyval::parse_input(text, None, NbdServerOptions::visit)?;
+    commands::nbd::nbd_server_start(daemon, &options.base, &options.addr)
+}
+
+/// The option is the command `block-export-add` in another dress.
+fn add_export(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
+    let options = keyval::parse_input(text, Some("type"), BlockExportOptions::visit)?;
+    let mut args = Dict::new();
+    options.put_members(&mut args);
+    let command = commands::find("block-export-add").expect("the daemon has the command");
+    (command.marshal)(daemon, args).map(|_nothing| ())
 }
 
 /// The option is the command `blockdev-add` in another dress.

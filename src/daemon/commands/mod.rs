@@ -9,11 +9,13 @@ pub mod control;
 pub mod create;
 pub mod drive_mirror;
 pub mod explain;
+pub mod export;
 pub mod graph_dump;
 mod image_info;
 pub mod job;
 pub mod job_events;
 pub mod mirror;
+pub mod nbd;
 pub mod object;
 pub mod query_block;
 pub mod query_nodes;
@@ -38,6 +40,8 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     create::COMMANDS,
     mirror::COMMANDS,
     drive_mirror::COMMANDS,
+    nbd::COMMANDS,
+    export::COMMANDS,
     object::COMMANDS,
     control::COMMANDS,
     query_block::COMMANDS,

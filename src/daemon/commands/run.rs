@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::command;
 use crate::daemon::Daemon;
+use crate::export::Exports;
 use crate::qapi::types::run_state::{Resume, RunState, Shutdown, ShutdownCause, StatusInfo, Stop};
 use crate::qapi::{Command, QmpResult};
 
@@ -92,6 +93,7 @@ pub fn shut_down(daemon: &Rc<Daemon>, reason: ShutdownCause) {
         let guest = false;
         daemon.emit(&Shutdown { guest, reason });
     }
+    Exports::close_all(daemon);
     let drained = daemon.graph().drain_all_begin("quit");
     daemon.jobs().cancel_sync_all();
     drop(drained);

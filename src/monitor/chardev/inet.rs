@@ -30,8 +30,9 @@ fn resolve(host: &str, port: u16) -> QmpResult<Vec<SocketAddr>> {
     Ok((host, port).to_socket_addrs().map_err(failed)?.collect())
 }
 
-/// Makes a socket that clients can connect to. Whoever reaches the address may.
-pub(super) fn listen(host: &str, port: u16) -> QmpResult<Listener> {
+/// Makes a socket that clients of `whom` can connect to. Whoever reaches the address may, and people are
+/// told that he `can`.
+pub(super) fn listen(host: &str, port: u16, whom: &str, can: &str) -> QmpResult<Listener> {
     let addresses = resolve(host, port)?;
     let listening = TcpListener::bind(&*addresses)
         .map_err(|error| generic("Failed to find an available port", &error))?;
@@ -43,7 +44,7 @@ pub(super) fn listen(host: &str, port: u16) -> QmpResult<Listener> {
         "everybody who reaches this machine over the network"
     };
     say::line(&format!(
-        "warning: the monitor on {} has no password: {who} can command this program",
+        "warning: {whom} on {} has no password: {who} can {can}",
         listener.address()
     ));
     Ok(listener)

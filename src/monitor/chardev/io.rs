@@ -75,6 +75,16 @@ impl Io {
         }
     }
 
+    /// As [`write`](Self::write), from several pieces.
+    pub(crate) fn write_vectored(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            match rustix::io::writev(self.fd(), pieces) {
+                Err(rustix::io::Errno::INTR) => continue,
+                result => return result.map_err(Into::into),
+            }
+        }
+    }
+
     /// Has the other side see the end at once, also while somebody else holds the descriptor.
     pub(crate) fn shutdown(&self) {
         // What is no socket, or has lost its other side, ends by being closed.

@@ -152,12 +152,17 @@ impl Chardev {
     }
 }
 
+/// Makes a socket to which clients of `whom` can connect; over TCP, people are told that everybody `can`.
+pub(crate) fn listen(address: &SocketAddress, whom: &str, can: &str) -> QmpResult<Listener> {
+    match address {
+        SocketAddress::Unix { path } => unix::listen(path),
+        SocketAddress::Inet { host, port } => inet::listen(host, *port, whom, can),
+        SocketAddress::Fd { fd } => inherited::listen(*fd),
+    }
+}
+
 fn open_server(ctx: &AioContext, options: &SocketOptions) -> QmpResult<Kind> {
-    let listener = match &options.address {
-        SocketAddress::Unix { path } => unix::listen(path)?,
-        SocketAddress::Inet { host, port } => inet::listen(host, *port)?,
-        SocketAddress::Fd { fd } => inherited::listen(*fd)?,
-    };
+    let listener = listen(&options.address, "the monitor", "command this program")?;
     if !options.wait {
         return Ok(Kind::Server(listener, None));
     }

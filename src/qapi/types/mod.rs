@@ -7,6 +7,7 @@ pub mod block_stats;
 pub mod blockdev_create;
 pub mod control;
 pub mod explain;
+pub mod export;
 pub mod graph;
 pub mod image_info;
 pub mod introspect;
@@ -19,6 +20,7 @@ pub mod quorum;
 pub mod receipt;
 pub mod run_state;
 pub mod snapshot;
+pub mod sockets;
 
 use super::{EventInfo, QapiEvent};
 
@@ -33,6 +35,7 @@ pub static EVENTS: &[EventInfo] = &[
     block_job::BlockIoError::INFO,
     quorum::QuorumFailure::INFO,
     quorum::QuorumReportBad::INFO,
+    export::BlockExportDeleted::INFO,
     run_state::Shutdown::INFO,
     run_state::Stop::INFO,
     run_state::Resume::INFO,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 /// Data up to this length is copied behind what goes before it: that costs less than a piece of its
 /// own does.
@@ -22,6 +22,8 @@ struct Piece {
 #[derive(Debug, Default)]
 pub struct Outbox {
     pieces: VecDeque<Piece>,
+    /// How much of the first piece has gone.
+    first_sent: usize,
     len_bytes: usize,
     /// A piece that was sent, to be filled again.
     spare: BytesMut,
@@ -78,8 +80,10 @@ impl Outbox {
     /// Fills `slices` with what is to go first; returns how many were filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
+        let mut skip = self.first_sent;
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-            *slice = IoSlice::new(&piece.bytes);
+            *slice = IoSlice::new(&piece.bytes[skip..]);
+            skip = 0;
             filled += 1;
         }
         filled
@@ -93,12 +97,13 @@ impl Outbox {
     pub fn sent(&mut self, mut bytes: usize, mut recycle: impl FnMut(BytesMut)) {
         self.len_bytes -= bytes;
         while let Some(first) = self.pieces.front_mut() {
-            if first.bytes.len() > bytes {
-                // A buffer that was cut is no use to anybody; it is freed in the end.
-                first.bytes.advance(bytes);
+            let left = first.bytes.len() - self.first_sent;
+            if left > bytes {
+                self.first_sent += bytes;
                 return;
             }
-            bytes -= first.bytes.len();
+            bytes -= left;
+            self.first_sent = 0;
             let piece = self.pieces.pop_front().expect("it was looked at");
             if piece.is_data {
                 recycle(piece.bytes);
@@ -113,8 +118,10 @@ impl Outbox {
     /// Takes all that is to go, as one copy: for tests, and a codec without a socket.
     pub fn take(&mut self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len_bytes);
+        let mut skip = std::mem::take(&mut self.first_sent);
         for piece in self.pieces.drain(..) {
-            all.extend_from_slice(&piece.bytes);
+            all.extend_from_slice(&piece.bytes[skip..]);
+            skip = 0;
         }
         self.len_bytes = 0;
         all
