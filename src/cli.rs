@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::explain_command::{self, ExplainArgs};
 use crate::failure::Failure;
 use crate::monitor_command::MonitorArgs;
+use crate::receipts_command::{self, ReceiptsArgs};
 use crate::serve::args::ServeArgs;
 use crate::sim_command::args::SimCommand;
 use crate::{
@@ -38,6 +39,7 @@ enum Command {
     Serve(ServeArgs),
     Monitor(MonitorArgs),
     Explain(ExplainArgs),
+    Receipts(ReceiptsArgs),
     #[command(subcommand)]
     Sim(SimCommand),
     /// Measures the engine.
@@ -130,6 +132,10 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "POLICY", value_parser = on_error(), default_value = "report",
           requires = "source")]
     pub(crate) on_target_error: OnError,
+    /// When DST has caught up, read both sides back and compare them, while whoever uses SRC waits; a
+    /// difference fails the copy. What DST is read from is its storage only past the page cache
+    #[arg(long, requires = "source")]
+    pub(crate) verify: bool,
     /// Bypass the page cache on both sides
     #[arg(long, requires = "source")]
     pub(crate) cache_direct: bool,
@@ -245,6 +251,7 @@ pub(crate) fn main() -> ExitCode {
         },
         Command::Monitor(args) => monitor_command::run(&args),
         Command::Explain(args) => explain_command::run(&args),
+        Command::Receipts(args) => receipts_command::run(&args),
         Command::Serve(args) => {
             let matches = matches.subcommand_matches("serve");
             serve::run(&args, matches.expect("clap says that it is this one"))

@@ -16,6 +16,7 @@ mod monitor_command;
 mod outcome_json;
 mod progress;
 mod qmp_client;
+mod receipts_command;
 mod say;
 mod serve;
 mod signals;

@@ -11,7 +11,9 @@ use blockjob::daemon::Daemon;
 use blockjob::jobs::event::JobEvent;
 use blockjob::jobs::list::JobList;
 use blockjob::jobs::mirror::options::DEFAULT_MIRROR_BUF_SIZE;
-use blockjob::jobs::mirror::{MirrorEnd, MirrorOptions, MirrorSync, Outcome, mirror_start};
+use blockjob::jobs::mirror::{
+    MirrorEnd, MirrorOptions, MirrorSync, Receipt, Verified, mirror_start,
+};
 use blockjob::runtime::AioContext;
 
 use crate::cli::{Format, MirrorArgs, Mode, Sync};
@@ -77,15 +79,16 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
         source.display(),
         target.path().display()
     ));
-    let outcome = complete_when_ready(&run, &progress);
+    complete_when_ready(&run, &progress);
     progress.finish();
+    let receipt = run.mirror.receipt().expect("a job that has ended has one");
     let seconds = (ctx.now_ns() - started_ns) as f64 / 1e9;
     let told = Told {
         source,
         seconds,
         json: args.json,
     };
-    conclude(&run, &outcome, &target, &told)
+    conclude(&run, &receipt, &target, &told)
 }
 
 /// A user of the source, as a guest would be one. With it come the image locks: a process that writes
@@ -117,6 +120,7 @@ fn start(
         on_source_error: args.on_source_error,
         on_target_error: args.on_target_error,
         unmap: !args.no_unmap,
+        verify: args.verify,
         // A new file reads as zeroes.
         zero_target: args.mode == Mode::Existing,
         ..MirrorOptions::new()
@@ -144,7 +148,7 @@ fn cancel_on_signals(run: &Run, target: &Rc<Target>) -> Result<(), Failure> {
 }
 
 /// Runs the job, and has it complete as soon as it is ready.
-fn complete_when_ready(run: &Run, progress: &Progress) -> Outcome {
+fn complete_when_ready(run: &Run, progress: &Progress) {
     let mut completing = false;
     run.to_the_end(|| {
         progress.look();
@@ -152,26 +156,31 @@ fn complete_when_ready(run: &Run, progress: &Progress) -> Outcome {
             // It can only refuse because it is being cancelled, and then it ends, too.
             completing = run.job.complete().is_ok();
         }
-    })
+    });
 }
 
 /// Keeps the target or removes it, and says what has become of it.
 fn conclude(
     run: &Run,
-    outcome: &Outcome,
+    receipt: &Receipt,
     target: &Target,
     told: &Told<'_>,
 ) -> Result<ExitCode, Failure> {
+    let outcome = &receipt.outcome;
     if outcome.is_copy() {
         target.finish()?;
-        outcome_json::print(outcome, target, false, told);
+        outcome_json::print(receipt, target, false, told);
         say::err(&format!(
-            "done in {:.2} s: {}; '{}' is a flushed copy{}",
+            "done in {:.2} s: {}; '{}' is a flushed copy{}{}",
             told.seconds,
             outcome_json::sentence(&outcome.stats),
             target.path().display(),
             match run.mirror.options().sync {
                 MirrorSync::None => ", if it was a copy before",
+                _ => "",
+            },
+            match receipt.verified {
+                Verified::Passed => "; both sides were read back, and are the same",
                 _ => "",
             }
         ));
@@ -183,7 +192,7 @@ fn conclude(
         (true, false) => "is no copy and could not be removed",
         (false, _) => "was there before, and is no copy now",
     };
-    outcome_json::print(outcome, target, removed, told);
+    outcome_json::print(receipt, target, removed, told);
     let (why, status) = match (&outcome.end, run.interrupted()) {
         (MirrorEnd::Failed(error), _) => (error.to_string(), FAILED),
         (_, Some(signal)) => interrupted(signal),

@@ -8,7 +8,8 @@ use std::process::{self, ExitCode};
 use std::rc::Rc;
 
 use async_signal::Signal;
-use blockjob::qapi::{Dict, Number, Value};
+use blockjob::qapi::json::to_json;
+use blockjob::qapi::{Dict, Value};
 use blockjob::runtime::AioContext;
 use futures_lite::FutureExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::{Format, MirrorArgs, Mode, Sync, Then};
 use crate::failure::{FAILED, Failure};
 use crate::qmp_client::QmpClient;
-use crate::{say, signals, size};
+use crate::{receipts_command, say, signals, size};
 
 /// The time between two looks at the job.
 const TICK_NS: u64 = 200_000_000;
@@ -115,6 +116,10 @@ fn arguments(device: &str, target: &Path, args: &MirrorArgs) -> Result<Dict, Fai
             command.put(name, number);
         }
     }
+    if args.verify {
+        // Only what is asked for: another daemon may not know of it.
+        command.put("x-verify", true);
+    }
     command.put("unmap", !args.no_unmap);
     command.put("on-source-error", args.on_source_error.as_str());
     command.put("on-target-error", args.on_target_error.as_str());
@@ -152,7 +157,7 @@ impl Watch {
             Ok(end) => end,
             Err(failure) => {
                 // What the job came to is not known from here, so nothing is removed.
-                self.print_outcome("unknown", false);
+                self.print_outcome("unknown", false, None);
                 return Err(failure);
             }
         };
@@ -181,7 +186,8 @@ impl Watch {
             ),
             (End::Failed(why), _, _) => ("failed", FAILED, format!("blockjob: {why}")),
         };
-        self.print_outcome(outcome, status == 0);
+        let receipt = self.receipt().await;
+        self.print_outcome(outcome, status == 0, receipt.as_ref());
         let removed = status != 0 && self.remove_target();
         let what_of_it = if removed {
             "; what was copied is removed"
@@ -189,13 +195,25 @@ impl Watch {
             ""
         };
         say::err(&format!("{line}{what_of_it}"));
+        for line in receipt.iter().flat_map(receipts_command::sentences) {
+            say::err(&line);
+        }
         Ok(ExitCode::from(status))
     }
 
-    fn print_outcome(&self, outcome: &str, is_copy: bool) {
+    /// What the daemon keeps of the job, if it keeps such things and still answers.
+    async fn receipt(&mut self) -> Option<Dict> {
+        let answer = receipts_command::query(&mut self.client, Some(&self.job)).await;
+        let answer = answer.ok()?.ok()?;
+        answer.as_list()?.last()?.as_dict().cloned()
+    }
+
+    fn print_outcome(&self, outcome: &str, is_copy: bool, receipt: Option<&Dict>) {
         if self.json {
+            let receipt = receipt.map(|receipt| to_json(&Value::Dict(receipt.clone())));
+            let receipt = receipt.map_or_else(String::new, |it| format!(",\"receipt\":{it}"));
             say::out(&format!(
-                "{{\"outcome\":\"{outcome}\",\"is_copy\":{is_copy}}}"
+                "{{\"outcome\":\"{outcome}\",\"is_copy\":{is_copy}{receipt}}}"
             ));
         }
     }
@@ -275,11 +293,15 @@ impl Watch {
             if job.get("device").and_then(Value::as_str) != Some(&*self.job) {
                 continue;
             }
-            let number = |name: &str| match job.get(name) {
-                Some(Value::Num(Number::Int(number))) => u64::try_from(*number).unwrap_or(0),
-                _ => 0,
-            };
+            let number = |name| receipts_command::number(job, name).unwrap_or(0);
             let (len, offset) = (number("len"), number("offset"));
+            if let Some(verifying) = job.get("x-verifying").and_then(Value::as_dict) {
+                let of = |name| receipts_command::number(verifying, name).unwrap_or(0);
+                bar.set_length(of("len"));
+                bar.set_position(of("verified-bytes"));
+                bar.set_message("verifying");
+                continue;
+            }
             bar.set_length(len);
             bar.set_position(offset);
             bar.set_message(format!("{} left", size::show(len.saturating_sub(offset))));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use blockjob::jobs::mirror::{MirrorEnd, MirrorStats, Outcome};
+use blockjob::jobs::mirror::{MirrorEnd, MirrorStats, Receipt, Verified};
 use serde::Serialize;
 
 use crate::target::Target;
@@ -32,17 +32,24 @@ struct OutcomeJson {
     zeroed_bytes: u64,
     skipped_bytes: u64,
     recopied_bytes: u64,
+    active_bytes: u64,
     flushes: u64,
     flushed: bool,
+    /// `not-asked`, `unfinished`, `passed` or `failed`.
+    verified: &'static str,
+    /// The first byte that differed, if both sides were read back and did.
+    first_difference: Option<u64>,
     seconds: f64,
 }
 
 /// Prints the object, if it was asked for.
-pub(crate) fn print(outcome: &Outcome, target: &Target, removed: bool, told: &Told<'_>) {
+pub(crate) fn print(receipt: &Receipt, target: &Target, removed: bool, told: &Told<'_>) {
     if !told.json {
         return;
     }
+    let outcome = &receipt.outcome;
     let (name, error) = end(&outcome.end);
+    let (verified, first_difference) = verified(&receipt.verified);
     let stats = outcome.stats;
     let object = OutcomeJson {
         outcome: name,
@@ -57,8 +64,11 @@ pub(crate) fn print(outcome: &Outcome, target: &Target, removed: bool, told: &To
         zeroed_bytes: stats.zeroed_bytes,
         skipped_bytes: stats.skipped_bytes,
         recopied_bytes: stats.recopied_bytes,
+        active_bytes: stats.active_bytes,
         flushes: stats.flushes,
         flushed: outcome.flushed,
+        verified,
+        first_difference,
         seconds: told.seconds,
     };
     say::out(&serde_json::to_string(&object).expect("numbers and text are always JSON"));
@@ -73,6 +83,15 @@ fn end(end: &MirrorEnd) -> (&'static str, Option<String>) {
     }
 }
 
+fn verified(verified: &Verified) -> (&'static str, Option<u64>) {
+    match verified {
+        Verified::NotAsked => ("not-asked", None),
+        Verified::Unfinished => ("unfinished", None),
+        Verified::Passed => ("passed", None),
+        Verified::Failed(difference) => ("failed", Some(difference.offset)),
+    }
+}
+
 /// What was done with the bytes, as a part of a sentence.
 pub(crate) fn sentence(stats: &MirrorStats) -> String {
     let mut parts = vec![format!("{} copied", size::show(stats.copied_bytes))];
@@ -80,6 +99,7 @@ pub(crate) fn sentence(stats: &MirrorStats) -> String {
         (stats.recopied_bytes, "of them again"),
         (stats.zeroed_bytes, "zeroed"),
         (stats.skipped_bytes, "left as zeroes"),
+        (stats.active_bytes, "written to both sides at once"),
     ];
     for (bytes, what) in more {
         if bytes > 0 {

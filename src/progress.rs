@@ -31,6 +31,7 @@ struct Shared {
     rates: RefCell<RateWindow>,
     ticks: Cell<u32>,
     said_ready: Cell<bool>,
+    said_verifying: Cell<bool>,
     said_stopped: Cell<bool>,
     finished: Cell<bool>,
 }
@@ -47,6 +48,7 @@ impl Progress {
                 rates: RefCell::default(),
                 ticks: Cell::new(0),
                 said_ready: Cell::new(false),
+                said_verifying: Cell::new(false),
                 said_stopped: Cell::new(false),
                 finished: Cell::new(false),
             }),
@@ -77,6 +79,10 @@ impl Progress {
         let job = &self.shared.run.job;
         if job.is_ready() && !self.shared.said_ready.replace(true) {
             self.line("ready: the target has caught up with the source");
+        }
+        let verifying = self.shared.run.mirror.verified_bytes().is_some();
+        if verifying && !self.shared.said_verifying.replace(true) {
+            self.line("verifying: both sides are read back and compared");
         }
         let status = job.io_status();
         let stopped = status != IoStatus::Ok;
@@ -126,15 +132,31 @@ impl Progress {
                 let ticks = self.shared.ticks.get();
                 self.shared.ticks.set((ticks + 1) % TICKS_PER_LINE);
                 if ticks + 1 == TICKS_PER_LINE {
-                    let percent = 100 * meter.current() / meter.total();
-                    say::err(&format!("{percent} %, {text}"));
+                    match self.verified_percent() {
+                        Some(_) => say::err(&text),
+                        None => {
+                            let percent = 100 * meter.current() / meter.total();
+                            say::err(&format!("{percent} %, {text}"));
+                        }
+                    }
                 }
             }
         }
     }
 
+    /// How much of the disk is known to be the same on both sides, while they are read back.
+    fn verified_percent(&self) -> Option<u64> {
+        let mirror = &self.shared.run.mirror;
+        let percent = u128::from(mirror.verified_bytes()?) * 100;
+        let percent = percent / u128::from(mirror.len_bytes().max(1));
+        Some(u64::try_from(percent).unwrap_or(100))
+    }
+
     /// What is dirty, how fast it goes, and when it will be over.
     fn text(&self) -> String {
+        if let Some(percent) = self.verified_percent() {
+            return format!("verifying {percent} %");
+        }
         let Shared { run, rates, .. } = &*self.shared;
         let rates = rates.borrow();
         let mut parts = vec![format!("{} dirty", size::show(run.mirror.dirty_bytes()))];

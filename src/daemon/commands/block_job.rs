@@ -4,17 +4,17 @@
 
 use std::rc::Rc;
 
-use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::block_job::BlockJob;
 use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::job::Job;
+use blockjob_jobs::mirror::MirrorJob;
 
 use crate::command;
 use crate::daemon::Daemon;
 use crate::qapi::types::block_job::{
     BlockJobArgument, BlockJobCancel, BlockJobChangeKind, BlockJobChangeOptions,
     BlockJobIdArgument, BlockJobInfo, BlockJobInfoBase, BlockJobInfoKind, BlockJobInfoMirror,
-    BlockJobSetSpeed,
+    BlockJobSetSpeed, XVerifying,
 };
 use crate::qapi::{Command, QmpResult};
 
@@ -106,7 +106,10 @@ fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
         Some(mirror) => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
             actively_synced: is_actively_synced(job, block_job),
             x_guest_writes: mirror.guest_writes(),
-            x_verified_bytes: mirror.verified_bytes(),
+            x_verifying: mirror.verified_bytes().map(|verified_bytes| XVerifying {
+                verified_bytes,
+                len: mirror.len_bytes(),
+            }),
         })),
         None => BlockJobInfoKind::Nothing,
     };

@@ -10,11 +10,9 @@ use crate::qapi::types::receipt::{JobReceipt, JobReceiptsArgument};
 use crate::qapi::{Command, QmpResult};
 
 /// The table of this file.
-pub static COMMANDS: &[Command<Daemon>] = &[
-    command!("x-query-job-receipts",
+pub static COMMANDS: &[Command<Daemon>] = &[command!("x-query-job-receipts",
         "Says what has become of jobs that are over, of the last 1,000, the oldest first.",
-        JobReceiptsArgument => Vec<JobReceipt>, qmp_x_query_job_receipts),
-];
+        JobReceiptsArgument => Vec<JobReceipt>, qmp_x_query_job_receipts)];
 
 fn qmp_x_query_job_receipts(
     daemon: &Rc<Daemon>,

@@ -122,6 +122,16 @@ qapi_struct! {
 }
 
 qapi_struct! {
+    /// How far the comparison of two disks is.
+    pub struct XVerifying {
+        /// Bytes that were found to be the same.
+        "verified-bytes" verified_bytes: u64,
+        /// Bytes that there are.
+        "len" len: u64,
+    }
+}
+
+qapi_struct! {
     /// What `query-block-jobs` says of a mirror besides.
     pub struct BlockJobInfoMirror {
         /// Whether writes of the guest reach both disks at once.
@@ -129,9 +139,9 @@ qapi_struct! {
         /// How many writes of the guest have begun since the job began, zeroes and discards included:
         /// the number of the last one.
         "x-guest-writes" x_guest_writes: u64,
-        /// How many bytes were found to be the same on both sides. Only there while they are read back
-        /// to be compared, and the guest waits.
-        "x-verified-bytes" x_verified_bytes: Option<u64>,
+        /// How far the comparison of both sides is. Only there while they are read back, and the guest
+        /// waits.
+        "x-verifying" x_verifying: Option<XVerifying>,
     }
 }
 
