@@ -5,6 +5,7 @@
 mod blkdebug;
 mod file;
 mod filters;
+mod nbd;
 mod null;
 mod qcow2;
 mod raw;
@@ -41,6 +42,7 @@ pub(super) fn driver(
 ) -> QmpResult<Built> {
     match format {
         Format::File | Format::HostDevice => file::open(opening, format, shared),
+        Format::Nbd => nbd::open(opening),
         Format::NullCo | Format::NullAio => null::open(opening, format),
         Format::Blkdebug => blkdebug::open(opening),
         Format::Raw => raw::open(opening, need(file)?, facts),

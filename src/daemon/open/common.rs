@@ -91,6 +91,7 @@ pub(super) fn parse_filename(format: Format, name: &str, options: &mut Options) 
             }
             options.take("filename");
         }
+        Format::Nbd => super::nbd_name::parse(name, options)?,
         Format::Blkdebug => {
             options.take("filename");
             let Some(rest) = name.strip_prefix("blkdebug:") else {

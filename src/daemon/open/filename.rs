@@ -70,6 +70,7 @@ pub fn of(daemon: &Rc<Daemon>, node: &Rc<Node>) -> Names {
     put_children(daemon, node, overridden, &mut full);
     let exact = match (format, primary(node)) {
         (Format::Blkdebug, Some(image)) => blkdebug_name(daemon, &image, &full),
+        (Format::Nbd, _) => super::nbd_name::exact(&options),
         (Format::NullCo | Format::NullAio, _) => null_name(format, &full),
         (_, None) => facts.opened_name.borrow().clone(),
         (_, Some(file)) => {
@@ -196,6 +197,12 @@ fn null_name(format: Format, full: &Dict) -> String {
 pub fn dirname(daemon: &Rc<Daemon>, node: &Rc<Node>) -> QmpResult<String> {
     if let Some(child) = primary(node).or_else(|| node.filtered()) {
         return dirname(daemon, &child.node());
+    }
+    if node.driver().format_name() == "nbd" {
+        // Exports are in no folder, whatever their names look like.
+        return Err(QmpError::generic(
+            "Cannot generate a base directory for NBD nodes",
+        ));
     }
     let names = of(daemon, node);
     if !names.exact.is_empty() && node.driver().format_name() != "null-co" {

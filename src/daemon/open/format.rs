@@ -13,6 +13,8 @@ pub enum Format {
     File,
     /// `host_device`
     HostDevice,
+    /// `nbd`
+    Nbd,
     /// `null-aio`
     NullAio,
     /// `null-co`
@@ -28,11 +30,12 @@ pub enum Format {
 }
 
 impl Format {
-    const ALL: [Format; 10] = [
+    const ALL: [Format; 11] = [
         Format::Blkdebug,
         Format::CopyOnRead,
         Format::File,
         Format::HostDevice,
+        Format::Nbd,
         Format::NullAio,
         Format::NullCo,
         Format::Qcow2,
@@ -50,7 +53,10 @@ impl Format {
 
     /// The driver for names that begin with `protocol:`.
     pub(super) fn with_protocol(protocol: &str) -> Option<Format> {
-        Self::find(protocol).filter(|format| format.is_protocol())
+        match protocol {
+            "nbd+tcp" | "nbd+unix" => Some(Format::Nbd),
+            _ => Self::find(protocol).filter(|format| format.is_protocol()),
+        }
     }
 
     /// The name, as in `driver=`.
@@ -60,6 +66,7 @@ impl Format {
             Format::CopyOnRead => "copy-on-read",
             Format::File => "file",
             Format::HostDevice => "host_device",
+            Format::Nbd => "nbd",
             Format::NullAio => "null-aio",
             Format::NullCo => "null-co",
             Format::Qcow2 => "qcow2",
@@ -74,7 +81,12 @@ impl Format {
     pub const fn is_protocol(self) -> bool {
         matches!(
             self,
-            Format::Blkdebug | Format::File | Format::HostDevice | Format::NullAio | Format::NullCo
+            Format::Blkdebug
+                | Format::File
+                | Format::HostDevice
+                | Format::Nbd
+                | Format::NullAio
+                | Format::NullCo
         )
     }
 
@@ -115,6 +127,15 @@ impl Format {
             ],
             Format::CopyOnRead | Format::Qcow2 => &[],
             Format::File | Format::HostDevice => &["filename"],
+            Format::Nbd => &[
+                "path",
+                "host",
+                "port",
+                "export",
+                "tls-creds",
+                "tls-hostname",
+                "server.",
+            ],
             Format::NullAio | Format::NullCo => &["size", "read-zeroes"],
             Format::Quorum => &[
                 "vote-threshold",

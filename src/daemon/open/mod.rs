@@ -15,6 +15,8 @@ pub mod filename;
 mod flags;
 pub mod format;
 mod inherit;
+mod nbd_name;
+mod nbd_socket;
 pub mod options;
 mod probing;
 mod protocol;

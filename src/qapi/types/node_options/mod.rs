@@ -4,6 +4,7 @@
 
 pub mod blkdebug;
 pub mod filter;
+pub mod nbd;
 pub mod protocol;
 pub mod qcow2;
 
@@ -15,6 +16,7 @@ use blkdebug::BlockdevOptionsBlkdebug;
 use filter::{
     BlockdevOptionsCor, BlockdevOptionsQuorum, BlockdevOptionsRaw, BlockdevOptionsThrottle,
 };
+use nbd::BlockdevOptionsNbd;
 use protocol::{BlockdevOptionsFile, BlockdevOptionsNull};
 use qcow2::BlockdevOptionsQcow2;
 
@@ -29,6 +31,8 @@ qapi_enum! {
         "file" File,
         /// A disk of the host.
         "host_device" HostDevice,
+        /// An export of a server.
+        "nbd" Nbd,
         /// Nothing; requests take a time that is given.
         "null-aio" NullAio,
         /// The same.
@@ -107,6 +111,7 @@ qapi_union! {
         "copy-on-read" CopyOnRead => BlockdevOptionsCor,
         "file" File => BlockdevOptionsFile,
         "host_device" HostDevice => BlockdevOptionsFile,
+        "nbd" Nbd => BlockdevOptionsNbd,
         "null-aio" NullAio => BlockdevOptionsNull,
         "null-co" NullCo => BlockdevOptionsNull,
         "qcow2" Qcow2 => BlockdevOptionsQcow2,
