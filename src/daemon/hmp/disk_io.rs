@@ -6,6 +6,7 @@
 //! QEMU: `hmp_qemu_io` (block/monitor/block-hmp-cmds.c), qemu-io-cmds.c.
 
 mod asked;
+mod breaks;
 
 use std::rc::Rc;
 
@@ -24,12 +25,15 @@ const FILL: u8 = 0xcd;
 
 const HELP: &str = "\
 alloc offset [count] -- checks if offset is allocated in the file
+break event tag -- sets a breakpoint on event and tags the stopped request as tag
 discard [-q] off len -- discards a number of bytes at a specified offset
 flush -- flush all in-core file state to disk
 help -- help for all commands
 length -- gets the length of the current file
 map  -- prints the allocated areas of a file
 read [-qv] [-P pattern] off len -- reads a number of bytes at a specified offset
+remove_break tag -- remove a breakpoint by tag
+resume tag -- resumes the request tagged as tag
 truncate off -- truncates the current file at the given offset
 write [-fnquz] [-P pattern] off len -- writes a number of bytes at a specified offset
 ";
@@ -62,6 +66,9 @@ pub(super) fn run(
         out.push_str(&format!("command \"{name}\" not found\n"));
         return Ok(());
     };
+    if breaks::run(daemon, device, (name, words), out)? {
+        return Ok(());
+    }
     let mut asked = match Asked::parse(name, usage, words) {
         Ok(asked) => asked,
         Err(wrong) => {
