@@ -79,6 +79,11 @@ impl Protocol {
         }
     }
 
+    /// True if the client has yet to agree upon capabilities: nothing else is executed.
+    pub(crate) fn is_negotiating(&self) -> bool {
+        matches!(self, Protocol::Control(control) if !control.negotiated)
+    }
+
     /// True if the client has agreed upon `oob`.
     pub(crate) fn oob_enabled(&self) -> bool {
         matches!(self, Protocol::Control(control) if control.oob)

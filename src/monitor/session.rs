@@ -145,8 +145,11 @@ impl Session {
     }
 
     fn may_admit(&self) -> bool {
-        let room = match self.protocol.borrow().oob_enabled() {
+        let protocol = self.protocol.borrow();
+        let room = match protocol.oob_enabled() {
             true => self.queue.borrow().len() < QUEUE_LEN_MAX,
+            // What comes next is understood by what capabilities are agreed upon.
+            false if protocol.is_negotiating() => self.out_of_band.get() == 0,
             false => self.queue.borrow().is_empty() && !self.running.get(),
         };
         room && self.output.pending_bytes() <= OUTPUT_HIGH_BYTES
@@ -169,7 +172,9 @@ impl Session {
             let Some(heard) = self.heard.borrow_mut().pop_front() else {
                 break;
             };
-            if heard.is_oob() {
+            // A negotiation touches nothing but the session: a client can come while a command of
+            // another one waits, and ask out of band what for.
+            if heard.is_oob() || self.protocol.borrow().is_negotiating() {
                 self.out_of_band.set(self.out_of_band.get() + 1);
                 shared.enlist_oob(self, heard);
             } else {

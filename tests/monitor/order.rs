@@ -124,6 +124,29 @@ fn while_a_command_polls_no_other_one_begins() {
 }
 
 #[test]
+fn while_a_command_polls_others_may_come_and_ask_out_of_band() {
+    let toy = Toy::new();
+    toy.add("a", &MonitorOptions::control());
+    toy.add("b", &MonitorOptions::control());
+    toy.run(async |toy| {
+        let mut a = toy.negotiated("a", "['oob']").await;
+        begin_to_block(&toy, &mut a).await;
+        let mut b = toy.connect("b").await;
+        assert!(b.line().await.starts_with("{\"QMP\": "));
+        // In one piece: what follows the negotiation is understood by what it agreed upon.
+        b.send(&format!(
+            "{{'execute': 'qmp_capabilities', 'arguments': {{'enable': ['oob']}}}}{}{OPEN}",
+            echo_request("b")
+        ))
+        .await;
+        assert_eq!(b.line().await, "{\"return\": {}}");
+        assert_eq!(b.line().await, OPENED);
+        assert_eq!(a.line().await, BLOCKED);
+        assert_eq!(b.line().await, echo_reply("b"));
+    });
+}
+
+#[test]
 fn sessions_take_turns() {
     let toy = Toy::new();
     let names: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
