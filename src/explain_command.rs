@@ -14,7 +14,7 @@ use crate::qmp_client::QmpClient;
 use crate::say;
 
 /// After so long without an answer nothing more is waited for.
-const PATIENCE_NS: u64 = 5_000_000_000;
+const PATIENCE_NS: u64 = 3_000_000_000;
 
 /// Says why a job of a daemon is where it is: what it waits for, down to whoever can do something
 ///

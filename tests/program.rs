@@ -11,6 +11,8 @@ mod clients;
 mod copies;
 #[path = "program/demo.rs"]
 mod demo;
+#[path = "program/explain.rs"]
+mod explain;
 #[path = "program/in_use.rs"]
 mod in_use;
 #[path = "program/interrupted.rs"]

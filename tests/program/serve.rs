@@ -53,7 +53,7 @@ impl Drop for Daemon {
 }
 
 /// Sends commands, each after the reply to the one before, and returns the replies.
-fn talk(socket: &UnixStream, commands: &[&str]) -> Vec<String> {
+pub(super) fn talk(socket: &UnixStream, commands: &[&str]) -> Vec<String> {
     let mut lines = BufReader::new(socket).lines();
     let mut next = || {
         lines
