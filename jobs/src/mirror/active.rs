@@ -20,6 +20,7 @@
 //! `active_write_settle` (block/mirror.c). There the target is written after the source, and not at the
 //! same time.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -31,6 +32,7 @@ use bytes::Bytes;
 
 use super::conflicts::{Operation, OperationInfo, OperationKind, Waiting};
 use super::state::MirrorJob;
+use super::steps::MirrorEvent;
 use crate::driver::MirrorCopyMode;
 use crate::error_policy::{IoOperation, IoStatus};
 use crate::marks;
@@ -47,12 +49,23 @@ pub(super) enum GuestWrite {
 struct ActiveWrite {
     mirror: Rc<MirrorJob>,
     operation: Rc<Operation>,
+    /// It does not wait for others any more.
+    has_begun: Cell<bool>,
+    /// How much longer than its own write the guest may have to wait, in nanoseconds.
+    left_ns: Cell<Option<u64>>,
 }
 
 impl Drop for ActiveWrite {
     /// QEMU: `active_write_settle` (block/mirror.c).
     fn drop(&mut self) {
         self.mirror.operations.end(&self.operation);
+        if self.has_begun.get() {
+            let Range { start, end } = self.operation.range();
+            self.mirror.report(MirrorEvent::MirrorActiveEnd {
+                offset: start,
+                bytes: end - start,
+            });
+        }
         // The job may have waited for the granules to be free.
         self.mirror.slot_free.wake_all();
     }
@@ -82,7 +95,7 @@ impl MirrorJob {
     ) -> BlockResult<()> {
         match self.begin_active(&range).await {
             Some(active) => self.write_both(below, active, write).await,
-            None => write.below(below, range).await,
+            None => self.measured(write.below(below, range)).await,
         }
     }
 
@@ -111,7 +124,9 @@ impl MirrorJob {
     /// QEMU: `actively_synced` of `MirrorBlockJob` (block/mirror.c).
     pub fn is_actively_synced(&self) -> bool {
         let ready = self.job().is_some_and(|job| job.is_ready());
-        ready && self.copies_actively() && self.dirty_bytes() == 0 && self.in_flight.get() == 0
+        // A claim has made its granules clean, and has perhaps not begun to copy them.
+        let copying = self.operations.claims() > 0;
+        ready && self.copies_actively() && self.dirty_bytes() == 0 && !copying
     }
 
     /// How the guest's writes get to the target now.
@@ -138,9 +153,12 @@ impl MirrorJob {
     ///
     /// QEMU: `active_write_prepare` (block/mirror.c).
     async fn begin_active(self: &Rc<Self>, range: &Range<u64>) -> Option<Rc<ActiveWrite>> {
-        if range.is_empty() || !self.copies_actively() {
+        if range.is_empty() || !self.copies_actively() || self.has_late_writes() {
             return None;
         }
+        let budget_ns = self.options.guest_latency_ns;
+        let began_ns = self.context.now_ns();
+        let deadline_ns = budget_ns.map(|budget_ns| began_ns.saturating_add(budget_ns));
         let operation = self.operations.begin(
             OperationKind::ActiveWrite,
             range.clone(),
@@ -149,18 +167,46 @@ impl MirrorJob {
         let active = Rc::new(ActiveWrite {
             mirror: self.clone(),
             operation,
+            has_begun: Cell::new(false),
+            left_ns: Cell::new(None),
         });
         let operation = &active.operation;
         while let Some(conflict) = self.find_conflict(operation) {
             self.context.mark(&marks::ACTIVE_WAITED);
             let waiting = Waiting::begin(operation, &conflict);
-            conflict.wait().await;
+            let in_time = self.in_time(deadline_ns, conflict.wait()).await;
             drop(waiting);
+            if !in_time {
+                self.context.mark(&marks::ACTIVE_GIVEN_UP);
+                self.watch.guest_let_go(self.context.now_ns());
+                return None;
+            }
             if !self.copies_actively() {
                 return None;
             }
         }
+        let now_ns = self.context.now_ns();
+        let left_ns = deadline_ns.map(|deadline_ns| deadline_ns.saturating_sub(now_ns));
+        active.left_ns.set(left_ns);
+        active.has_begun.set(true);
+        self.report(MirrorEvent::MirrorActiveBegin {
+            offset: range.start,
+            bytes: range.end - range.start,
+        });
         Some(active)
+    }
+
+    /// So many guests did not wait for their writes to the target that it is not given any more for the
+    /// time being. Only with a budget: without one they wait, and there are no more of them than guests
+    /// have requests.
+    fn has_late_writes(&self) -> bool {
+        let late = self.options.guest_latency_ns.is_some()
+            && self.operations.let_go() >= self.options.tuning.max_in_flight;
+        if late {
+            self.context.mark(&marks::ACTIVE_GIVEN_UP);
+            self.watch.guest_let_go(self.context.now_ns());
+        }
+        late
     }
 
     fn find_conflict(&self, operation: &Rc<Operation>) -> Option<Rc<Operation>> {
@@ -206,18 +252,17 @@ impl MirrorJob {
         let result = match &write {
             GuestWrite::Data(data) => {
                 self.start_target_half(&active, pieces, write.clone());
-                below
-                    .write_unseen_by(&bitmap, range.start, data.clone())
+                self.measured(below.write_unseen_by(&bitmap, range.start, data.clone()))
                     .await
             }
             GuestWrite::Zeroes(flags) => {
                 self.start_target_half(&active, pieces, write.clone());
-                below
-                    .write_zeroes_unseen_by(&bitmap, range.start, bytes, *flags)
+                self.measured(below.write_zeroes_unseen_by(&bitmap, range.start, bytes, *flags))
                     .await
             }
             GuestWrite::Discard => {
-                let result = below.discard_unseen_by(&bitmap, range.start, bytes).await;
+                let discard = below.discard_unseen_by(&bitmap, range.start, bytes);
+                let result = self.measured(discard).await;
                 if result.is_ok() {
                     // What it reads as now is for the source to say.
                     self.start_target_half(&active, pieces, write.clone());
@@ -231,7 +276,16 @@ impl MirrorJob {
             operation.let_go();
             self.mark_dirty(&operation.granules());
         } else {
-            operation.wait_until_done().await;
+            let deadline_ns = active.left_ns.get().map(|left_ns| {
+                let now_ns = self.context.now_ns();
+                now_ns.saturating_add(left_ns)
+            });
+            let in_time = self.in_time(deadline_ns, operation.wait_until_done()).await;
+            if !in_time && operation.let_go() {
+                self.context.mark(&marks::ACTIVE_LATE);
+                self.watch.guest_let_go(self.context.now_ns());
+                self.mark_dirty(&operation.granules());
+            }
         }
         unfinished.0 = None;
         result
@@ -269,7 +323,8 @@ impl MirrorJob {
             };
             let end = clean.end.min(self.len_bytes.get());
             if clean.start < end {
-                bits.clear(clean.start, end - clean.start);
+                let cleaned = bits.clear(clean.start, end - clean.start);
+                self.watch.cleaned(cleaned * granularity);
                 if let Some(seen) = &mut *self.seen.borrow_mut() {
                     seen.set(clean.start, end - clean.start);
                 }
@@ -300,7 +355,8 @@ impl MirrorJob {
         };
         if !filled {
             self.context.mark(&marks::ACTIVE_LEFT_OUT);
-            bitmap.bits_mut().set(offset, 1);
+            let dirtied = bitmap.bits_mut().set(offset, 1);
+            self.watch.dirtied(dirtied * self.options.granularity);
             return false;
         }
         if is_whole {
@@ -348,6 +404,10 @@ impl MirrorJob {
         pieces: &[Range<u64>],
         write: &GuestWrite,
     ) -> BlockResult<()> {
+        // Also while nothing of it is in flight, between two pieces or while the source is asked: a
+        // drained section of the target waits for all of it.
+        let target_node = self.target_node();
+        let _in_flight = target_node.begin_internal();
         let start = operation.range().start;
         for piece in pieces {
             if operation.is_let_go() {
@@ -446,7 +506,8 @@ impl MirrorJob {
     fn mark_dirty(&self, range: &Range<u64>) {
         if let Some(bitmap) = &*self.dirty_bitmap.borrow() {
             let end = range.end.min(self.len_bytes.get());
-            bitmap.bits_mut().set(range.start, end - range.start);
+            let dirtied = bitmap.bits_mut().set(range.start, end - range.start);
+            self.watch.dirtied(dirtied * self.options.granularity);
         }
     }
 }

@@ -232,6 +232,17 @@ impl Operations {
         self.active.get()
     }
 
+    /// Claims under way.
+    pub(super) fn claims(&self) -> usize {
+        self.all.borrow().len() - self.active.get()
+    }
+
+    /// Those whose guest was let go.
+    pub(super) fn let_go(&self) -> usize {
+        let all = self.all.borrow();
+        all.iter().filter(|operation| operation.is_let_go()).count()
+    }
+
     /// Has everybody look again who waits for an operation.
     pub(super) fn wake_waiters(&self) {
         let all = self.all.borrow().clone();

@@ -7,6 +7,7 @@ mod liar;
 mod model;
 mod support;
 
+mod active;
 mod backing;
 mod bounds;
 mod cancels;

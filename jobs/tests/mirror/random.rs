@@ -9,6 +9,7 @@ use blockjob_block::buf::BufferPool;
 use blockjob_block::driver::Limits;
 use blockjob_block::driver::mem::Fill;
 use blockjob_block::{Drained, Node};
+use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::steps::Step;
 use blockjob_jobs::mirror::{MirrorEnd, MirrorJob, MirrorOptions};
@@ -32,6 +33,7 @@ enum Deed {
     Complete,
     SoftCancel,
     ForceCancel,
+    ChangeMode(MirrorCopyMode),
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ struct Plan {
     rest_ns: u64,
     deeds: Vec<(u64, Deed)>,
     completes: bool,
+    copy_mode: MirrorCopyMode,
 }
 
 fn latency() -> impl Strategy<Value = Range<u64>> {
@@ -77,7 +80,15 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => Just(Deed::Complete),
         1 => Just(Deed::SoftCancel),
         1 => Just(Deed::ForceCancel),
+        2 => copy_mode().prop_map(Deed::ChangeMode),
     ]
+}
+
+fn copy_mode() -> impl Strategy<Value = MirrorCopyMode> {
+    prop::sample::select(vec![
+        MirrorCopyMode::Background,
+        MirrorCopyMode::WriteBlocking,
+    ])
 }
 
 fn units() -> impl Strategy<Value = (u64, u64)> {
@@ -96,9 +107,11 @@ fn plan() -> impl Strategy<Value = Plan> {
     );
     let times = (latency(), latency(), latency(), units(), units());
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (flags, copy_mode());
     let guest = (0_usize..=4, prop_oneof![100_000..300_000_u64, 0..20 * MS]);
     let deeds = prop::collection::vec((prop_oneof![0..MS, 0..60 * MS], deed()), 0..12);
-    (shape, times, flags, guest, deeds).prop_map(|(shape, times, flags, guest, deeds)| Plan {
+    let all = (shape, times, flags, guest, deeds);
+    all.prop_map(|(shape, times, (flags, copy_mode), guest, deeds)| Plan {
         seed: shape.0 >> 1,
         len: shape.1,
         granularity: shape.2,
@@ -116,6 +129,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         rest_ns: guest.1,
         deeds,
         completes: flags.3,
+        copy_mode,
     })
 }
 
@@ -198,6 +212,7 @@ impl Run {
             buf_size: plan.buf_size,
             speed: plan.speed,
             unmap: plan.unmap,
+            copy_mode: plan.copy_mode,
             zero_target: !plan.zero_target,
             ..options()
         };
@@ -226,13 +241,14 @@ impl Run {
         }
         let (source, target) = (self.disk.content(), self.copy.content());
         let granule = self.plan.granularity as usize;
+        let synced = self.mirror.is_actively_synced();
         for start in (0..source.len()).step_by(granule) {
             let range = start..(start + granule).min(source.len());
             let (offset, bytes) = (start as u64, range.len() as u64);
             assert!(
                 source[range.clone()] == target[range]
-                    || self.mirror.is_dirty(offset)
-                    || self.mirror.is_in_flight(offset)
+                    || self.mirror.is_dirty(offset) && !synced
+                    || self.mirror.is_in_flight(offset) && !synced
                     || self.model.is_being_written(offset, bytes),
                 "the granule at {offset} differs and nobody knows"
             );
@@ -269,6 +285,10 @@ impl Run {
             Deed::Complete => drop(self.job.complete()),
             Deed::SoftCancel => drop(self.job.block_job_cancel(false)),
             Deed::ForceCancel => drop(self.job.block_job_cancel(true)),
+            Deed::ChangeMode(copy_mode) => {
+                let copy_mode = *copy_mode;
+                drop(self.job.change(JobChange::Mirror { copy_mode }));
+            }
             Deed::Drain(is_source, time_ns) => {
                 let (node, lab) = self.side(*is_source);
                 let section = Section::check(node.drained_begin("test"), lab, &self.copy);
