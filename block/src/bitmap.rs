@@ -18,6 +18,8 @@ pub struct NodeBitmap {
     enabled: Cell<bool>,
     /// Another node shows it; see [`Node::show_dirty_bitmap`].
     shown_elsewhere: Cell<bool>,
+    /// Granules that writes have made dirty, all in all.
+    dirtied_granules: Cell<u64>,
     bits: Rc<RefCell<DirtyBitmap>>,
 }
 
@@ -51,6 +53,12 @@ impl NodeBitmap {
         self.enabled.get()
     }
 
+    /// How many granules were clean when a write came and made them dirty, since the bitmap was made.
+    /// What its owner sets does not count.
+    pub fn dirtied_granules(&self) -> u64 {
+        self.dirtied_granules.get()
+    }
+
     /// Whether queries pass over it, because another node shows it.
     pub fn is_shown_elsewhere(&self) -> bool {
         self.shown_elsewhere.get()
@@ -81,6 +89,7 @@ impl Node {
             name: name.map(str::to_owned),
             enabled: Cell::new(true),
             shown_elsewhere: Cell::new(false),
+            dirtied_granules: Cell::new(0),
             bits: Rc::new(RefCell::new(bits)),
         });
         self.io.bitmaps.borrow_mut().push(bitmap.clone());
@@ -95,6 +104,7 @@ impl Node {
             name: bitmap.name.clone(),
             enabled: Cell::new(false),
             shown_elsewhere: Cell::new(false),
+            dirtied_granules: Cell::new(0),
             bits: bitmap.bits.clone(),
         }));
     }
@@ -135,7 +145,10 @@ impl Node {
                 let mut bits = bitmap.bits.borrow_mut();
                 let end = (offset + bytes).min(bits.len());
                 if offset < end {
-                    bits.set(offset, end - offset);
+                    let dirtied = bits.set(offset, end - offset);
+                    bitmap
+                        .dirtied_granules
+                        .set(bitmap.dirtied_granules.get() + dirtied);
                 }
             }
         }

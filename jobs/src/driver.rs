@@ -23,6 +23,9 @@ pub enum MirrorCopyMode {
     Background,
     /// The guest's write goes to both disks before the guest hears of it.
     WriteBlocking,
+    /// In the background for as long as that can win; then it turns to write-blocking. QEMU has
+    /// no counterpart.
+    Auto,
 }
 
 impl MirrorCopyMode {
@@ -32,6 +35,16 @@ impl MirrorCopyMode {
         match self {
             Self::Background => "background",
             Self::WriteBlocking => "write-blocking",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// The mode in force when somebody has just asked for this one.
+    #[must_use]
+    pub const fn to_begin_with(self) -> Self {
+        match self {
+            Self::Auto => Self::Background,
+            mode => mode,
         }
     }
 }

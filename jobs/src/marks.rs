@@ -29,6 +29,10 @@ blockjob_runtime::marks! {
     ACTIVE_SOURCE_FAILED "active-source-failed" "The source failed an active write.";
     ACTIVE_TARGET_FAILED "active-target-failed" "The target failed an active write.";
     ACTIVE_LET_GO "active-let-go" "A guest was let go before the target had its write.";
+    ACTIVE_LATE "active-late" "A guest was let go because its budget was used up, before the target had its write.";
+    ACTIVE_GIVEN_UP "active-given-up" "A guest's write was not copied at once, because that would have been over its budget.";
+    AUTO_TURNED "auto-turned" "A mirror turned to write-blocking because the background could not win.";
+    GUEST_SPARED "guest-spared" "A mirror rested for the sake of its guest.";
     RETRY_LATER "retry-later" "The mirror slept because a request had failed and the policy said to go on.";
     FLUSH_FAILED "flush-failed" "The flush before READY failed.";
     FLUSH_FAILED_IN_DRAIN "flush-failed-in-drain" "The flush within the last drained section failed.";

@@ -25,8 +25,11 @@ use crate::event::JobType;
 use crate::job::Job;
 
 mod active;
+mod auto;
 mod backing;
+mod budget;
 pub mod conflicts;
+pub mod convergence;
 mod copy;
 mod exit;
 pub mod filter;
@@ -43,6 +46,7 @@ mod start;
 mod state;
 pub mod steps;
 pub mod verify;
+mod watch;
 
 pub use backing::{MirrorBackingMode, OpenBacking};
 pub use options::{MirrorOptions, MirrorSync, MirrorTuning};
@@ -51,6 +55,7 @@ pub use receipt::Receipt;
 pub use start::{mirror_start, mirror_start_in};
 pub use state::MirrorJob;
 pub use verify::{Difference, Verified};
+pub use watch::{Convergence, Limit};
 
 impl JobDriver for MirrorJob {
     fn job_type(&self) -> JobType {
@@ -69,7 +74,15 @@ impl JobDriver for MirrorJob {
     /// QEMU: `mirror_pause` (block/mirror.c).
     fn pause<'a>(&'a self, _job: &'a Rc<Job>) -> JobFuture<'a, ()> {
         self.give_room_back();
-        Box::pin(self.wait_for_all_io())
+        Box::pin(async {
+            self.wait_for_all_io().await;
+            self.stands_still();
+        })
+    }
+
+    fn resume<'a>(&'a self, _job: &'a Rc<Job>) -> JobFuture<'a, ()> {
+        self.goes_on();
+        Box::pin(async {})
     }
 
     /// A job that is not paused may start more, even if nothing is in flight at the moment; also one
@@ -127,7 +140,7 @@ impl JobDriver for MirrorJob {
     /// QEMU: `mirror_change` (block/mirror.c).
     fn change(&self, _job: &Rc<Job>, change: JobChange) -> JobResult {
         match change {
-            JobChange::Mirror { copy_mode } => self.set_copy_mode(copy_mode),
+            JobChange::Mirror { copy_mode } => self.ask_copy_mode(copy_mode),
         }
         Ok(())
     }

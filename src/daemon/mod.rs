@@ -7,6 +7,7 @@
 //! QEMU: storage-daemon/qemu-storage-daemon.c, blockdev.c.
 
 pub mod commands;
+pub mod convergence;
 pub mod drive_device;
 pub mod explain;
 pub mod facts;

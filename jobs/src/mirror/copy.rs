@@ -45,6 +45,7 @@ impl MirrorJob {
     /// QEMU: `mirror_perform` (block/mirror.c).
     pub(super) fn perform(self: &Rc<Self>, part: Part) {
         self.in_flight.set(self.in_flight.get() + 1);
+        self.watch.copy_begins(self.context.now_ns());
         self.bytes_in_flight
             .set(self.bytes_in_flight.get() + part.bytes);
         if part.method == Method::Copy && !buffers_are_late() {
@@ -145,10 +146,14 @@ impl MirrorJob {
             // First the dirty bit, then the policy, which may have the job look at it.
             part.claim.fail(part.offset, part.bytes);
             self.request_failed(failure.operation, &failure.error);
-        } else if let Some(job) = self.job() {
-            job.progress_update(part.bytes);
+        } else {
+            self.watch.cleaned(part.bytes);
+            if let Some(job) = self.job() {
+                job.progress_update(part.bytes);
+            }
         }
         self.in_flight.set(self.in_flight.get() - 1);
+        self.watch.copy_ends(self.context.now_ns());
         self.bytes_in_flight
             .set(self.bytes_in_flight.get() - part.bytes);
         if part.method == Method::Copy {

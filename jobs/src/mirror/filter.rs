@@ -81,6 +81,12 @@ impl MirrorTop {
         }
     }
 
+    /// The job, if it wants to know how long the guest's requests take.
+    fn measuring(&self) -> Option<Rc<MirrorJob>> {
+        let mirror = self.mirror.borrow().upgrade();
+        mirror.filter(|mirror| mirror.options.guest_latency_ns.is_some())
+    }
+
     fn count_guest_write(&self) {
         self.guest_writes.set(self.guest_writes.get() + 1);
     }
@@ -126,9 +132,13 @@ impl Driver for MirrorTop {
     /// QEMU: `bdrv_mirror_top_preadv` (block/mirror.c).
     fn read<'a>(&'a self, node: &'a Node, offset: u64, buf: BytesMut) -> IoFuture<'a, ReadResult> {
         Box::pin(async move {
-            match Self::below(node) {
-                Ok(below) => below.read(offset, buf).await,
-                Err(error) => (buf, Err(error)),
+            let below = match Self::below(node) {
+                Ok(below) => below,
+                Err(error) => return (buf, Err(error)),
+            };
+            match self.measuring() {
+                Some(mirror) => mirror.measured(below.read(offset, buf)).await,
+                None => below.read(offset, buf).await,
             }
         })
     }

@@ -140,9 +140,7 @@ impl MirrorJob {
             let (method, bytes) = self.method_at(at, end - at).await;
             self.context
                 .mark_if(|| self.any_dirty(at, bytes), &marks::STATUS_THEN_DIRTY);
-            while self.in_flight.get() >= self.options.tuning.max_in_flight
-                || !self.has_room(method, bytes)
-            {
+            while self.in_flight.get() >= self.max_in_flight() || !self.has_room(method, bytes) {
                 self.context.mark(&marks::PART_WAITED);
                 self.wait_for_slot().await;
             }
@@ -278,8 +276,10 @@ impl MirrorJob {
     fn most_at_once(&self, job: &Job) -> u64 {
         let granularity = self.options.granularity;
         match job.speed_bytes_per_s() {
-            // A guest may come to wait for the end of the claim.
-            0 if self.copy_mode.get() == MirrorCopyMode::WriteBlocking => {
+            // A guest may come to wait for the end of the claim, or for a rest between two.
+            0 if self.copy_mode.get() == MirrorCopyMode::WriteBlocking
+                || self.options.guest_latency_ns.is_some() =>
+            {
                 self.max_copy(granularity).max(granularity)
             }
             // A small buffer limits what is copied at a time, not what is zeroed: holes that are made
@@ -326,6 +326,7 @@ impl MirrorJob {
         if !bug!(HZ_01) {
             self.bitmap().bits_mut().clear(start, bytes);
         }
+        self.watch.claimed(start);
         self.report(MirrorEvent::MirrorIteration {
             offset: start,
             bytes,

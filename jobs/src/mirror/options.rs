@@ -93,6 +93,11 @@ pub struct MirrorOptions {
     ///
     /// [`JobChange::Mirror`]: crate::driver::JobChange::Mirror
     pub copy_mode: MirrorCopyMode,
+    /// What the mirror may cost the guest, in nanoseconds a request; `None` for whatever it takes. An
+    /// active write never waits longer than that for the target, and copies in the background are
+    /// held back so that the guest's requests take no longer than that more, as a mean. The budget wins:
+    /// with one the mirror need not become READY.
+    pub guest_latency_ns: Option<u64>,
     /// The unit in which writes are tracked, in bytes, a power of two from 512 to 64 MiB; 0 for
     /// one that suits the target.
     pub granularity: u64,
@@ -139,6 +144,7 @@ impl MirrorOptions {
             job_id: None,
             sync: MirrorSync::Full,
             copy_mode: MirrorCopyMode::Background,
+            guest_latency_ns: None,
             granularity: 0,
             buf_size: 0,
             speed: 0,

@@ -21,6 +21,8 @@ enum Turn {
     Again,
     /// The target could not be flushed, and the policy says to go on: try again in a while.
     Retry,
+    /// Nothing is to be copied before that time, for the sake of the guest.
+    Rest { until_ns: u64 },
     /// M15 comes next.
     Sleep { clean: bool, should_complete: bool },
     /// Both sides are the same, and the source stays drained.
@@ -75,6 +77,11 @@ impl MirrorJob {
                     job.ratelimit_sleep().await;
                 }
                 Turn::InSync => return Ok(()),
+                Turn::Rest { until_ns } => {
+                    self.step(Step::M15);
+                    self.rest(job, until_ns).await;
+                    self.last_pause_ns.set(self.context.now_ns());
+                }
                 Turn::Sleep {
                     clean,
                     should_complete,
@@ -110,6 +117,8 @@ impl MirrorJob {
         let tuning = self.options.tuning;
         let in_flight = self.bytes_in_flight.get() + self.active_bytes_in_flight.get();
         job.progress_set_remaining(dirty + in_flight);
+        self.look_at_rates(dirty + self.bytes_in_flight.get());
+        let rest_until_ns = self.rest_until_ns().filter(|_| dirty > 0);
         self.context
             .mark_if(|| dirty > 0 && job.is_ready(), &marks::DIRTY_AGAIN);
 
@@ -122,7 +131,8 @@ impl MirrorJob {
         if in_slice && job.io_status() == IoStatus::Ok {
             let in_flight = self.in_flight.get();
             let starved = self.wants_room.get() > 0;
-            if in_flight >= tuning.max_in_flight
+            if in_flight >= self.max_in_flight()
+                || (rest_until_ns.is_some() && in_flight > 0)
                 || (self.buf_free.get() == 0 && in_flight > 0)
                 || (dirty == 0 && in_flight > 0)
                 || starved
@@ -140,6 +150,9 @@ impl MirrorJob {
                     self.wait_for_room(job).await;
                 }
                 return Turn::Again;
+            }
+            if let Some(until_ns) = rest_until_ns {
+                return Turn::Rest { until_ns };
             }
             if dirty > 0 {
                 self.iteration(job).await;

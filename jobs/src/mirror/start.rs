@@ -20,6 +20,7 @@ use super::receipt::Course;
 use super::state::{MirrorJob, MirrorNodes};
 use super::steps::MirrorEvent;
 use super::verify::VerifyState;
+use super::watch::Watch;
 use crate::block_job::BlockJob;
 use crate::driver::JobResult;
 use crate::error::JobError;
@@ -195,7 +196,7 @@ fn new_state(
         slot_free: CoQueue::new(),
         operations: Operations::default(),
         active_bytes_in_flight: Cell::new(0),
-        copy_mode: Cell::new(options.copy_mode),
+        copy_mode: Cell::new(options.copy_mode.to_begin_with()),
         initialized: Cell::new(false),
         #[cfg(feature = "museum")]
         ops: late_buffers::Ops::default(),
@@ -215,6 +216,7 @@ fn new_state(
         receipt: RefCell::new(None),
         course: Course::new(source.context().now_ns()),
         verify: VerifyState::new(options.verify),
+        watch: Watch::new(options, source.context().now_ns()),
         guest_writes: Rc::default(),
     }
 }

@@ -21,6 +21,7 @@ use super::outcome::{MirrorStats, Outcome};
 use super::receipt::{Course, Receipt};
 use super::steps::{MirrorEvent, Step, report};
 use super::verify::VerifyState;
+use super::watch::Watch;
 use crate::driver::MirrorCopyMode;
 use crate::error::JobError;
 use crate::job::Job;
@@ -77,7 +78,7 @@ pub struct MirrorJob {
     pub(super) operations: Operations,
     /// Bytes that active writes are writing to the target.
     pub(super) active_bytes_in_flight: Cell<u64>,
-    /// How the guest's writes get to the target.
+    /// How the guest's writes get to the target; never `Auto`.
     pub(super) copy_mode: Cell<MirrorCopyMode>,
     /// The bitmap says what has to be copied: M5 is over.
     pub(super) initialized: Cell<bool>,
@@ -105,6 +106,8 @@ pub struct MirrorJob {
     pub(super) receipt: RefCell<Option<Receipt>>,
     pub(super) course: Course,
     pub(super) verify: VerifyState,
+    /// How it gets on with the guest.
+    pub(super) watch: Watch,
     /// The number of the last write of the guest that has come; the filter counts.
     pub(super) guest_writes: Rc<Cell<u64>>,
 }

@@ -11,6 +11,7 @@ use blockjob_jobs::mirror::MirrorJob;
 
 use crate::command;
 use crate::daemon::Daemon;
+use crate::daemon::convergence::convergence;
 use crate::qapi::types::block_job::{
     BlockJobArgument, BlockJobCancel, BlockJobChangeKind, BlockJobChangeOptions,
     BlockJobIdArgument, BlockJobInfo, BlockJobInfoBase, BlockJobInfoKind, BlockJobInfoMirror,
@@ -105,6 +106,7 @@ fn block_job_query(job: &Rc<Job>) -> Option<BlockJobInfo> {
     let u = match MirrorJob::of(job) {
         Some(mirror) => BlockJobInfoKind::Mirror(Box::new(BlockJobInfoMirror {
             actively_synced: is_actively_synced(job, block_job),
+            x_convergence: MirrorJob::of(job).map(|mirror| convergence(&mirror)),
             x_guest_writes: mirror.guest_writes(),
             x_verifying: mirror.verified_bytes().map(|verified_bytes| XVerifying {
                 verified_bytes,

@@ -73,6 +73,7 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
             on_target_error: args.on_target_error,
             unmap: args.unmap,
             copy_mode: args.copy_mode,
+            guest_latency_us: args.x_guest_latency_us,
             filter_node_name: None,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,

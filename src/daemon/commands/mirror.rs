@@ -22,6 +22,8 @@ pub static COMMANDS: &[Command<Daemon>] = &[
         BlockdevMirror => (), qmp_blockdev_mirror),
 ];
 
+const NS_PER_US: u64 = 1_000;
+
 /// What both commands leave to [`blockdev_mirror_common`].
 pub(super) struct CommonArgs {
     pub(super) job_id: Option<String>,
@@ -37,6 +39,7 @@ pub(super) struct CommonArgs {
     pub(super) on_target_error: Option<OnError>,
     pub(super) unmap: Option<bool>,
     pub(super) copy_mode: Option<MirrorCopyMode>,
+    pub(super) guest_latency_us: Option<u64>,
     pub(super) filter_node_name: Option<String>,
     pub(super) auto_finalize: Option<bool>,
     pub(super) auto_dismiss: Option<bool>,
@@ -65,6 +68,7 @@ fn qmp_blockdev_mirror(daemon: &Rc<Daemon>, args: BlockdevMirror) -> QmpResult<(
             on_target_error: args.on_target_error,
             unmap: None,
             copy_mode: args.copy_mode,
+            guest_latency_us: args.x_guest_latency_us,
             filter_node_name: args.filter_node_name,
             auto_finalize: args.auto_finalize,
             auto_dismiss: args.auto_dismiss,
@@ -110,6 +114,7 @@ pub(super) fn blockdev_mirror_common(
         on_target_error: args.on_target_error.unwrap_or(OnError::Report),
         unmap: args.unmap.unwrap_or(true),
         copy_mode: args.copy_mode.unwrap_or_default(),
+        guest_latency_ns: args.guest_latency_us.map(|us| us.saturating_mul(NS_PER_US)),
         replaces: args.replaces,
         filter_node_name: args.filter_node_name,
         backing_mode: args.backing_mode,

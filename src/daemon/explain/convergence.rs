@@ -2,9 +2,11 @@
 
 use blockjob_jobs::mirror::MirrorJob;
 
+use crate::daemon::convergence;
+
 /// What is said of it, at most [`MAX_CONVERGENCE`](super::sentences::MAX_CONVERGENCE) lines; nothing if
 /// nothing is known.
 pub(super) fn lines(mirror: &MirrorJob) -> Option<Vec<String>> {
-    let _ = mirror;
-    None
+    let sentences = convergence::sentences(&convergence::convergence(mirror));
+    (!sentences.is_empty()).then_some(sentences)
 }

@@ -7,6 +7,7 @@ use blockjob_jobs::error_policy::{ErrorAction, IoOperation, IoStatus};
 use blockjob_jobs::event::JobType;
 use blockjob_jobs::state::JobStatus;
 
+use super::convergence::XMirrorConvergence;
 use crate::{qapi_enum, qapi_event, qapi_struct, qapi_union};
 
 qapi_enum!(impl IoStatus as "BlockDeviceIoStatus", "Whether requests of a device fail.", {
@@ -136,6 +137,8 @@ qapi_struct! {
     pub struct BlockJobInfoMirror {
         /// Whether writes of the guest reach both disks at once.
         "actively-synced" actively_synced: bool,
+        /// Whether it catches up with the guest.
+        "x-convergence" x_convergence: Option<XMirrorConvergence>,
         /// How many writes of the guest have begun since the job began, zeroes and discards included:
         /// the number of the last one.
         "x-guest-writes" x_guest_writes: u64,

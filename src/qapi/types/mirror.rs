@@ -31,9 +31,11 @@ qapi_enum! {
     }
 }
 
-qapi_enum!(impl MirrorCopyMode as "MirrorCopyMode", "When writes of the guest reach the target.", {
+qapi_enum!(impl MirrorCopyMode as "MirrorCopyMode", "When writes of the guest reach the target: after the guest was answered, before, or after it \
+    for as long as that can win.", {
     "background" Background,
     "write-blocking" WriteBlocking,
+    "auto" Auto,
 });
 
 qapi_enum! {
@@ -80,6 +82,9 @@ qapi_struct! {
         "unmap" unmap: Option<bool>,
         /// When writes of the guest reach the target. The default is `background`.
         "copy-mode" copy_mode: Option<MirrorCopyMode>,
+        /// What the mirror may cost the guest, in microseconds a request; without it, whatever it takes. It
+        /// goes before READY.
+        "x-guest-latency-us" x_guest_latency_us: Option<u64>,
         /// Whether the job finalizes by itself. The default is yes.
         "auto-finalize" auto_finalize: Option<bool>,
         /// Whether the job vanishes by itself. The default is yes.
@@ -118,6 +123,9 @@ qapi_struct! {
         "filter-node-name" filter_node_name: Option<String>,
         /// When writes of the guest reach the target. The default is `background`.
         "copy-mode" copy_mode: Option<MirrorCopyMode>,
+        /// What the mirror may cost the guest, in microseconds a request; without it, whatever it takes. It
+        /// goes before READY.
+        "x-guest-latency-us" x_guest_latency_us: Option<u64>,
         /// Whether the job finalizes by itself. The default is yes.
         "auto-finalize" auto_finalize: Option<bool>,
         /// Whether the job vanishes by itself. The default is yes.

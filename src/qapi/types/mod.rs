@@ -4,6 +4,7 @@
 
 pub mod block_job;
 pub mod block_stats;
+pub mod convergence;
 pub mod blockdev_create;
 pub mod control;
 pub mod explain;
