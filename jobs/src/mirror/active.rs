@@ -247,6 +247,11 @@ impl MirrorJob {
         let bytes = range.end - range.start;
         // Should whoever has asked for the write lose interest in the middle, nobody knows what it did.
         let mut unfinished = Unfinished(Some(&active));
+        // A drained section of the target waits also for what does not get there before the source has
+        // said what it made of a discard.
+        let target_node = self.target_node();
+        let discards = matches!(write, GuestWrite::Discard);
+        let _in_flight = discards.then(|| target_node.begin_internal());
         let pieces = self.pieces(&range);
         let bitmap = self.bitmap();
         let result = match &write {
