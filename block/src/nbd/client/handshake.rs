@@ -296,7 +296,7 @@ impl Handshake {
             };
             if name != base_allocation::NAME.as_bytes() {
                 return Err(HandshakeError::protocol(format!(
-                    "Failed to negotiate query '{}', server answered with different context '{}'",
+                    "Failed to negotiate meta context '{}', server answered with different context '{}'",
                     base_allocation::NAME,
                     String::from_utf8_lossy(name)
                 )));
