@@ -23,6 +23,7 @@ mod museum;
 mod pauses;
 mod pivot;
 mod random;
+mod receipts;
 mod refused;
 mod room;
 mod several;
