@@ -14,6 +14,8 @@ mod machine;
 mod opening;
 #[path = "daemon/queries.rs"]
 mod queries;
+#[path = "daemon/receipts.rs"]
+mod receipts;
 #[path = "daemon/verbs.rs"]
 mod verbs;
 #[path = "daemon/whole.rs"]

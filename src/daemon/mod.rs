@@ -27,8 +27,8 @@ use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::list::JobList;
 use blockjob_runtime::AioContext;
 
-use crate::qapi::{Dict, QapiEvent, QapiObject};
 use crate::export::Exports;
+use crate::qapi::{Dict, QapiEvent, QapiObject};
 use facts::Facts;
 use objects::Objects;
 use owned::Owned;

@@ -149,3 +149,52 @@ fn sync_mode(sync: MirrorSync) -> MirrorSyncMode {
         MirrorSync::Bitmap => MirrorSyncMode::Bitmap,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockjob_jobs::driver::MirrorCopyMode;
+    use blockjob_jobs::mirror::{MirrorStats, Outcome};
+
+    fn receipt(job: &str) -> JobReceipt {
+        let receipt = Receipt {
+            job: job.to_owned(),
+            outcome: Outcome {
+                end: MirrorEnd::Pivoted,
+                stats: MirrorStats::default(),
+                flushed: true,
+                len_bytes: 0,
+            },
+            source: "a".to_owned(),
+            target: "b".to_owned(),
+            sync: MirrorSync::Full,
+            copy_mode: MirrorCopyMode::Background,
+            guest_writes: 0,
+            last_guest_write: Some(0),
+            caught_up: 1,
+            ready_ns: Some(0),
+            drained_ns: 0,
+            duration_ns: 0,
+            verified: Verified::NotAsked,
+        };
+        let names = Filenames {
+            source: "a.img".to_owned(),
+            target: "b.img".to_owned(),
+        };
+        of_mirror(receipt, names)
+    }
+
+    #[test]
+    fn the_oldest_receipts_are_forgotten_and_the_numbers_go_on() {
+        let receipts = Receipts::default();
+        for number in 0..MAX_RECEIPTS + 7 {
+            receipts.add(receipt(["even", "odd"][number % 2]));
+        }
+        let all = receipts.of(None);
+        assert_eq!(all.len(), MAX_RECEIPTS);
+        assert_eq!((all[0].number, all[MAX_RECEIPTS - 1].number), (8, 1007));
+        let odd = receipts.of(Some("odd"));
+        assert_eq!(odd.len(), MAX_RECEIPTS / 2);
+        assert!(odd.iter().all(|receipt| receipt.number % 2 == 0));
+    }
+}
