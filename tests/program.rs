@@ -25,5 +25,7 @@ mod qcow2;
 mod serve;
 #[path = "program/sim.rs"]
 mod sim;
+#[path = "program/socket.rs"]
+mod socket;
 #[path = "program/support.rs"]
 mod support;

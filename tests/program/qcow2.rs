@@ -230,3 +230,78 @@ fn what_no_qcow2_image_can_be_leaves_nothing_behind() {
         assert_eq!(scratch.contents(), before, "{words:?}");
     }
 }
+
+/// Only a copy of the top needs what is below it.
+#[test]
+fn a_full_copy_of_an_overlay_goes_onto_an_image_that_is_there_and_stands_alone() {
+    let Some(scratch) = chain("a full copy onto an image that is there") else {
+        return;
+    };
+    make(
+        &scratch,
+        &["qemu-img", "create", "-q", "-f", "qcow2", "copy", "64M"],
+    );
+    make(
+        &scratch,
+        &[
+            "qemu-io",
+            "-f",
+            "qcow2",
+            "-c",
+            "write -q -P 9 20M 2M",
+            "copy",
+        ],
+    );
+    let words = [
+        "mirror", "top", "copy", "--format", "qcow2", "--mode", "existing",
+    ];
+    let ended = scratch.run(&words);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_copy(&scratch, "qcow2", "qcow2", "copy");
+    let ended = scratch.run(&[&words[..], &["--sync", "top"]].concat());
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+}
+
+#[test]
+fn a_copy_is_read_back_in_every_pair_of_formats_and_says_so() {
+    let Some(scratch) = chain("a copy that is read back") else {
+        return;
+    };
+    make(
+        &scratch,
+        &["qemu-img", "convert", "-O", "raw", "top", "raw"],
+    );
+    for (source, source_format) in [("raw", "raw"), ("top", "qcow2")] {
+        for format in ["raw", "qcow2"] {
+            let copy = format!("{source}-{format}");
+            let words = [
+                "mirror",
+                source,
+                &copy,
+                "--source-format",
+                source_format,
+                "--format",
+                format,
+                "--verify",
+                "--json",
+            ];
+            let ended = scratch.run(&words);
+            assert_eq!(ended.status, Some(0), "{ended:?}");
+            assert!(
+                ended.stdout.contains("\"verified\":\"passed\""),
+                "{ended:?}"
+            );
+            let said = "both sides were read back, and are the same";
+            assert!(ended.stderr.contains(said), "{ended:?}");
+            assert_copy(&scratch, source_format, format, &copy);
+        }
+    }
+    // The top alone, with what is below it.
+    let words = [
+        "mirror", "top", "over", "--format", "qcow2", "--sync", "top", "--verify",
+    ];
+    let ended = scratch.run(&words);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("read back"), "{ended:?}");
+    assert_copy(&scratch, "qcow2", "qcow2", "over");
+}
