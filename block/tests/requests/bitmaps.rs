@@ -84,6 +84,26 @@ fn a_bitmap_that_is_disabled_or_released_is_not_told() {
 }
 
 #[test]
+fn a_request_passes_by_the_one_bitmap_whose_keeper_knows_of_it() {
+    let (world, disk, _, bitmap) = scene();
+    let others = disk.create_dirty_bitmap(None, 512).expect("made");
+    let (node, keeper) = (disk.clone(), bitmap.clone());
+    world.run(async move {
+        let keeper = Some(&*keeper);
+        let data = Bytes::from_static(&[1; 100]);
+        let written = node.co_write_unseen_by(keeper, 100, data).await;
+        written.expect("writes");
+        let flags = ZeroFlags::default();
+        let zeroed = node.co_write_zeroes_unseen_by(keeper, 1024, 512, flags);
+        zeroed.await.expect("writes");
+        let discarded = node.co_discard_unseen_by(keeper, 2048, 512).await;
+        discarded.expect("discards");
+    });
+    assert!(dirty(&bitmap).is_empty());
+    assert_eq!(dirty(&others), [0, 1024, 2048]);
+}
+
+#[test]
 fn names_of_bitmaps_are_unique_and_granularities_are_powers_of_two() {
     let (_world, disk, _, _bitmap) = scene();
     let error = disk.create_dirty_bitmap(Some("bits"), 512);
