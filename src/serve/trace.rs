@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::say;
 
 /// Every event that can be asked for.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "bdrv_co_drained_begin",
     "bdrv_drained",
     "bdrv_drained_end",
@@ -30,6 +30,8 @@ const NAMES: [&str; 18] = [
     "job_enter",
     "job_pause",
     "job_state_transition",
+    "mirror_active_begin",
+    "mirror_active_end",
     "mirror_before_drain",
     "mirror_before_flush",
     "mirror_before_sleep",
@@ -199,6 +201,14 @@ fn mirror_line(trace: &MirrorTrace) -> Option<(&'static str, String)> {
         ),
         MirrorEvent::MirrorIterationDone { offset, bytes } => (
             "mirror_iteration_done",
+            format!("job {job} offset {offset} bytes {bytes}"),
+        ),
+        MirrorEvent::MirrorActiveBegin { offset, bytes } => (
+            "mirror_active_begin",
+            format!("job {job} offset {offset} bytes {bytes}"),
+        ),
+        MirrorEvent::MirrorActiveEnd { offset, bytes } => (
+            "mirror_active_end",
             format!("job {job} offset {offset} bytes {bytes}"),
         ),
         MirrorEvent::MirrorBeforeFlush => ("mirror_before_flush", format!("job {job}")),

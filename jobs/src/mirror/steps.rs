@@ -109,6 +109,20 @@ pub enum MirrorEvent {
         /// How long they are together.
         bytes: u64,
     },
+    /// A guest's write is going to both sides from now on.
+    MirrorActiveBegin {
+        /// Where it begins.
+        offset: u64,
+        /// How long it is.
+        bytes: u64,
+    },
+    /// Both halves of a guest's write have ended, well or not, or were never begun.
+    MirrorActiveEnd {
+        /// Where it begins.
+        offset: u64,
+        /// How long it is.
+        bytes: u64,
+    },
     /// The target is to be flushed.
     MirrorBeforeFlush,
     /// The source is to be drained, to complete.

@@ -1,6 +1,10 @@
 //! INFLIGHT: at most one copy of a granule is under way, not too many at a time, and who waits for a
 //! copy to end has one to wait for.
+//!
+//! What guests write to both sides at once is in none of the job's buffers. Two such writes never have a
+//! byte in common, and no copy has anything to do with a granule that one of them is under way in.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_jobs::mirror::MirrorJob;
@@ -25,8 +29,16 @@ struct Watched {
     /// Units of the target that it has been told to change, and has not changed.
     changing: Bits,
     changes: u64,
+    /// Those of the units that are of copies.
+    copying: Bits,
     /// Bytes of data among them.
     buffered: u64,
+    /// Units that guests write to both sides, and granules in which there are some: in each so many
+    /// writes.
+    active_units: Bits,
+    active_writes: Vec<u32>,
+    /// There has been such a write.
+    has_active: bool,
     /// So many bytes the job may have in buffers.
     buf_bytes: u64,
 }
@@ -52,22 +64,88 @@ impl Watched {
         }
     }
 
+    fn active_begins(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        self.has_active = true;
+        for granule in sides.granules_of(offset, bytes) {
+            self.active_writes[granule] += 1;
+            if self.copied.has(granule) {
+                let at = granule as u64 * sides.granularity;
+                let text = format!("a guest writes to both sides while {at} is being copied");
+                fail(scene, sides, "copied-and-written", text);
+            }
+        }
+        if let Some(unit) = self.active_units.insert_all(units_of(sides, offset, bytes)) {
+            let at = unit as u64 * UNIT_BYTES;
+            let text = format!("two guests write {at} to both sides at a time");
+            fail(scene, sides, "written-twice", text);
+        }
+    }
+
+    fn active_ends(&mut self, scene: &Scene<'_>, offset: u64, bytes: u64) {
+        let Some(sides) = &self.sides else { return };
+        for granule in sides.granules_of(offset, bytes) {
+            self.active_writes[granule] = self.active_writes[granule].saturating_sub(1);
+        }
+        let unknown = self.active_units.remove_all(units_of(sides, offset, bytes));
+        if unknown.is_some() {
+            let text = format!("a guest's write at {offset} ends that had not begun");
+            fail(scene, sides, "ends-twice", text);
+        }
+    }
+
+    /// What a request of the target is about, without what surrounds it: both ends can be padded.
+    fn without_padding(sides: &Sides, event: &DiskEvent) -> Range<usize> {
+        let padding = sides
+            .target
+            .disk
+            .spec()
+            .alignment
+            .saturating_sub(UNIT_BYTES);
+        let start = event.offset + padding;
+        let end = (event.offset + event.bytes)
+            .saturating_sub(padding)
+            .max(start);
+        units_of(sides, start, end - start)
+    }
+
+    /// Whether a request of the target is a part of what a guest writes to both sides.
+    fn is_active(&self, sides: &Sides, event: &DiskEvent) -> bool {
+        let mut inner = Self::without_padding(sides, event);
+        if inner.is_empty() {
+            let mut all = units_of(sides, event.offset, event.bytes);
+            return all.any(|unit| self.active_units.has(unit));
+        }
+        inner.all(|unit| self.active_units.has(unit))
+    }
+
+    /// The target is told to write what was copied.
+    fn lands_on_guests(&self, scene: &Scene<'_>, sides: &Sides, event: &DiskEvent) {
+        let units = Self::without_padding(sides, event);
+        let per_granule = (sides.granularity / UNIT_BYTES) as usize;
+        let mut granules = units.start / per_granule..units.end.div_ceil(per_granule);
+        if let Some(granule) = granules.find(|granule| self.active_writes[*granule] > 0) {
+            let at = granule as u64 * sides.granularity;
+            let text =
+                format!("the granule at {at} is copied while a guest writes to both sides there");
+            fail(scene, sides, "copied-and-written", text);
+        }
+    }
+
     fn change(&mut self, scene: &Scene<'_>, event: &DiskEvent) {
         let Some(sides) = &self.sides else { return };
-        let end = (event.offset + event.bytes).min(sides.len_bytes);
-        let units = event.offset / UNIT_BYTES..end.div_ceil(UNIT_BYTES);
-        let units = units.start as usize..units.end as usize;
-        let buffered = match event.kind {
-            DiskKind::Write => event.bytes,
-            _ => 0,
-        };
+        let units = units_of(sides, event.offset, event.bytes);
+        let bytes = units.len() as u64 * UNIT_BYTES;
         if event.what.lands() {
-            let _ = self.changing.remove_all(units);
             self.changes = self.changes.saturating_sub(1);
-            self.buffered = self.buffered.saturating_sub(buffered);
+            if self.copying.has(units.start) {
+                let _ = self.copying.remove_all(units.clone());
+                self.buffered -= bytes;
+            }
+            let _ = self.changing.remove_all(units);
             return;
         }
-        if let Some(unit) = self.changing.insert_all(units) {
+        if let Some(unit) = self.changing.insert_all(units.clone()) {
             let text = format!(
                 "the target is told to change {} bytes at {} while it changes what is at {}",
                 event.bytes,
@@ -77,7 +155,16 @@ impl Watched {
             fail(scene, sides, "changes-overlap", text);
         }
         self.changes += 1;
-        self.buffered += buffered;
+        if self.has_active && self.is_active(sides, event) {
+            return;
+        }
+        if self.has_active {
+            self.lands_on_guests(scene, sides, event);
+        }
+        if event.kind == DiskKind::Write {
+            let _ = self.copying.insert_all(units);
+            self.buffered += bytes;
+        }
         if self.buffered > self.buf_bytes + self.padding(sides) {
             let text = format!("{} bytes are in buffers, which is too many", self.buffered);
             fail(scene, sides, "too-much-buffered", text);
@@ -119,6 +206,12 @@ impl Watched {
             fail(scene, sides, "holds-nothing", text);
         }
     }
+}
+
+fn units_of(sides: &Sides, offset: u64, bytes: u64) -> Range<usize> {
+    let end = (offset + bytes).min(sides.len_bytes);
+    let start = offset.min(end);
+    (start / UNIT_BYTES) as usize..end.div_ceil(UNIT_BYTES) as usize
 }
 
 /// How much the job may have in buffers.
@@ -165,7 +258,16 @@ impl Inflight {
         self.used += 1;
         watched.copied.reset(sides.granules());
         let units = sides.len_bytes.div_ceil(UNIT_BYTES);
-        watched.changing.reset(units as usize);
+        for bits in [
+            &mut watched.changing,
+            &mut watched.copying,
+            &mut watched.active_units,
+        ] {
+            bits.reset(units as usize);
+        }
+        watched.active_writes.clear();
+        watched.active_writes.resize(sides.granules(), 0);
+        watched.has_active = false;
         watched.changes = 0;
         watched.buffered = 0;
         watched.buf_bytes = buf_bytes(scene, &sides);
@@ -191,6 +293,12 @@ impl Inflight {
             MirrorEvent::MirrorIteration { offset, bytes } => watched.begins(scene, offset, bytes),
             MirrorEvent::MirrorIterationDone { offset, bytes } => {
                 watched.ends(scene, offset, bytes);
+            }
+            MirrorEvent::MirrorActiveBegin { offset, bytes } => {
+                watched.active_begins(scene, offset, bytes);
+            }
+            MirrorEvent::MirrorActiveEnd { offset, bytes } => {
+                watched.active_ends(scene, offset, bytes);
             }
             MirrorEvent::MirrorYield {
                 buf_free_bytes,

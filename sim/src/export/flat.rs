@@ -265,6 +265,17 @@ fn mirror(job: &str, event: MirrorEvent) -> Flat {
                 bytes = bytes
             )
         }
+        Event::MirrorActiveBegin { offset, bytes } => {
+            flat!("mirror-active", job = job, offset = offset, bytes = bytes)
+        }
+        Event::MirrorActiveEnd { offset, bytes } => {
+            flat!(
+                "mirror-active-done",
+                job = job,
+                offset = offset,
+                bytes = bytes
+            )
+        }
         Event::MirrorBeforeFlush => flat!("mirror-before-flush", job = job),
         Event::MirrorBeforeDrain { dirty_bytes } => {
             flat!("mirror-before-drain", job = job, dirty_bytes = dirty_bytes)
