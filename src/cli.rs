@@ -54,7 +54,9 @@ enum Bench {
 
 /// Copies the disk image SRC to DST; without both, shows itself on a sample disk
 ///
-/// SRC and DST are regular files or block devices. Whoever writes to SRC at the same time must do so
+/// SRC and DST are regular files, block devices or exports of NBD servers: nbd://HOST:PORT/EXPORT and
+/// nbd+unix:///EXPORT?socket=PATH. An export is never created: as DST it must have the size of SRC,
+/// and is overwritten. Whoever writes to SRC at the same time must do so
 /// through this program; while another process has SRC open for writing, or DST open at all, and
 /// says so with QEMU's image locks, the copy is refused.
 ///

@@ -16,6 +16,7 @@ use blockjob::daemon::open::{OpenFlags, full_backing_filename, has_protocol, ope
 
 use crate::cli::{Format, MirrorArgs, Sync};
 use crate::failure::Failure;
+use crate::nbd_image;
 
 /// How an image is opened.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +37,8 @@ pub(crate) fn open(path: &Path, access: Access) -> BlockResult<FileDriver> {
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) path: PathBuf,
-    pub(crate) identity: FileIdentity,
+    /// None for what is no file.
+    pub(crate) identity: Option<FileIdentity>,
     pub(crate) len_bytes: u64,
 }
 
@@ -46,7 +48,7 @@ impl Facts {
         let file = file.handle();
         Ok(Facts {
             path: file.path().to_owned(),
-            identity: file.identity(),
+            identity: Some(file.identity()),
             len_bytes: file.size()?,
         })
     }
@@ -57,6 +59,8 @@ impl Facts {
 pub(crate) struct Formats {
     pub(crate) source: Format,
     pub(crate) target: Format,
+    /// Nobody has said what the source is.
+    pub(crate) guessed: bool,
 }
 
 impl Formats {
@@ -65,7 +69,7 @@ impl Formats {
     /// forgot to say it would not get the copy that they mean.
     pub(crate) fn chosen(source: &Path, args: &MirrorArgs) -> Result<Formats, Failure> {
         let chosen = args.source_format.or(args.format);
-        if chosen.is_none() && looks_like_qcow2(source) {
+        if chosen.is_none() && !nbd_image::is_export(source) && looks_like_qcow2(source) {
             return Err(Failure::bad_input(format!(
                 "'{0}' looks like a qcow2 image: --format qcow2 copies the disk in it, and --format \
                  raw the file as it is",
@@ -73,6 +77,7 @@ impl Formats {
             )));
         }
         Ok(Formats {
+            guessed: chosen.is_none(),
             source: chosen.unwrap_or(Format::Raw),
             target: args.format.unwrap_or(Format::Raw),
         })
@@ -94,9 +99,22 @@ fn looks_like_qcow2(path: &Path) -> bool {
 pub(crate) fn open_source(
     daemon: &Rc<Daemon>,
     path: &Path,
-    format: Format,
+    formats: Formats,
     direct: bool,
 ) -> Result<(Rc<Node>, Facts), Failure> {
+    let format = formats.source;
+    if nbd_image::is_export(path) {
+        let node = nbd_image::open(daemon, "source", path, format, true)?;
+        if formats.guessed {
+            nbd_image::refuse_if_qcow2(daemon, path, &node)?;
+        }
+        let facts = Facts {
+            path: path.to_owned(),
+            identity: None,
+            len_bytes: node.len()?,
+        };
+        return Ok((node, facts));
+    }
     if format == Format::Raw {
         let access = Access {
             read_only: true,

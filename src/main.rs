@@ -12,6 +12,7 @@ mod failure;
 mod image;
 mod mirror_command;
 mod mirror_socket;
+mod nbd_image;
 mod monitor_command;
 mod outcome_json;
 mod progress;

@@ -23,7 +23,7 @@ use crate::image::{self, Formats};
 use crate::outcome_json::{self, Told};
 use crate::progress::Progress;
 use crate::target::{Target, probe_locks};
-use crate::{say, signals, size};
+use crate::{nbd_image, say, signals, size};
 
 /// Buffers begin at multiples of this, in bytes: what any disk asks of direct I/O.
 pub(crate) const MEMORY_ALIGNMENT: usize = 4096;
@@ -31,7 +31,8 @@ pub(crate) const MEMORY_ALIGNMENT: usize = 4096;
 /// Copies `source` to `target`. What is wrong with the request is found before the target is
 /// created.
 pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<ExitCode, Failure> {
-    if matches!((args.sync, args.mode), (Sync::None, Mode::AbsolutePaths)) {
+    let creates = args.mode == Mode::AbsolutePaths && !nbd_image::is_export(target);
+    if creates && args.sync == Sync::None {
         return Err(Failure::bad_input(
             "--sync none needs --mode existing, with a target that is a copy already: \
              what is not copied would be missing in a new image",
@@ -43,7 +44,7 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
 
     let formats = Formats::chosen(source, args)?;
     let (source_node, source_facts) =
-        image::open_source(&daemon, source, formats.source, args.cache_direct)?;
+        image::open_source(&daemon, source, formats, args.cache_direct)?;
     if args.sync == Sync::Top && formats.target == Format::Raw && source_node.backing().is_some() {
         return Err(Failure::bad_input(
             "--sync top copies what is above the backing file of the source, and a raw image has no \
@@ -51,26 +52,17 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
         ));
     }
     let _user = use_source(&source_node)?;
-    let (target, target_file) = Target::open(
-        target,
-        args.mode,
-        &source_facts,
-        formats.target,
-        args.cache_direct,
-    )?;
-    let target = Rc::new(target);
-    let target_node = image::add_target(
+    let (target, target_node) = open_target(
         &daemon,
-        target_file,
+        target,
         formats.target,
-        target.is_created(),
-        &source_node,
-        args.sync,
+        (&source_node, &source_facts),
+        args,
     )?;
     probe_locks(&target_node)?;
 
     let started_ns = ctx.now_ns();
-    let run = start(&ctx, &source_node, &target_node, args)?;
+    let run = start(&ctx, &source_node, &target_node, !creates, args)?;
     cancel_on_signals(&run, &target)?;
     let progress = Progress::start(&run);
     progress.line(&format!(
@@ -91,6 +83,24 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
     conclude(&run, &receipt, &target, &told)
 }
 
+/// Finds or creates the target, and makes its nodes.
+fn open_target(
+    daemon: &Rc<Daemon>,
+    path: &Path,
+    format: Format,
+    (source, facts): (&Rc<Node>, &image::Facts),
+    args: &MirrorArgs,
+) -> Result<(Rc<Target>, Rc<Node>), Failure> {
+    if nbd_image::is_export(path) {
+        let node = nbd_image::open_target(daemon, path, format, source, args.sync)?;
+        return Ok((Rc::new(Target::export(path)), node));
+    }
+    let (target, file) = Target::open(path, args.mode, facts, format, args.cache_direct)?;
+    let new = target.is_created();
+    let node = image::add_target(daemon, file, format, new, source, args.sync)?;
+    Ok((Rc::new(target), node))
+}
+
 /// A user of the source, as a guest would be one. With it come the image locks: a process that writes
 /// to the source keeps us out, and is kept out by us.
 fn use_source(node: &Rc<Node>) -> Result<Rc<BlockBackend>, Failure> {
@@ -108,6 +118,7 @@ fn start(
     ctx: &AioContext,
     source: &Rc<Node>,
     target: &Rc<Node>,
+    zero_target: bool,
     args: &MirrorArgs,
 ) -> Result<Run, Failure> {
     let buf_size = args.buf_size.unwrap_or(0);
@@ -122,7 +133,7 @@ fn start(
         unmap: !args.no_unmap,
         verify: args.verify,
         // A new file reads as zeroes.
-        zero_target: args.mode == Mode::Existing,
+        zero_target,
         ..MirrorOptions::new()
     };
     let kept_bytes = buf_size.max(DEFAULT_MIRROR_BUF_SIZE);

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::{Format, MirrorArgs, Mode, Sync, Then};
 use crate::failure::{FAILED, Failure};
 use crate::qmp_client::QmpClient;
-use crate::{receipts_command, say, signals, size};
+use crate::{nbd_image, receipts_command, say, signals, size};
 
 /// The time between two looks at the job.
 const TICK_NS: u64 = 200_000_000;
@@ -45,7 +45,7 @@ pub(crate) fn run(
     })
     .map_err(|error| Failure::bad_input(format!("signals cannot be watched: {error}")))?;
     let command = arguments(device, target, args)?;
-    let new = args.mode == Mode::AbsolutePaths;
+    let new = is_created(target, args);
     if new && std::fs::symlink_metadata(target).is_ok() {
         return Err(Failure::bad_input(format!(
             "'{}' exists already; --mode existing overwrites it",
@@ -75,10 +75,19 @@ fn new_bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style.expect("the template is well formed"))
 }
 
+/// An export is there already.
+fn is_created(target: &Path, args: &MirrorArgs) -> bool {
+    args.mode == Mode::AbsolutePaths && !nbd_image::is_export(target)
+}
+
 /// The arguments of `drive-mirror`.
-fn arguments(device: &str, target: &Path, args: &MirrorArgs) -> Result<Dict, Failure> {
+fn arguments(device: &str, target_path: &Path, args: &MirrorArgs) -> Result<Dict, Failure> {
     // The daemon may live in another folder.
-    let target = absolute(target).map_err(|error| Failure::bad_input(error.to_string()))?;
+    let target = match nbd_image::is_export(target_path) {
+        true => Ok(target_path.to_owned()),
+        false => absolute(target_path),
+    };
+    let target = target.map_err(|error| Failure::bad_input(error.to_string()))?;
     let Some(target) = target.to_str() else {
         return Err(Failure::bad_input(format!(
             "'{}' is no name that QMP can carry: it is not UTF-8",
@@ -98,9 +107,9 @@ fn arguments(device: &str, target: &Path, args: &MirrorArgs) -> Result<Dict, Fai
     );
     command.put(
         "mode",
-        match args.mode {
-            Mode::AbsolutePaths => "absolute-paths",
-            Mode::Existing => "existing",
+        match is_created(target_path, args) {
+            true => "absolute-paths",
+            false => "existing",
         },
     );
     if let Some(format) = args.format {

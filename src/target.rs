@@ -23,7 +23,7 @@ pub(crate) struct Target {
     /// The file that was created here and is not known to be a copy yet.
     unfinished: Cell<Option<FileIdentity>>,
     created: bool,
-    /// What is written to, whatever becomes of its name meanwhile.
+    /// What is written to, whatever becomes of its name meanwhile; none if it is no file.
     opened: Option<FileIdentity>,
     /// Of the file, where it follows from that of the disk.
     len_bytes: Option<u64>,
@@ -77,6 +77,17 @@ impl Target {
         Ok((target, file))
     }
 
+    /// An export of a server. It was there before, and there is no file to look after.
+    pub(crate) fn export(name: &Path) -> Target {
+        Target {
+            path: name.to_owned(),
+            unfinished: Cell::new(None),
+            created: false,
+            opened: None,
+            len_bytes: None,
+        }
+    }
+
     fn create(&mut self, len_bytes: u64) -> Result<(), Failure> {
         // Also a link that leads nowhere is something that the user may not want to lose.
         if fs::symlink_metadata(&self.path).is_ok() {
@@ -116,6 +127,9 @@ impl Target {
     /// It is a copy, whose bytes are safe from a crash: makes its name safe, too, and keeps it. Fails
     /// if somebody has changed what the name means, or the length: then the name is no copy.
     pub(crate) fn finish(&self) -> Result<(), Failure> {
+        if self.opened.is_none() {
+            return Ok(());
+        }
         let metadata = fs::metadata(&self.path).ok();
         let same = metadata.as_ref().and_then(image::identity) == self.opened;
         let whole = metadata.is_some_and(|m| {
@@ -163,7 +177,8 @@ impl Drop for Target {
 /// A disk cannot be copied onto itself, by whatever path.
 fn refuse_source(path: &Path, source: &Facts) -> Result<(), Failure> {
     let metadata = fs::metadata(path).ok();
-    if metadata.as_ref().and_then(image::identity) == Some(source.identity) {
+    let identity = metadata.as_ref().and_then(image::identity);
+    if identity.is_some() && identity == source.identity {
         return Err(Failure::bad_input(format!(
             "'{}' and '{}' are the same image",
             source.path.display(),
