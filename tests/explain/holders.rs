@@ -17,6 +17,7 @@ fn a_write_that_a_breakpoint_holds_is_at_the_end_of_the_chain() {
             "Job 'job0' (mirror) is running, 3.2 s so far.",
             "It copies node 'a0' to node 'b': 0 bytes of 16.0 MiB are dirty, 1 copy is under way (1.0 MiB).",
             "Its last step is M9 (it can start nothing now), 3.2 s ago.",
+            "At the rates of the last two seconds: ready in 1 s.",
             "Nobody has asked anything of it that is not done.",
             "It waits for the copy of job 'job0' under way (1.0 MiB) to end,",
             "  which waits for write #1 at node 'b' (1.0 MiB at 0) to end (3.2 s so far),",
@@ -46,6 +47,7 @@ fn a_target_that_a_throttle_group_slows_down_names_the_group() {
             "Job 'job0' (mirror) is running, 2.7 s so far.",
             "It copies node 'a0' to node 'b': 0 bytes of 16.0 MiB are dirty, 13 copies are under way (13.0 MiB).",
             "Its last step is M9 (it can start nothing now), 850 ms ago.",
+            "At the rates of the last two seconds: ready in 12 s.",
             "Nobody has asked anything of it that is not done.",
             "It waits for the 13 copies of job 'job0' under way (13.0 MiB) to end, one of them,",
             "  which waits for write #4 at node 'b' (1.0 MiB at 3145728) to end (2.7 s so far),",
@@ -75,6 +77,7 @@ fn a_job_without_memory_names_the_job_that_has_it_and_what_holds_that() {
             "Job 'patient' (mirror) is running, 4.0 s so far.",
             "It copies node 'c0' to node 'd0': 4.0 MiB of 4.0 MiB are dirty, no copy is under way.",
             "Its last step is M9 (it can start nothing now), 4.0 s ago.",
+            "Its forecast: stalled: nothing is copied.",
             "Nobody has asked anything of it that is not done.",
             "It waits for 1.0 MiB of the memory that all jobs share (64.0 MiB of 64.0 MiB are taken),",
             "  which waits for job 'greedy' to give some back, which has 64.0 MiB (4.0 s so far),",
@@ -123,5 +126,60 @@ fn a_section_that_cannot_begin_names_the_guests_write_that_is_held() {
     );
     world.blkdebug("a").resume("G").expect("it is held");
     drop(section);
+    world.settle();
+}
+
+#[test]
+fn a_guests_write_to_both_sides_that_the_target_holds_is_told() {
+    let world = World::new(16 * MIB);
+    world.blockdev("driver=blkdebug,image=b0,node-name=b");
+    let guest = world.guest("dev", "a0");
+    world.mirror("a0", "b", ", 'copy-mode': 'write-blocking'");
+    world.pass_ms(1000);
+    world.blkdebug("b").suspend(Event::PWRITEV, "A");
+    world.write(&guest, 8 * MIB, 4096);
+    let section = world.node("a0").drained_begin_no_poll("backup-tool");
+    world.pass_ms(1500);
+    let text = world.explain("job0");
+    for line in [
+        "1 write of a guest goes to both sides.",
+        "It waits for the drained section 'backup-tool' on node 'a0' to end (1.5 s so far),",
+        "  which waits for write #1 at node '#block000' (4.0 KiB at 8388608) to end (1.5 s so far),",
+        "  which waits for write #17 at node 'b' (4.0 KiB at 8388608) to end (1.5 s so far),",
+        "  which waits for the breakpoint 'A' of node 'b' (blkdebug) to let it go.",
+    ] {
+        assert!(text.lines().any(|said| said == line), "{line}\n{text}");
+    }
+    world.blkdebug("b").resume("A").expect("it is held");
+    drop(section);
+    world.settle();
+}
+
+#[test]
+fn a_guests_write_that_waits_for_a_copy_of_the_same_place_is_told() {
+    let world = World::new(16 * MIB);
+    world.blockdev("driver=blkdebug,image=b0,node-name=b");
+    let guest = world.guest("dev", "a0");
+    world.blkdebug("b").suspend(Event::PWRITEV, "A");
+    world.mirror("a0", "b", ", 'copy-mode': 'write-blocking'");
+    world.pass_ms(1000);
+    world.write(&guest, 65536, 4096);
+    world.pass_ms(1500);
+    let explanation = world.explanation("job0");
+    let text = explanation.sentences.join("\n");
+    for line in [
+        "1 write of a guest goes to both sides, 1 of them after a copy or a write of the same place.",
+        "It waits for the copy of job 'job0' under way (1.0 MiB) to end,",
+        "  which waits for write #1 at node 'b' (1.0 MiB at 0) to end (2.5 s so far),",
+        "  which waits for the breakpoint 'A' of node 'b' (blkdebug) to let it go.",
+    ] {
+        assert!(text.lines().any(|said| said == line), "{line}\n{text}");
+    }
+    let mirror = explanation.mirror.expect("it is one");
+    let write = mirror.operations.iter().find(|it| it.offset == 65536);
+    let claim = mirror.operations.iter().find(|it| it.offset == 0);
+    let (write, claim) = write.zip(claim).expect("both are under way");
+    assert_eq!(write.waits_for, Some(claim.id), "{:?}", mirror.operations);
+    world.blkdebug("b").resume("A").expect("it is held");
     world.settle();
 }

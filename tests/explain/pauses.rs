@@ -15,6 +15,7 @@ fn a_job_that_sleeps_for_its_speed_limit_says_which_and_how_long() {
             "Job 'job0' (mirror) is running, 1.2 s so far.",
             "It copies node 'a0' to node 'b0': 14.6 MiB of 16.0 MiB are dirty, no copy is under way.",
             "Its last step is M15 (it sleeps), 0 ms ago.",
+            "At the rates of the last two seconds: ready in 14 s.",
             "Nobody has asked anything of it that is not done.",
             "It waits for the speed limit of 1.0 MiB/s to let it go on, in 125 ms.",
             "What to do: block-job-set-speed device=job0 speed=0.",

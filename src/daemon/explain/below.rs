@@ -7,7 +7,9 @@ use blockjob_block::driver::blkdebug::BlkdebugDriver;
 use blockjob_block::driver::throttle::{ThrottleDriver, ThrottleLimits};
 use blockjob_block::request::{RequestInfo, RequestKind};
 use blockjob_block::section::Section;
+use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorJob;
+use blockjob_jobs::mirror::conflicts::OperationKind;
 
 use super::chain::Chain;
 use super::words;
@@ -98,9 +100,65 @@ impl Chain<'_> {
         {
             return self.suspended(who, node, tag);
         }
+        let scene = self.scene;
+        let mirrors = scene
+            .jobs
+            .iter()
+            .filter_map(|job| Some((job, MirrorJob::of(job)?)));
+        let is_filter =
+            |mirror: &MirrorJob| mirror.filter_node().is_some_and(|it| Rc::ptr_eq(&it, node));
+        for (job, mirror) in mirrors {
+            if is_filter(&mirror) {
+                return self.active_write(who, job, &mirror, request);
+            }
+        }
         // A format turns a request into others, elsewhere.
         if node.driver().is_filter() || !self.any_below(who, node) {
             self.bottom(who, node);
+        }
+    }
+
+    /// A guest's write at the filter of `job`, which is not at the source: in `write-blocking` it waits
+    /// for a copy of the same place, or for the target.
+    fn active_write(&mut self, who: &str, job: &Job, mirror: &MirrorJob, request: &RequestInfo) {
+        let operations = mirror.operations();
+        let end = request.offset + request.bytes;
+        let own = operations.iter().find(|it| {
+            let overlaps = it.range.start < end && request.offset < it.range.end;
+            it.kind == OperationKind::ActiveWrite && overlaps
+        });
+        let Some((own, (_, target))) = own.zip(mirror.disks()) else {
+            return self.turn(who);
+        };
+        let conflict = operations.iter().find(|it| Some(it.id) == own.waits_for);
+        if let Some(conflict) = conflict {
+            let (bytes, offset) = (
+                conflict.range.end - conflict.range.start,
+                conflict.range.start,
+            );
+            let place = format!("({} at {offset})", words::size(bytes));
+            let (holder, whom) = match conflict.kind {
+                OperationKind::Claim => {
+                    let whom = format!("the copy of job '{}' {place}", job.label());
+                    (XJobHolder::Copies, whom)
+                }
+                OperationKind::ActiveWrite => (
+                    XJobHolder::Guest,
+                    format!("the guest's write to both sides {place}"),
+                ),
+            };
+            self.link(
+                who,
+                holder,
+                whom.clone(),
+                "to end, which it must not overlap",
+            );
+            return self.copies(mirror, &whom);
+        }
+        let same = |it: &RequestInfo| it.offset < end && request.offset < it.offset + it.bytes;
+        match target.requests().iter().find(|it| same(it)) {
+            Some(copy) => self.request(who, &target, copy),
+            None => self.turn(who),
         }
     }
 

@@ -273,6 +273,18 @@ impl Chain<'_> {
         let Some((source, target)) = mirror.disks() else {
             return self.turn(who);
         };
+        let writes = words::active_writes(mirror);
+        if mirror.dirty_bytes() > 0
+            && let Some(writes) = writes
+        {
+            // It copies no granule that one of them is in.
+            let why = "to end, where all that is left to copy is";
+            self.link(who, XJobHolder::Guest, writes.clone(), why);
+            if !self.anything_at(&writes, &target) && !self.anything_at(&writes, &source) {
+                self.turn(&writes);
+            }
+            return;
+        }
         for node in [target, source] {
             if self.anything_at(who, &node) {
                 return;

@@ -16,9 +16,11 @@ use std::rc::Rc;
 
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorJob;
+use blockjob_jobs::mirror::conflicts::OperationInfo;
+use blockjob_jobs::state::JobStatus;
 
 use super::Daemon;
-use crate::qapi::types::explain::{XJobExplanation, XJobMirror, XJobStop};
+use crate::qapi::types::explain::{XJobExplanation, XJobMirror, XJobStop, XMirrorOperation};
 use scene::Scene;
 
 /// Why `job`, which is one of the daemon's, is where it is. It only looks.
@@ -48,10 +50,24 @@ pub fn explain(daemon: &Daemon, job: &Rc<Job>) -> XJobExplanation {
         summary: String::new(),
         sentences: Vec::new(),
     };
-    let convergence = mirror.and_then(|mirror| convergence::lines(&mirror));
+    // A job that stands still, or has done its work, will not catch up any further.
+    let works = matches!(job.status(), JobStatus::Running | JobStatus::Ready);
+    let convergence = mirror.filter(|_| works && job.pause_count() == 0);
+    let convergence = convergence.and_then(|mirror| convergence::lines(&mirror));
     explanation.summary = sentences::summary(&explanation);
     explanation.sentences = sentences::sentences(&explanation, convergence);
     explanation
+}
+
+fn operation(operation: &OperationInfo) -> XMirrorOperation {
+    XMirrorOperation {
+        id: operation.id,
+        kind: operation.kind,
+        offset: operation.range.start,
+        bytes: operation.range.end - operation.range.start,
+        waits_for: operation.waits_for,
+        let_go: operation.let_go,
+    }
 }
 
 fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
@@ -66,6 +82,7 @@ fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
     XJobMirror {
         source,
         target,
+        copy_mode: mirror.copy_mode(),
         len: mirror.len_bytes(),
         step: step.map(|(step, _)| step.to_string()),
         step_since_ms: step.map(|(_, since_ns)| scene.age_ms(since_ns)),
@@ -76,5 +93,6 @@ fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
         copied_bytes: stats.copied_bytes,
         recopied_bytes: stats.recopied_bytes,
         memory_bytes: mirror.held_room_bytes(),
+        operations: mirror.operations().iter().map(operation).collect(),
     }
 }

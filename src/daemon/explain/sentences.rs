@@ -1,6 +1,7 @@
 //! What is known of a job, as sentences on one screen.
 
 use blockjob_jobs::error_policy::IoOperation;
+use blockjob_jobs::mirror::conflicts::OperationKind;
 use blockjob_jobs::state::JobStatus;
 
 use super::words::{self, count, size, span};
@@ -152,12 +153,38 @@ fn work(screen: &mut Screen, mirror: &XJobMirror) {
             size(mirror.recopied_bytes)
         ));
     }
+    active_writes(screen, mirror);
     if let (Some(step), Some(means), Some(since_ms)) =
         (&mirror.step, &mirror.step_means, mirror.step_since_ms)
     {
         let since = span(since_ms);
         screen.say(&format!("Its last step is {step} ({means}), {since} ago."));
     }
+}
+
+/// The writes of guests that go to both sides.
+fn active_writes(screen: &mut Screen, mirror: &XJobMirror) {
+    let operations = mirror.operations.iter();
+    let active = operations.filter(|it| it.kind == OperationKind::ActiveWrite);
+    let active: Vec<_> = active.collect();
+    if active.is_empty() {
+        return;
+    }
+    let number = count(
+        active.len() as u64,
+        "write of a guest goes",
+        "writes of guests go",
+    );
+    let mut text = format!("{number} to both sides");
+    let waiting = active.iter().filter(|it| it.waits_for.is_some()).count();
+    if waiting > 0 {
+        text += &format!(", {waiting} of them after a copy or a write of the same place");
+    }
+    let let_go = active.iter().filter(|it| it.let_go).count();
+    if let_go > 0 {
+        text += &format!(", {let_go} of them answered before the target was");
+    }
+    screen.say(&format!("{text}."));
 }
 
 fn stop(screen: &mut Screen, explanation: &XJobExplanation) {

@@ -5,6 +5,7 @@ use blockjob_block::request::{ALL_NODES, RequestInfo, RequestKind};
 use blockjob_block::section::Section;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorJob;
+use blockjob_jobs::mirror::conflicts::{OperationInfo, OperationKind};
 use blockjob_jobs::mirror::steps::Step;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -61,6 +62,17 @@ pub(super) fn copies(job: &Job, mirror: &MirrorJob) -> String {
     };
     let bytes = size(mirror.bytes_in_flight());
     format!("the {number} of job '{}' under way ({bytes})", job.label())
+}
+
+/// The writes of guests that go to both sides of a mirror at this moment; `None` if there are none.
+pub(super) fn active_writes(mirror: &MirrorJob) -> Option<String> {
+    let operations = mirror.operations();
+    let active = |it: &&OperationInfo| it.kind == OperationKind::ActiveWrite;
+    match operations.iter().filter(active).count() {
+        0 => None,
+        1 => Some("the guest's write to both sides".to_owned()),
+        number => Some(format!("the guest's {number} writes to both sides")),
+    }
 }
 
 pub(super) const fn kind(kind: RequestKind) -> &'static str {

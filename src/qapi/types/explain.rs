@@ -3,8 +3,10 @@
 //! QEMU has no counterpart.
 
 use blockjob_block::request::RequestKind;
+use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::IoOperation;
 use blockjob_jobs::event::JobType;
+use blockjob_jobs::mirror::conflicts::OperationKind;
 use blockjob_jobs::state::JobStatus;
 
 use crate::{qapi_enum, qapi_struct};
@@ -51,6 +53,11 @@ qapi_enum! {
         "event-loop" EventLoop,
     }
 }
+
+qapi_enum!(impl OperationKind as "XMirrorOperationKind", "What works on a range of a mirror.", {
+    "claim" Claim,
+    "active-write" ActiveWrite,
+});
 
 qapi_enum! {
     /// How a job is to end before its time.
@@ -125,12 +132,32 @@ qapi_struct! {
 }
 
 qapi_struct! {
+    /// A copy of a mirror, or a write of a guest to both sides.
+    pub struct XMirrorOperation {
+        /// Tells the operations of a mirror apart.
+        "id" id: u64,
+        /// What it is.
+        "kind" kind: OperationKind,
+        /// From where, in bytes.
+        "offset" offset: u64,
+        /// How long, in bytes.
+        "bytes" bytes: u64,
+        /// The operation that it waits for, because the two must not overlap.
+        "waits-for" waits_for: Option<u64>,
+        /// The guest has its answer, and only the target has not.
+        "let-go" let_go: bool,
+    }
+}
+
+qapi_struct! {
     /// Where a mirror stands.
     pub struct XJobMirror {
         /// The node that it copies; not there once the job is concluded.
         "source" source: Option<String>,
         /// The node that it copies to.
         "target" target: Option<String>,
+        /// How writes of guests get to the target now.
+        "copy-mode" copy_mode: MirrorCopyMode,
         /// The length of the disk in bytes.
         "len" len: u64,
         /// The step of `mirror_run` that began last, M1 to M17.
@@ -151,6 +178,8 @@ qapi_struct! {
         "recopied-bytes" recopied_bytes: u64,
         /// The memory that it fills, in bytes, of that which all jobs share.
         "memory-bytes" memory_bytes: u64,
+        /// Copies, and writes of guests to both sides, that are under way or wait for each other.
+        "operations" operations: Vec<XMirrorOperation>,
     }
 }
 
