@@ -192,4 +192,17 @@ impl Exports {
             .context()
             .poll_while(|| !daemon.exports.list.borrow().is_empty());
     }
+
+    /// Ends all exports, and the server. Polls until both are gone.
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn shut_down(daemon: &Rc<Daemon>) {
+        Self::close_all(daemon);
+        let server = daemon.exports.nbd_server.take();
+        if let Some(server) = server {
+            server.close();
+        }
+    }
 }

@@ -74,12 +74,10 @@ pub fn nbd_server_start(
 
 /// QEMU: `qmp_nbd_server_stop` (blockdev-nbd.c).
 fn qmp_nbd_server_stop(daemon: &Rc<Daemon>, (): ()) -> QmpResult<()> {
-    let Some(server) = daemon.exports.nbd_server() else {
+    if daemon.exports.nbd_server().is_none() {
         return fail("NBD server not running");
-    };
-    Exports::close_all(daemon);
-    daemon.exports.set_nbd_server(None);
-    server.close();
+    }
+    Exports::shut_down(daemon);
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub fn shut_down(daemon: &Rc<Daemon>, reason: ShutdownCause) {
         let guest = false;
         daemon.emit(&Shutdown { guest, reason });
     }
-    Exports::close_all(daemon);
+    Exports::shut_down(daemon);
     let drained = daemon.graph().drain_all_begin("quit");
     daemon.jobs().cancel_sync_all();
     drop(drained);
