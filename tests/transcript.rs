@@ -63,6 +63,9 @@ scripts! {
     input_in_pieces
     job_control
     monitors
+    nbd_mirror
+    nbd_options
+    nbd_server
     negotiation
     new_targets
     node_options

@@ -83,7 +83,7 @@ impl Qapi for u64 {
                     let signed = i64::try_from(number).map(i64::cast_unsigned);
                     u64::try_from(number).or(signed).ok()
                 });
-                value.ok_or_else(|| input.wrong_value("uint64"))
+                value.ok_or_else(|| input.wrong_value("integer"))
             }
         }
     }

@@ -64,7 +64,7 @@ pub fn nbd_server_start(
             max_connections: options.max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
             handshake_max_secs: options
                 .handshake_max_seconds
-                .unwrap_or(DEFAULT_HANDSHAKE_MAX_SECS),
+                .map_or(DEFAULT_HANDSHAKE_MAX_SECS, u64::from),
         },
     );
     server.listen(&address)?;

@@ -10,7 +10,7 @@ qapi_struct! {
     pub struct NbdServerOptionsBase {
         /// How long a client may take until it has chosen an export, in seconds; 0 for as long as it
         /// likes. 10 if it is left out.
-        "handshake-max-seconds" handshake_max_seconds: Option<u64>,
+        "handshake-max-seconds" handshake_max_seconds: Option<u32>,
         /// The credentials of encrypted connections. There are none: connections are plain.
         "tls-creds" tls_creds: Option<String>,
         /// Who may come over encrypted connections.

@@ -154,9 +154,10 @@ impl SocketAddress {
                 Ok(monitor::SocketAddress::Inet { host, port })
             }
             SocketAddressKind::Fd(fd) => {
-                let fd = fd.str_.parse().map_err(|_| {
-                    QmpError::generic(format!("File descriptor named '{}' not found", fd.str_))
-                })?;
+                let fd = fd
+                    .str_
+                    .parse()
+                    .map_err(|_| QmpError::generic("only QEMU supports file descriptor passing"))?;
                 Ok(monitor::SocketAddress::Fd { fd })
             }
             SocketAddressKind::Nothing => unreachable!("every kind of socket says where it is"),
