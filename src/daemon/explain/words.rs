@@ -111,7 +111,7 @@ pub(super) const fn step(step: Step) -> &'static str {
         Step::M8 => "it counts what is left",
         Step::M9 => "it can start nothing now",
         Step::M10 => "it takes dirty granules",
-        Step::M11 => "it asks what they hold, and starts copies",
+        Step::M11 => "it asks what dirty granules hold, and copies it",
         Step::M12 => "it flushes the target",
         Step::M13 => "it is ready",
         Step::M14 => "it drains the source, to complete",
