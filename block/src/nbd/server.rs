@@ -15,6 +15,8 @@ mod options;
 mod outbox;
 mod reply;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Refusal, check};
 pub use handshake::{Ended, Exported, Exports, Handshake, Mode, Step};
