@@ -76,6 +76,11 @@ impl AioContext {
 }
 
 impl Lane {
+    /// True if none of its jobs runs or waits. Only the context of the lane adds any.
+    pub fn is_idle(&self) -> bool {
+        self.shared.state.lock().workers == 0
+    }
+
     /// Queues `job`. As [`AioContext::spawn_blocking`] otherwise.
     pub fn spawn<T: Send + 'static>(
         &self,

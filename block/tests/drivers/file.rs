@@ -367,3 +367,61 @@ fn a_file_of_odd_length_does_not_grow_when_its_last_block_is_written_past_the_pa
     expected[len - 100..].fill(0);
     assert!(contents(&image) == expected);
 }
+
+/// An image in memory, if there is a place for one here.
+fn image_in_memory(len: usize) -> Option<Image> {
+    let folder = tempfile::tempdir_in("/dev/shm").ok()?;
+    let path = folder.path().join("image");
+    std::fs::write(&path, noise(1, len)).ok()?;
+    Some(Image {
+        _folder: folder,
+        path,
+    })
+}
+
+#[test]
+fn small_requests_that_wait_for_nothing_are_done_at_once_and_not_too_many_in_a_row() {
+    let Some(image) = image_in_memory(1 << 20) else {
+        eprintln!("nothing was tried: there is no /dev/shm");
+        return;
+    };
+    // In virtual time the pool runs a job only when the loop has nothing else to do.
+    let world = World::simulated();
+    let driver = FileDriver::open(&OpenOptions::new(&image.path)).expect("opens");
+    let node = world.node(driver, &[]);
+    let driver = |node: &Node| {
+        let driver = node.driver().as_any().downcast_ref::<FileDriver>();
+        driver.expect("it was made here").requests_at_once()
+    };
+    world.run(async move {
+        let data = || Bytes::from(vec![7; 4096]);
+        let mut write = Box::pin(node.co_write(4096, data()));
+        let written = futures_lite::future::poll_once(&mut write).await;
+        written.expect("at once").expect("the image can be written");
+        assert_eq!(driver(&node), 1);
+        let mut read = Box::pin(node.co_read(4096, BytesMut::zeroed(4096)));
+        let (read, result) = futures_lite::future::poll_once(&mut read)
+            .await
+            .expect("at once");
+        result.expect("the image can be read");
+        assert_eq!(read, data());
+        assert_eq!(driver(&node), 2);
+        // A long one takes the long way, and a short one then waits for its turn.
+        let mut long = Box::pin(node.co_write(0, Bytes::from(vec![1; 1 << 20])));
+        assert!(futures_lite::future::poll_once(&mut long).await.is_none());
+        let mut short = Box::pin(node.co_write(0, data()));
+        assert!(futures_lite::future::poll_once(&mut short).await.is_none());
+        futures_lite::future::zip(long, short).await;
+        // Whoever goes on without a pause lets others have their turn.
+        let mut at_once = 0;
+        loop {
+            let mut write = Box::pin(node.co_write(0, data()));
+            if futures_lite::future::poll_once(&mut write).await.is_none() {
+                write.await.expect("the image can be written");
+                break;
+            }
+            at_once += 1;
+            assert!(at_once < 1000, "it keeps the loop to itself");
+        }
+    });
+}

@@ -12,6 +12,7 @@ use blockjob_runtime::sync::atomic::{AtomicU64, Ordering};
 use blockjob_runtime::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 
+use super::at_once::AtOnce;
 use super::lanes::{Lanes, Way};
 use super::{BlockStatus as FileStatus, FileHandle, ImagePermissions, OpenOptions};
 use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
@@ -48,6 +49,13 @@ impl Image {
         Ok(())
     }
 
+    fn write(&self, offset: u64, data: &[u8]) -> BlockResult<()> {
+        let end_bytes = offset.saturating_add(data.len() as u64);
+        let result = self.handle.pwrite(offset, data);
+        self.written_up_to(end_bytes);
+        result
+    }
+
     /// For a write that ended at `end_bytes`, well or not: part of it may be in the file.
     fn written_up_to(&self, end_bytes: u64) {
         if end_bytes > self.length_bytes.load(Ordering::Relaxed) {
@@ -70,6 +78,7 @@ pub struct FileDriver {
     /// Another one after a [`reopen`](FileDriver::reopen).
     image: RefCell<Arc<Image>>,
     lanes: Lanes,
+    at_once: AtOnce,
 }
 
 /// The open image of a driver, as it is now.
@@ -101,6 +110,7 @@ impl FileDriver {
     pub fn new(handle: FileHandle) -> BlockResult<FileDriver> {
         Ok(FileDriver {
             lanes: Lanes::new(handle.is_direct()),
+            at_once: AtOnce::default(),
             image: RefCell::new(Image::new(handle)?),
         })
     }
@@ -151,6 +161,43 @@ impl FileDriver {
 
     fn image(&self) -> Arc<Image> {
         self.image.borrow().clone()
+    }
+
+    /// How many requests were done at once, without a thread of the pool: small ones, of an image that
+    /// lives in memory, and reads of what the page cache holds.
+    pub fn requests_at_once(&self) -> u64 {
+        self.at_once.requests()
+    }
+
+    /// A small read, if that needs no waiting; else the buffer back.
+    fn read_at_once(
+        &self,
+        node: &Node,
+        offset: u64,
+        mut buf: BytesMut,
+    ) -> Result<ReadResult, BytesMut> {
+        if !self.at_once.may(node.context(), buf.len()) {
+            return Err(buf);
+        }
+        match self.image().handle.pread_at_once(offset, &mut buf) {
+            Some(result) => {
+                self.at_once.done();
+                Ok((buf, result))
+            }
+            None => Err(buf),
+        }
+    }
+
+    /// A small write, if that needs no waiting.
+    fn write_at_once(&self, node: &Node, offset: u64, data: &[u8]) -> Option<BlockResult<()>> {
+        let image = self.image();
+        let at_once = image.handle.is_in_memory()
+            && self.lanes.no_writes()
+            && self.at_once.may(node.context(), data.len());
+        at_once.then(|| {
+            self.at_once.done();
+            image.write(offset, data)
+        })
     }
 
     /// Asks the system for the length again, after somebody else may have changed it.
@@ -291,6 +338,10 @@ impl Driver for FileDriver {
         mut buf: BytesMut,
     ) -> IoFuture<'a, ReadResult> {
         Box::pin(async move {
+            buf = match self.read_at_once(node, offset, buf) {
+                Ok(result) => return result,
+                Err(buf) => buf,
+            };
             let len = buf.len();
             let job = move |image: &Image| {
                 let result = image.handle.pread(offset, &mut buf);
@@ -309,14 +360,18 @@ impl Driver for FileDriver {
         offset: u64,
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, Way::Write, move |image| {
-            let end_bytes = offset.saturating_add(data.len() as u64);
-            let result = image.handle.pwrite(offset, &data);
-            image.written_up_to(end_bytes);
-            // Before the result is out: who waits for it may want the buffer to himself again.
-            drop(data);
-            result
-        }))
+        Box::pin(async move {
+            if let Some(result) = self.write_at_once(node, offset, &data) {
+                return result;
+            }
+            let write = move |image: &Image| {
+                let result = image.write(offset, &data);
+                // Before the result is out: who waits for it may want the buffer to himself again.
+                drop(data);
+                result
+            };
+            self.job(node, Way::Write, write).await
+        })
     }
 
     fn write_zeroes<'a>(
@@ -353,6 +408,10 @@ impl Driver for FileDriver {
             if self.image().handle.is_read_only() {
                 // Nothing of ours can be on its way.
                 return Ok(());
+            }
+            if self.image().handle.is_in_memory() {
+                // There is nowhere to flush to.
+                return self.image().handle.flush();
             }
             self.job(node, Way::Flush, |image| image.handle.flush())
                 .await

@@ -66,6 +66,7 @@ pub struct FileHandle {
     pub(super) identity: FileIdentity,
     pub(super) read_only: bool,
     pub(super) direct: bool,
+    pub(super) in_memory: bool,
     pub(super) alignment: Alignment,
     pub(super) zero_support: ZeroSupport,
     pub(super) flush_state: FlushState,

@@ -37,6 +37,11 @@ impl Lanes {
         }
     }
 
+    /// True if no thread changes the image now, nor will before the caller is done.
+    pub(super) fn no_writes(&self) -> bool {
+        self.lanes.get().is_none_or(|(_, writes)| writes.is_idle())
+    }
+
     pub(super) fn spawn<T: Send + 'static>(
         &self,
         context: &AioContext,

@@ -4,6 +4,7 @@
 //! [`FileHandle`] is shared by all threads of that pool and keeps no state that a request leaves
 //! for the next one, except what the storage was found unable to do.
 
+mod at_once;
 mod bounce;
 mod create;
 mod driver;

@@ -93,18 +93,21 @@ impl OpenOptions {
         }
         let locks = HeldLocks::for_file(fd.as_fd(), self.locking, &self.path)?;
         let alignment = probe::alignment(fd.as_fd(), self.direct)?;
-        Ok(FileHandle {
+        let mut handle = FileHandle {
             fd,
             path: self.path.clone(),
             kind,
             identity: FileIdentity::of(kind, &stat),
             read_only: self.read_only,
             direct: self.direct,
+            in_memory: false,
             alignment,
             zero_support: ZeroSupport::default(),
             flush_state: FlushState::new(self.direct),
             locks: Mutex::new(locks),
-        })
+        };
+        handle.find_out_if_in_memory();
+        Ok(handle)
     }
 
     fn flags(&self, kind: FileKind) -> OFlags {
