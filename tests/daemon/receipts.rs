@@ -191,3 +191,38 @@ fn jobs_of_one_name_leave_a_receipt_each_and_a_job_that_makes_an_image_none() {
         "Parameter 'job' is unexpected"
     );
 }
+
+#[test]
+fn how_far_the_comparison_is_can_be_asked_and_a_forced_cancel_ends_it() {
+    let world = disks("raw");
+    world.tool("truncate -s 1M $DIR/c.img");
+    world.blockdev("driver=blkdebug,node-name=c,image.driver=file,image.filename=$DIR/c.img");
+    let args = "{'job-id': 'j', 'device': 'a', 'target': 'c', 'sync': 'full', 'x-verify': true}";
+    world.ok("blockdev-mirror", args);
+    world.until("BLOCK_JOB_READY");
+    let before = world.ok("query-block-jobs", "{}");
+    assert!(!before.contains("x-verifying"), "{before}");
+    let monitor = |line: &str| {
+        let args = format!("{{'command-line': 'qemu-io c \"{line}\"'}}");
+        assert_eq!(world.ok("human-monitor-command", &args), "''");
+    };
+    monitor("break read_aio A");
+    world.ok("block-job-complete", "{'device': 'j'}");
+    // The half that is a hole on both sides needs no read.
+    let half = "'x-verifying': {'verified-bytes': 524288, 'len': 1048576}";
+    let mut jobs = String::new();
+    world.ctx.poll_while(|| {
+        jobs = world.ok("query-block-jobs", "{}");
+        !jobs.contains(half) && jobs != "[]"
+    });
+    assert!(jobs.contains(half), "{jobs}");
+    let explained = world.ok("x-job-explain", "{'id': 'j'}");
+    assert!(explained.contains("It is verifying, 50 %: "), "{explained}");
+    world.ok("block-job-cancel", "{'device': 'j', 'force': true}");
+    monitor("resume A");
+    world.until("BLOCK_JOB_CANCELLED");
+    let kept = receipts(&world, "{}");
+    assert!(kept.contains("'outcome': 'abandoned'"), "{kept}");
+    assert!(!kept.contains("last-guest-write"), "{kept}");
+    guest(&world, "write -P 0x22 0 4k");
+}

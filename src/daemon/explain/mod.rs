@@ -91,6 +91,7 @@ fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
         in_flight_bytes: mirror.bytes_in_flight(),
         dirty_bytes: mirror.dirty_bytes(),
         copied_bytes: stats.copied_bytes,
+        verified_bytes: mirror.verified_bytes(),
         recopied_bytes: stats.recopied_bytes,
         memory_bytes: mirror.held_room_bytes(),
         operations: mirror.operations().iter().map(operation).collect(),

@@ -147,6 +147,12 @@ fn work(screen: &mut Screen, mirror: &XJobMirror) {
             size(mirror.len)
         ));
     }
+    if let Some(verified_bytes) = mirror.verified_bytes {
+        let percent = u128::from(verified_bytes) * 100 / u128::from(mirror.len.max(1));
+        screen.say(&format!(
+            "It is verifying, {percent} %: both sides are read back and compared, and the guest waits."
+        ));
+    }
     if mirror.recopied_bytes > 0 {
         screen.say(&format!(
             "{} had to be copied again: somebody wrote there, or the copy failed.",

@@ -174,6 +174,8 @@ qapi_struct! {
         "dirty-bytes" dirty_bytes: u64,
         /// Bytes that have been copied, also those that were copied again.
         "copied-bytes" copied_bytes: u64,
+        /// Bytes that were found to be the same, while both sides are read back to be compared.
+        "verified-bytes" verified_bytes: Option<u64>,
         /// Bytes that were taken again because somebody has written there, or because it has failed.
         "recopied-bytes" recopied_bytes: u64,
         /// The memory that it fills, in bytes, of that which all jobs share.

@@ -4,9 +4,9 @@
 
 pub mod block_job;
 pub mod block_stats;
-pub mod convergence;
 pub mod blockdev_create;
 pub mod control;
+pub mod convergence;
 pub mod explain;
 pub mod export;
 pub mod graph;
