@@ -63,6 +63,8 @@ scripts! {
     input_in_pieces
     job_control
     monitors
+    nbd_client
+    nbd_client_names
     nbd_mirror
     nbd_options
     nbd_server

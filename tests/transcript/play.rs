@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::daemon::{Daemon, Heard, Silence, Which};
 use crate::normal::Normaliser;
@@ -84,6 +84,11 @@ pub(crate) fn play(text: &str, which: Which, dir: &Path) -> Transcript {
         let (status, output) = run(words, dir);
         assert!(status == "0", "{words:?} says {status}: {output}");
     }
+    let _servers: Vec<Server> = script
+        .servers
+        .iter()
+        .map(|words| Server::start(words, dir))
+        .collect();
     let opened = script
         .steps
         .iter()
@@ -115,6 +120,36 @@ pub(crate) fn play(text: &str, which: Which, dir: &Path) -> Transcript {
             .for_each(forget_drains);
     }
     stage.transcript
+}
+
+/// A server beside the daemon, which ends with the script.
+struct Server {
+    pid: String,
+}
+
+impl Server {
+    fn start(words: &[String], dir: &Path) -> Server {
+        let (file, command) = words.split_first().expect("a file and a command");
+        // What it prints is not read: the server would hold the pipe as long as it lives.
+        let started = Command::new(&command[0])
+            .args(&command[1..])
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+        assert!(started.is_ok_and(|status| status.success()), "{command:?}");
+        let pid = std::fs::read_to_string(dir.join(file)).expect("it has written its number");
+        Server {
+            pid: pid.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = Command::new("kill").args(["-9", &self.pid]).status();
+    }
 }
 
 /// Runs a command in `dir`: its status, and what it printed.

@@ -6,6 +6,8 @@
 //! [mask]       members whose values timing decides: offset busy
 //! [rules]      what more is not compared, by the names in `races`: forget-drains
 //! [images]     commands, one a line, before the daemon starts: qemu-img create -f raw a 1M
+//! [servers]    a file and a command, one of each a line: the command starts a server, returns when that
+//!              listens, and has put its process id into the file; it is killed at the end
 //! [options]    options of the daemon, any number on a line; '...' keeps blanks together
 //! [steps]      what is done, below
 //! [after]      commands when the daemon has ended; what they print is compared
@@ -49,6 +51,7 @@ pub(crate) struct Script {
     pub(crate) mask: Vec<String>,
     pub(crate) rules: Vec<String>,
     pub(crate) images: Vec<Vec<String>>,
+    pub(crate) servers: Vec<Vec<String>>,
     pub(crate) options: Vec<String>,
     pub(crate) steps: Vec<Step>,
     pub(crate) after: Vec<Vec<String>>,
@@ -91,6 +94,7 @@ impl Script {
                 "mask" => script.mask.extend(words(&line)),
                 "rules" => script.rules.extend(words(&line)),
                 "images" => script.images.push(words(&line)),
+                "servers" => script.servers.push(words(&line)),
                 "options" => script.options.extend(words(&line)),
                 "steps" => script.steps.push(step(&line)),
                 "after" => script.after.push(words(&line)),

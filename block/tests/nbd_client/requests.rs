@@ -142,6 +142,14 @@ fn an_export_does_not_change_its_size() {
             .await
             .expect("nothing has to be done");
         let error = node.co_truncate(SIZE + 1).await.expect_err("it cannot");
-        assert_eq!(error.to_string(), "Cannot resize NBD nodes");
+        assert_eq!(error.to_string(), "Cannot grow NBD nodes");
+        node.co_truncate(512).await.expect("it is as if it did");
+        assert_eq!(node.len().expect("it is known"), SIZE);
+        let end = Bytes::from_static(b"end");
+        let error = node
+            .co_write(SIZE - 1, end)
+            .await
+            .expect_err("it ends there");
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
     });
 }

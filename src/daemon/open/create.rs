@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use blockjob_block::driver::{file, qcow2};
+use blockjob_block::driver::{ZeroFlags, file, qcow2};
 use blockjob_block::{ErrorKind, Node};
 
 use super::format::Format;
@@ -13,6 +13,9 @@ use super::options::Options;
 use super::{OpenFlags, open_image, protocol, say};
 use crate::daemon::Daemon;
 use crate::qapi::{QmpError, QmpResult};
+
+/// What is overwritten of a disk that takes the place of a new image, in bytes.
+const SECTOR_BYTES: u64 = 512;
 
 /// The image that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -46,14 +49,14 @@ pub fn create_image(daemon: &Rc<Daemon>, image: &NewImage<'_>) -> QmpResult<()> 
     let protocol = protocol::find(image.filename, true)?;
     if !matches!(
         format,
-        Format::Raw | Format::Qcow2 | Format::File | Format::HostDevice
+        Format::Raw | Format::Qcow2 | Format::File | Format::HostDevice | Format::Nbd
     ) {
         return fail(format!(
             "Format driver '{}' does not support image creation",
             format.name()
         ));
     }
-    if !matches!(protocol, Format::File | Format::HostDevice) {
+    if !matches!(protocol, Format::File | Format::HostDevice | Format::Nbd) {
         return fail(format!(
             "Protocol driver '{}' does not support image creation",
             protocol.name()
@@ -125,8 +128,10 @@ fn formatting(image: &NewImage<'_>, format: Format, size: u64) -> String {
 
 /// QEMU: `raw_co_create_opts` (block/raw-format.c), `raw_co_create_opts` (block/file-posix.c).
 fn create_file(daemon: &Rc<Daemon>, filename: &str, size_bytes: u64) -> QmpResult<()> {
-    if protocol::find(filename, true)? == Format::HostDevice {
-        return reuse_device(daemon, filename, size_bytes);
+    match protocol::find(filename, true)? {
+        Format::HostDevice => return reuse_device(daemon, filename, size_bytes),
+        Format::Nbd => return reuse_export(daemon, filename, size_bytes),
+        _ => {}
     }
     let path = filename.strip_prefix("file:").unwrap_or(filename);
     let options = file::CreateOptions {
@@ -164,22 +169,49 @@ fn reuse_device(daemon: &Rc<Daemon>, filename: &str, size_bytes: u64) -> QmpResu
     Ok(())
 }
 
+/// An export cannot be made either. What it holds must not be taken for an image any more.
+///
+/// QEMU: `bdrv_co_create_opts_simple`, `create_file_fallback_zero_first_sector` (block.c).
+fn reuse_export(daemon: &Rc<Daemon>, filename: &str, size_bytes: u64) -> QmpResult<()> {
+    let node = open_protocol(daemon, filename).map_err(|error| {
+        error.prepend(
+            "Protocol driver 'nbd' does not support creating new images, so an existing image must \
+             be selected as the target; however, opening the given target as an existing image \
+             failed: ",
+        )
+    })?;
+    if node.len()? < size_bytes {
+        return Err(QmpError::generic("Cannot grow NBD nodes"));
+    }
+    let backend = creating_backend(daemon, &node)?;
+    let bytes = size_bytes.min(SECTOR_BYTES);
+    let result = daemon.context().run("create", async move {
+        let flags = ZeroFlags {
+            may_unmap: true,
+            no_fallback: false,
+        };
+        node.co_write_zeroes(0, bytes, flags).await
+    });
+    backend.remove();
+    Ok(result?)
+}
+
 fn open_protocol(daemon: &Rc<Daemon>, filename: &str) -> QmpResult<Rc<Node>> {
     let driver = protocol::find(filename, true)?;
-    let name = filename
-        .strip_prefix(&format!("{}:", driver.name()))
-        .unwrap_or(filename);
-    let options: Options = [
-        ("driver", driver.name()),
-        ("filename", name),
-        ("discard", "unmap"),
-    ]
-    .into_iter()
-    .collect();
     let flags = OpenFlags {
         writable: true,
         ..OpenFlags::default()
     };
+    let mut options: Options = [("driver", driver.name()), ("discard", "unmap")]
+        .into_iter()
+        .collect();
+    if driver == Format::Nbd {
+        return open_image(daemon, Some(filename), options, flags);
+    }
+    let name = filename
+        .strip_prefix(&format!("{}:", driver.name()))
+        .unwrap_or(filename);
+    options.put("filename", name);
     open_image(daemon, None, options, flags)
 }
 

@@ -95,6 +95,18 @@ impl NbdDriver {
         }
     }
 
+    /// Nothing grows at the other end. Servers say so too, but not all with the same error.
+    fn check_room(&self, offset: u64, bytes: u64) -> BlockResult<()> {
+        let size = self.info().size;
+        if offset <= size && bytes <= size - offset {
+            return Ok(());
+        }
+        Err(BlockError::from_errno(
+            ErrorKind::NoSpace.errno(),
+            format!("The export ends at {size}"),
+        ))
+    }
+
     /// QEMU: `nbd_co_request` (block/nbd.c).
     async fn run(&self, node: &Node, command: Command) -> (Command, BlockResult<Outcome>) {
         let answer = Some(self.engine.submit(command));
@@ -174,7 +186,8 @@ impl Driver for NbdDriver {
         offset: u64,
         data: Bytes,
     ) -> IoFuture<'a, BlockResult<()>> {
-        if let Err(error) = wire_len(data.len() as u64) {
+        let bytes = data.len() as u64;
+        if let Err(error) = wire_len(bytes).and_then(|_| self.check_room(offset, bytes)) {
             return Box::pin(async move { Err(error) });
         }
         let fua = false;
@@ -193,7 +206,7 @@ impl Driver for NbdDriver {
         let fast = flags.no_fallback;
         let possible =
             info.has(flag::SEND_WRITE_ZEROES) && (!fast || info.has(flag::SEND_FAST_ZERO));
-        let bytes = wire_len(bytes);
+        let bytes = self.check_room(offset, bytes).and(wire_len(bytes));
         Box::pin(async move {
             if !possible {
                 return Err(BlockError::new(
@@ -272,13 +285,11 @@ impl Driver for NbdDriver {
     fn truncate<'a>(&'a self, _node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
         let size = self.info().size;
         Box::pin(async move {
-            if len == size {
+            if len <= size {
+                // It stays as long as it is, and nobody is promised that it does not.
                 return Ok(());
             }
-            Err(BlockError::new(
-                ErrorKind::NotSupported,
-                "Cannot resize NBD nodes",
-            ))
+            Err(BlockError::new(ErrorKind::Invalid, "Cannot grow NBD nodes"))
         })
     }
 
