@@ -329,7 +329,8 @@ impl MirrorJob {
             let end = clean.end.min(self.len_bytes.get());
             if clean.start < end {
                 let cleaned = bits.clear(clean.start, end - clean.start);
-                self.watch.cleaned(cleaned * granularity);
+                let now_ns = self.context.now_ns();
+                self.watch.cleaned(cleaned * granularity, now_ns);
                 if let Some(seen) = &mut *self.seen.borrow_mut() {
                     seen.set(clean.start, end - clean.start);
                 }

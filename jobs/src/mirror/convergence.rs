@@ -16,6 +16,9 @@ const NS_PER_S: u128 = 1_000_000_000;
 pub const WINDOW_SLICES: u64 = 8;
 /// After so many slices a forecast is made.
 pub const EVIDENCE_SLICES: u64 = 4;
+/// Who copies so much faster than the guest dirties that it is not one part of so many gains nothing: no
+/// window is more exact than that, and it is where a guest that writes at random places settles.
+const LEAST_GAIN: u64 = 16;
 
 /// What was done until some moment. The totals never fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +29,8 @@ pub struct Sample {
     pub dirtied_bytes: u64,
     /// Bytes of granules that are not dirty any more: copied, or covered by a write to both sides.
     pub copied_bytes: u64,
+    /// When the last of them became clean.
+    pub copied_at_ns: u64,
 }
 
 /// How fast it went in a window.
@@ -91,9 +96,15 @@ impl RateWindow {
             let rate = u128::from(bytes) * NS_PER_S / u128::from(span_ns);
             u64::try_from(rate).unwrap_or(u64::MAX)
         };
+        // The first sample can be much older than a window, if nothing happened that it was taken upon.
+        let stalled = now.at_ns.saturating_sub(now.copied_at_ns) >= window_ns;
+        let copied_bytes = match stalled {
+            true => 0,
+            false => now.copied_bytes - first.copied_bytes,
+        };
         Some(Rates {
             dirty: rate(now.dirtied_bytes - first.dirtied_bytes),
-            copy: rate(now.copied_bytes - first.copied_bytes),
+            copy: rate(copied_bytes),
             slices: (span_ns / self.slice_ns).min(WINDOW_SLICES),
         })
     }
@@ -110,21 +121,20 @@ impl RateWindow {
         let Some(rates) = rates.filter(|rates| rates.slices >= EVIDENCE_SLICES) else {
             return Forecast::Unknown;
         };
-        if rates.copy > rates.dirty {
-            let gain = u128::from(rates.copy - rates.dirty);
-            let ready_ns = (u128::from(left_bytes) * NS_PER_S).div_ceil(gain);
+        let gain = rates.copy.saturating_sub(rates.dirty);
+        let chased = left_bytes <= self.of_a_slice(rates) && gain < rates.copy.div_ceil(4);
+        if gain > rates.copy / LEAST_GAIN && !chased {
+            let ready_ns = (u128::from(left_bytes) * NS_PER_S).div_ceil(gain.into());
             return Forecast::ReadyIn {
                 ns: u64::try_from(ready_ns).unwrap_or(u64::MAX),
             };
         }
-        if rates.slices < WINDOW_SLICES {
-            return Forecast::Unknown;
-        }
         match rates.copy {
+            _ if rates.slices < WINDOW_SLICES => Forecast::Unknown,
             0 => Forecast::Stalled,
-            _ if left_bytes <= self.of_a_slice(rates) => Forecast::KeepsUp,
-            _ => Forecast::Diverges {
-                by: rates.dirty - rates.copy,
+            _ if chased => Forecast::KeepsUp,
+            copy => Forecast::Diverges {
+                by: rates.dirty.saturating_sub(copy),
             },
         }
     }
@@ -142,13 +152,13 @@ pub enum Forecast {
         /// After so many nanoseconds: what is left, divided by what it gains on the guest.
         ns: u64,
     },
-    /// It never does: what it copies in a window, the guest makes dirty.
+    /// It never does: what it copies in a window, the guest makes dirty, or all but a sixteenth.
     Diverges {
-        /// The bytes per second by which it falls behind; 0 if it neither gains nor loses.
+        /// The bytes per second by which it falls behind; 0 if it does not.
         by: u64,
     },
-    /// It copies as fast as the guest writes, and what is left is less than it copies in a slice;
-    /// but something always is.
+    /// What is left is less than it copies in a slice, but three quarters of what it copies the guest
+    /// makes dirty meanwhile: so something always is left.
     KeepsUp,
     /// Nothing was copied in a whole window.
     Stalled,
@@ -184,6 +194,7 @@ mod tests {
             at_ns,
             dirtied_bytes,
             copied_bytes,
+            copied_at_ns: at_ns,
         }
     }
 
@@ -211,7 +222,10 @@ mod tests {
             left in 0..1u64 << 44,
             slices in EVIDENCE_SLICES..40,
         ) {
-            let (dirty, copy) = (dirty / 4 * 4, (dirty / 4 + gain / 4) * 4);
+            let gain = gain + dirty / (LEAST_GAIN - 1);
+            let (dirty, copy) = (dirty / 4 * 4, (dirty / 4 + gain / 4 + 1) * 4);
+            // What is next to nothing may be chased for ever.
+            let left = left + copy / 4 + 1;
             let Forecast::ReadyIn { ns } = forecast(slices, left, dirty, copy) else {
                 panic!("it gains");
             };
@@ -223,11 +237,14 @@ mod tests {
         fn a_guest_that_is_as_fast_or_faster_is_told_with_the_number_by_which(
             copy in 1..1_000_000 * MIB,
             lead in 0..1_000_000 * MIB,
+            lag in LEAST_GAIN..1_000_000,
             slices in WINDOW_SLICES..40,
         ) {
             let (copy, dirty) = (copy * 4, (copy + lead) * 4);
             let told = forecast(slices, u64::MAX, dirty, copy);
             prop_assert_eq!(told, Forecast::Diverges { by: dirty - copy });
+            let told = forecast(slices, u64::MAX, (copy - copy / lag).next_multiple_of(4), copy);
+            prop_assert_eq!(told, Forecast::Diverges { by: 0 });
         }
 
         #[test]
@@ -290,8 +307,23 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_has_ended_a_window_ago_does_not_count_however_old_the_samples_are() {
+        let (window, mut last) = constant(8, MIB, MIB);
+        let told = |now| window.rates(now).expect("there is a window").copy;
+        last.copied_bytes += MIB;
+        last.copied_at_ns += 1;
+        last.at_ns = last.copied_at_ns + 8 * SLICE - 1;
+        assert!(told(last) > 0);
+        last.at_ns += 1;
+        assert_eq!(told(last), 0);
+    }
+
+    #[test]
     fn whoever_has_next_to_nothing_left_keeps_up() {
         assert_eq!(forecast(8, MIB / 4, MIB, MIB), Forecast::KeepsUp);
+        assert_eq!(forecast(8, MIB / 4, 4 * MIB, 5 * MIB), Forecast::KeepsUp);
+        let ready = Forecast::ReadyIn { ns: 250_000_000 };
+        assert_eq!(forecast(8, MIB / 4, 3 * MIB, 4 * MIB), ready);
         assert_eq!(
             forecast(8, MIB / 4 + 1, MIB, MIB),
             Forecast::Diverges { by: 0 }
@@ -304,6 +336,7 @@ mod tests {
         for slice in 1..=20 {
             last.at_ns += SLICE;
             last.copied_bytes += MIB;
+            last.copied_at_ns = last.at_ns;
             if slice <= 2 {
                 last.dirtied_bytes += 100 * MIB;
             }

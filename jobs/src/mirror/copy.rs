@@ -147,7 +147,7 @@ impl MirrorJob {
             part.claim.fail(part.offset, part.bytes);
             self.request_failed(failure.operation, &failure.error);
         } else {
-            self.watch.cleaned(part.bytes);
+            self.watch.cleaned(part.bytes, self.context.now_ns());
             if let Some(job) = self.job() {
                 job.progress_update(part.bytes);
             }

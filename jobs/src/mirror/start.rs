@@ -258,6 +258,7 @@ impl MirrorJob {
     pub(super) fn let_go(&self) {
         if let Some(bitmap) = self.dirty_bitmap.borrow_mut().take() {
             self.source_node().release_dirty_bitmap(&bitmap);
+            self.watch.keep_dirtied(&bitmap);
         }
         // The job's own write access would keep the users of the source from getting theirs.
         drop(self.target.borrow_mut().take());

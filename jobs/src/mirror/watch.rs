@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 
+use blockjob_block::bitmap::NodeBitmap;
 use futures_lite::future;
 
 use super::auto::{Auto, Situation};
@@ -28,6 +29,8 @@ pub(super) struct Watch {
     dirtied_bytes: Cell<u64>,
     /// Bytes that are not dirty any more.
     cleaned_bytes: Cell<u64>,
+    /// When the last of them were cleaned, by a clock that stands still while the mirror does.
+    cleaned_at_ns: Cell<u64>,
     last_claim: Cell<u64>,
     passed_once: Cell<bool>,
     /// Since when it stands still, and what had been made dirty by then.
@@ -58,6 +61,7 @@ impl Watch {
             asked: Cell::new(options.copy_mode),
             dirtied_bytes: Cell::new(0),
             cleaned_bytes: Cell::new(0),
+            cleaned_at_ns: Cell::new(now_ns),
             last_claim: Cell::new(0),
             passed_once: Cell::new(false),
             still_since: Cell::new(None),
@@ -72,8 +76,16 @@ impl Watch {
         self.dirtied_bytes.set(self.dirtied_bytes.get() + bytes);
     }
 
+    /// The bitmap is given up: what it has counted stays counted.
+    pub(super) fn keep_dirtied(&self, bitmap: &NodeBitmap) {
+        self.dirtied(bitmap.dirtied_granules() * bitmap.bits().granularity());
+    }
+
     /// `bytes` were copied, or covered by an active write.
-    pub(super) fn cleaned(&self, bytes: u64) {
+    pub(super) fn cleaned(&self, bytes: u64, now_ns: u64) {
+        if bytes > 0 {
+            self.cleaned_at_ns.set(now_ns - self.still.get().0);
+        }
         self.cleaned_bytes.set(self.cleaned_bytes.get() + bytes);
     }
 
@@ -218,6 +230,7 @@ impl MirrorJob {
             at_ns: now_ns - still_ns,
             dirtied_bytes: dirtied_bytes - still_bytes,
             copied_bytes: watch.cleaned_bytes.get(),
+            copied_at_ns: watch.cleaned_at_ns.get(),
         }
     }
 

@@ -4,14 +4,17 @@ mod faults;
 mod guests;
 mod lab;
 mod liar;
+mod load;
 mod model;
 mod support;
 
 mod active;
 mod backing;
 mod bounds;
+mod budget;
 mod cancels;
 mod closing;
+mod convergence;
 mod cow;
 mod empty;
 mod ends;
