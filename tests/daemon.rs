@@ -2,6 +2,8 @@
 //!
 //! Nothing here waits for a time: each test polls until what it is about has happened.
 
+#[path = "daemon/breaks.rs"]
+mod breaks;
 #[path = "daemon/changing.rs"]
 mod changing;
 #[path = "daemon/drive_mirror.rs"]

@@ -18,6 +18,8 @@ mod coroutines;
 mod events;
 #[path = "aio/external.rs"]
 mod external;
+#[path = "aio/pass_time.rs"]
+mod pass_time;
 #[path = "aio/reactor.rs"]
 mod reactor;
 #[path = "aio/timers.rs"]
