@@ -107,7 +107,7 @@ fn connect(running: &mut Running) -> Result<Qmp, Failure> {
 }
 
 /// Waits for a status of the job; a job that ends with an error fails with it.
-fn wait_for(qmp: &mut Qmp, status: &str) -> Result<(), Failure> {
+pub(crate) fn wait_for(qmp: &mut Qmp, status: &str) -> Result<(), Failure> {
     qmp.wait_event(|event| {
         let data = &event["data"];
         match event["event"].as_str() {

@@ -30,6 +30,12 @@ pub(crate) fn print_header(dir: &Path, blockjob: Option<&Path>) {
     );
 }
 
+/// How many wanted to run in the last 1, 5 and 15 minutes, as a mean.
+pub(crate) fn load() -> String {
+    let load = read("/proc/loadavg");
+    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(path).map_or("unknown".into(), |text| text.trim().to_owned())
 }
@@ -68,7 +74,7 @@ fn file_system(dir: &Path) -> String {
 }
 
 /// The first line that the program prints for `--version`.
-fn version(program: &str) -> String {
+pub(crate) fn version(program: &str) -> String {
     let name = Path::new(program).file_name().unwrap_or_default().display();
     match Command::new(program).arg("--version").output() {
         Ok(output) => {

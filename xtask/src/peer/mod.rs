@@ -8,6 +8,7 @@ mod case;
 mod contender;
 mod daemon;
 mod disk;
+mod guest;
 mod machine;
 mod many;
 mod measure;
@@ -39,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, default_value = "64G", value_parser = size::parse)]
     sparse_size: u64,
     /// How often each tool runs.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, visible_alias = "runs", default_value_t = 5)]
     rounds: usize,
     /// The folder to make the scratch folder in [default: cargo's target folder].
     #[arg(long)]
@@ -53,6 +54,9 @@ pub(crate) struct Options {
     /// Measure the other tools alone.
     #[arg(long)]
     without_blockjob: bool,
+    /// Measure this program, in place of building the workspace's in release mode.
+    #[arg(long, conflicts_with = "without_blockjob")]
+    blockjob: Option<PathBuf>,
     /// In place of the cases: qcow2 to qcow2, a full disk of --size and a sparse one of --sparse-size.
     #[arg(long, conflicts_with = "many")]
     qcow2: bool,
@@ -63,14 +67,16 @@ pub(crate) struct Options {
     /// In place of the cases: 250, 500 and 1,000 mirrors of 1 MiB in one process of blockjob.
     #[arg(long)]
     many: bool,
+    #[command(flatten)]
+    guest: guest::GuestOptions,
 }
 
 /// Runs the cases asked for and prints a table for each.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let blockjob = if options.without_blockjob && !options.many {
-        None
-    } else {
-        Some(build_blockjob()?)
+    let blockjob = match &options.blockjob {
+        Some(program) => Some(program.canonicalize()?),
+        None if options.without_blockjob && !options.many => None,
+        None => Some(build_blockjob()?),
     };
     let base = match &options.dir {
         Some(dir) => dir.clone(),
@@ -87,6 +93,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return qmp_speed::run(&scratch, blockjob.as_deref(), options.rounds);
     }
     let tools = Tools::found(blockjob)?;
+    if options.guest.is_on() {
+        return guest::run(&scratch, &tools, &options.guest, options.rounds);
+    }
     if options.qcow2 {
         return qcow2::run(&scratch, &tools, options);
     }
@@ -228,9 +237,11 @@ mod tests {
             cases: Vec::new(),
             verify: true,
             without_blockjob: true,
+            blockjob: None,
             qcow2: false,
             qmp: false,
             many: false,
+            guest: guest::GuestOptions::default(),
         };
         for case in [Case::Allocated, Case::Fresh, Case::Sparse] {
             let geometry = Geometry::of(case, options.size, options.sparse_size).unwrap();

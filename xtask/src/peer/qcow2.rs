@@ -140,7 +140,7 @@ fn run_one(
     }
 }
 
-fn qemu_img(words: &[&str], paths: &[&Path], more: &[&str]) -> Result<(), Failure> {
+pub(crate) fn qemu_img(words: &[&str], paths: &[&Path], more: &[&str]) -> Result<(), Failure> {
     let status = Command::new("qemu-img")
         .args(words)
         .args(paths)

@@ -83,6 +83,11 @@ impl Qmp {
         }
     }
 
+    /// The events that came with the replies so far, and were not taken.
+    pub(crate) fn take_events(&mut self) -> Vec<Value> {
+        self.events.drain(..).collect()
+    }
+
     fn receive(&mut self) -> Result<Value, Failure> {
         let mut line = String::new();
         if self.input.read_line(&mut line)? == 0 {

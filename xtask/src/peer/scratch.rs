@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -10,10 +12,12 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::Failure;
-use crate::clock::beside;
+use crate::clock::{Stopwatch, beside, pause};
 
 /// The exit code of a program that a signal ended, as shells give it for Ctrl-C.
 const ENDED_BY_SIGNAL: i32 = 130;
+/// The pause between two looks at a limit of time.
+const LIMIT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A folder that is removed with this value, and the children that were started for it.
 pub(crate) struct Scratch {
@@ -21,23 +25,28 @@ pub(crate) struct Scratch {
     live: Arc<Mutex<Live>>,
 }
 
-/// The children that have not been reaped, so that none of these numbers can be somebody else's.
 #[derive(Default)]
 struct Live {
+    /// The children that have not been reaped, so that none of these numbers can be somebody else's.
     children: Vec<Pid>,
+    /// Folders elsewhere, to be removed as well.
+    folders: Vec<PathBuf>,
 }
 
 impl Scratch {
     /// Makes the folder inside `base`.
     pub(crate) fn new(base: &Path) -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new()
-            .prefix("blockjob-bench-")
-            .tempdir_in(base)
-            .map_err(|error| format!("no scratch folder in {}: {error}", base.display()))?;
         Ok(Self {
-            dir,
+            dir: folder_in(base)?,
             live: Arc::default(),
         })
+    }
+
+    /// One folder more, inside of another base: it goes with the value returned, and with a signal.
+    pub(crate) fn folder_in(&self, base: &Path) -> Result<TempDir, Failure> {
+        let folder = folder_in(base)?;
+        lock(&self.live).folders.push(folder.path().to_owned());
+        Ok(folder)
     }
 
     /// The folder.
@@ -65,11 +74,36 @@ impl Scratch {
                 // It may have ended meanwhile, which is as good.
                 let _ = kill(child, Signal::SIGKILL);
             }
+            for folder in &live.folders {
+                // Most of them have gone before.
+                let _ = std::fs::remove_dir_all(folder);
+            }
             let removed = std::fs::remove_dir_all(&dir);
             eprintln!("xtask: ended by {outcome:?}; scratch folder removed: {removed:?}");
             std::process::exit(ENDED_BY_SIGNAL);
         });
         Ok(())
+    }
+
+    /// From now on the children have so many seconds, all together.
+    pub(crate) fn limit(&self, seconds: u32) -> Limit {
+        let over = Arc::new(AtomicBool::new(false));
+        let live = Arc::clone(&self.live);
+        let seen_over = Arc::clone(&over);
+        let watch = Stopwatch::start();
+        beside(move || {
+            while !seen_over.load(Ordering::Relaxed) {
+                if watch.seconds() > f64::from(seconds) {
+                    eprintln!("{seconds} s are over: what runs is killed");
+                    for &child in &lock(&live).children {
+                        let _ = kill(child, Signal::SIGKILL);
+                    }
+                    return;
+                }
+                pause(LIMIT_PAUSE);
+            }
+        });
+        Limit { over }
     }
 
     /// Starts a child that ends no later than the value returned.
@@ -87,6 +121,25 @@ impl Scratch {
             live: Arc::clone(&self.live),
         })
     }
+}
+
+/// Kills all children of a scratch folder when its time is over, unless it is dropped before. Whoever
+/// waits for one of them then sees it end.
+pub(crate) struct Limit {
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn folder_in(base: &Path) -> Result<TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("blockjob-bench-")
+        .tempdir_in(base)
+        .map_err(|error| format!("no scratch folder in {}: {error}", base.display()).into())
 }
 
 /// A child that runs. Dropping it kills it.
@@ -148,6 +201,14 @@ fn lock(live: &Mutex<Live>) -> MutexGuard<'_, Live> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_runs_over_its_limit_is_killed() {
+        let scratch = Scratch::new(&std::env::temp_dir()).unwrap();
+        let running = scratch.spawn(Command::new("sleep").arg("1000")).unwrap();
+        let _limit = scratch.limit(0);
+        assert!(!running.wait().unwrap().success());
+    }
 
     #[test]
     fn dropping_a_running_child_ends_it_and_the_folder_goes_with_the_scratch() {
