@@ -66,11 +66,12 @@ impl Course {
         }
     }
 
-    /// Nothing is dirty and nothing in flight, or something is.
-    pub(super) fn look(&self, in_sync: bool) {
+    /// Takes note of whether nothing is dirty and nothing in flight, and returns it.
+    pub(super) fn look(&self, in_sync: bool) -> bool {
         if !self.in_sync.replace(in_sync) && in_sync {
             self.caught_up.set(self.caught_up.get() + 1);
         }
+        in_sync
     }
 
     pub(super) fn became_ready(&self, now_ns: u64) {

@@ -165,8 +165,7 @@ impl MirrorJob {
         drop(self.reserved.borrow_mut().take());
 
         let mut should_complete = false;
-        self.course.look(self.in_flight.get() == 0 && dirty == 0);
-        if self.in_flight.get() == 0 && dirty == 0 {
+        if self.course.look(self.in_flight.get() == 0 && dirty == 0) {
             if !job.is_ready() && !self.become_ready(job).await {
                 return Turn::Retry;
             }
