@@ -65,6 +65,7 @@ scripts! {
     monitors
     nbd_client
     nbd_client_names
+    nbd_client_qcow2
     nbd_mirror
     nbd_options
     nbd_server
