@@ -13,6 +13,8 @@
 //!
 //! QEMU: `nbd_start_negotiate`, `nbd_receive_negotiate` (nbd/client.c).
 
+mod described;
+
 use super::export::ExportInfo;
 use super::option_reply::OptionReply;
 use crate::nbd::proto::{
@@ -340,72 +342,6 @@ impl Handshake {
         }
     }
 
-    fn informed(&mut self, data: &[u8]) -> Result<(), HandshakeError> {
-        let short = || HandshakeError::protocol("a piece of information has the wrong length");
-        let (kind, data) = data.split_first_chunk().ok_or_else(short)?;
-        match u16::from_be_bytes(*kind) {
-            info::EXPORT => {
-                let (size, flags) = data.split_first_chunk().ok_or_else(short)?;
-                let flags = flags.try_into().map_err(|_| short())?;
-                self.describe(u64::from_be_bytes(*size), u16::from_be_bytes(flags))
-            }
-            info::BLOCK_SIZE => {
-                let data: [u8; 12] = data.try_into().map_err(|_| short())?;
-                let number = |at: usize| {
-                    u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
-                };
-                self.info.min_block = number(0);
-                self.info.preferred_block = number(4);
-                self.info.max_block = number(8);
-                let ExportInfo {
-                    min_block: min,
-                    preferred_block: preferred,
-                    max_block: max,
-                    ..
-                } = self.info;
-                let wrong = |what: &str, size: u32, how: &str| {
-                    let text = format!("server {what} block size {size} is {how}");
-                    Err(HandshakeError::protocol(text))
-                };
-                if !min.is_power_of_two() || min > MAX_MIN_BLOCK {
-                    return wrong("minimum", min, "not a power of two");
-                }
-                if !preferred.is_power_of_two() || preferred < min {
-                    return wrong("preferred", preferred, "not valid");
-                }
-                if max < min {
-                    return wrong("maximum", max, "not valid");
-                }
-                Ok(())
-            }
-            // Names, descriptions and what may come to be: nobody here asks for them.
-            _ => Ok(()),
-        }
-    }
-
-    fn check_block_size(&self) -> Result<(), HandshakeError> {
-        let min = self.info.min_block;
-        if min > 0 && !self.info.size.is_multiple_of(u64::from(min)) {
-            return Err(HandshakeError::protocol(format!(
-                "export size {} is not multiple of minimum block size {min}",
-                self.info.size
-            )));
-        }
-        Ok(())
-    }
-
-    fn describe(&mut self, size: u64, flags: u16) -> Result<(), HandshakeError> {
-        if i64::try_from(size).is_err() {
-            return Err(HandshakeError::protocol(format!(
-                "the export has {size} bytes, which is too much"
-            )));
-        }
-        self.info.size = size;
-        self.info.flags = flags;
-        self.described = true;
-        Ok(())
-    }
-
     fn ask_go(&mut self, out: &mut Vec<u8>) {
         let mut data = Vec::new();
         put_string(&mut data, &self.export);
@@ -420,9 +356,6 @@ impl Handshake {
         self.stage = Stage::ExportName;
     }
 }
-
-/// Blocks larger than any request are no blocks.
-const MAX_MIN_BLOCK: u32 = 1 << 16;
 
 fn put_string(out: &mut Vec<u8>, text: &str) {
     // Names were measured before: they are far shorter than 4 GiB.
