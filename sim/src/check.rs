@@ -4,6 +4,7 @@
 //! that changes it. Whatever must hold between steps rather than in the middle of them is checked in
 //! [`Checker::step`], and what must hold before time goes on in [`Checker::idle`].
 
+pub mod active;
 mod bits;
 mod bounds;
 mod by_job;
@@ -177,6 +178,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(data::Data::new()),
         Box::new(dirty::Dirty::new()),
         Box::new(inflight::Inflight::new()),
+        Box::new(active::Active::new()),
         Box::new(quiesce::Quiesce::new()),
         Box::new(drain::Drain::new()),
         Box::new(wake::Wake::new()),

@@ -11,6 +11,9 @@ pub enum Rule {
     Dirty,
     /// At most one copy of a granule is under way, and who waits for an operation has one to wait for.
     Inflight,
+    /// A mirror that says that it is actively synced has every write that guests were told is done on
+    /// its target.
+    Active,
     /// Nothing starts or is in flight inside of a drained section, and no deferred completion runs in
     /// one of somebody else.
     Drain,
@@ -44,10 +47,11 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 17] = [
+    pub const ALL: [Rule; 18] = [
         Rule::Data,
         Rule::Dirty,
         Rule::Inflight,
+        Rule::Active,
         Rule::Drain,
         Rule::Quiesce,
         Rule::WaitGraph,
@@ -70,6 +74,7 @@ impl Rule {
             Rule::Data => "DATA",
             Rule::Dirty => "DIRTY",
             Rule::Inflight => "INFLIGHT",
+            Rule::Active => "ACTIVE",
             Rule::Drain => "DRAIN",
             Rule::Quiesce => "QUIESCE",
             Rule::WaitGraph => "WAITGRAPH",

@@ -89,7 +89,9 @@ impl Story {
         }
         let waiting = match (&failure, &focus) {
             // What a disk holds is wrong for other reasons than that somebody waits.
-            (Some(failure), Some(focus)) if !matches!(failure.rule, Rule::Data | Rule::Dirty) => {
+            (Some(failure), Some(focus))
+                if !matches!(failure.rule, Rule::Data | Rule::Dirty | Rule::Active) =>
+            {
                 waiting::tell(&facts, focus)
             }
             _ => Vec::new(),

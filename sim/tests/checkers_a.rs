@@ -1,6 +1,8 @@
-//! The checkers of content, dirty bits, copies, sections, wake-ups, homes, the graph and counts: each
+//! The checkers of content, dirty bits, copies, what is actively synced, sections, wake-ups, homes, the graph and counts: each
 //! fires when somebody commits the mischief that it is for, and is silent else.
 
+#[path = "checkers_a/active.rs"]
+mod active;
 #[path = "checkers_a/count.rs"]
 mod count;
 #[path = "checkers_a/data.rs"]

@@ -190,15 +190,15 @@ fn active_writes(mirror: &MirrorJob) -> usize {
     active.count()
 }
 
-/// Whether all that is in flight at `target` are discards that go to both sides, for which the source is
-/// asked what it has made of them.
+/// Whether all that is in flight at `target` are discards that go to both sides, on which the source is
+/// at work, or is asked what it has made of them: they are counted as a whole, and then as what gets there.
 fn asks(scene: &Scene<'_>, target: &Node) -> bool {
     let ours = |pair: &&Pair| std::ptr::eq(&raw const *pair.target_node, target);
     let pair = scene.cast.pairs.iter().find(ours);
     let Some((pair, mirror)) = pair.and_then(|pair| Some((pair, pair.mirror.get()?))) else {
         return false;
     };
-    pair.source_node.in_flight() > 0 && active_writes(mirror) as u64 >= target.in_flight()
+    pair.source_node.in_flight() > 0 && 2 * active_writes(mirror) as u64 >= target.in_flight()
 }
 
 impl Checker for Count {

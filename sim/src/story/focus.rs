@@ -25,7 +25,7 @@ impl Focus {
     /// Of `failure`, in a run that was told `config`.
     pub(super) fn of(failure: &Failure, config: &Config, facts: &Facts) -> Focus {
         let place = match failure.rule {
-            Rule::Data => offset_in(&failure.text).map(|offset| Span {
+            Rule::Data | Rule::Active => offset_in(&failure.text).map(|offset| Span {
                 offset,
                 bytes: UNIT_BYTES,
             }),

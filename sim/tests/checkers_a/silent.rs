@@ -1,6 +1,7 @@
 //! No checker complains of an engine that does nothing wrong.
 
 use blockjob_sim::check::Checker;
+use blockjob_sim::check::active::Active;
 use blockjob_sim::check::count::Count;
 use blockjob_sim::check::data::Data;
 use blockjob_sim::check::dirty::Dirty;
@@ -22,6 +23,7 @@ const ANYTHING: &str = "
     tail = 0 | 0 | 1..7
     granularity = 512 | 1K
     sync = full | top | none
+    copymode = background | write-blocking
     backing = no | yes
     tbacking = no | yes
     fill = data | sparse | holes
@@ -100,6 +102,11 @@ fn the_checker_of_dirty_bits_is_silent() {
 #[test]
 fn the_checker_of_copies_is_silent() {
     is_silent(Inflight::new());
+}
+
+#[test]
+fn the_checker_of_what_is_actively_synced_is_silent() {
+    is_silent(Active::new());
 }
 
 #[test]
