@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use blockjob::jobs::driver::MirrorCopyMode;
 use blockjob::jobs::error_policy::OnError;
 use blockjob::jobs::mirror::MirrorSync;
 use blockjob::jobs::mirror::options::{MAX_GRANULARITY, MIN_GRANULARITY};
@@ -123,6 +124,16 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true,
           requires = "source")]
     pub(crate) speed: Option<u64>,
+    /// When writes to SRC reach DST: in the background, at once (write-blocking), or in the background
+    /// for as long as that can win (auto) [default: auto; background if the daemon behind --socket does
+    /// not know that]
+    #[arg(long, value_name = "MODE", requires = "source")]
+    pub(crate) copy_mode: Option<CopyMode>,
+    /// What the copy may cost those who use SRC, as a time with us, ms or s, a request; it goes before
+    /// being ready
+    #[arg(long, value_name = "TIME", value_parser = parse_latency_ns, allow_hyphen_values = true,
+          requires = "source")]
+    pub(crate) guest_latency: Option<u64>,
     /// Where DST has to be zeroed, keep its storage allocated
     #[arg(long, requires = "source")]
     pub(crate) no_unmap: bool,
@@ -168,6 +179,25 @@ impl From<Sync> for MirrorSync {
             Sync::Full => MirrorSync::Full,
             Sync::Top => MirrorSync::Top,
             Sync::None => MirrorSync::None,
+        }
+    }
+}
+
+/// When writes of the guest reach the target. QEMU: `MirrorCopyMode` (qapi/block-core.json), without the
+/// last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CopyMode {
+    Background,
+    WriteBlocking,
+    Auto,
+}
+
+impl From<CopyMode> for MirrorCopyMode {
+    fn from(mode: CopyMode) -> Self {
+        match mode {
+            CopyMode::Background => MirrorCopyMode::Background,
+            CopyMode::WriteBlocking => MirrorCopyMode::WriteBlocking,
+            CopyMode::Auto => MirrorCopyMode::Auto,
         }
     }
 }
@@ -233,6 +263,18 @@ fn parse_granularity(text: &str) -> Result<u64, String> {
         return Err("it must be a power of two from 512 to 64M".to_owned());
     }
     Ok(bytes)
+}
+
+/// A time in nanoseconds: a whole number and a unit.
+fn parse_latency_ns(text: &str) -> Result<u64, String> {
+    let units = [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
+    let parsed = units.iter().find_map(|(name, unit_ns)| {
+        let number = text.strip_suffix(name)?;
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| number.parse::<u64>().ok())??;
+        number.checked_mul(*unit_ns)
+    });
+    parsed.ok_or_else(|| "a time is a whole number with us, ms or s after it".to_owned())
 }
 
 /// The program: reads the command line, does what it says, and says how that went.
@@ -318,14 +360,41 @@ mod tests {
     }
 
     #[test]
+    fn a_time_has_a_unit() {
+        let right = [
+            ("500us", 500_000),
+            ("2ms", 2_000_000),
+            ("1s", 1_000_000_000),
+            ("0us", 0),
+        ];
+        for (text, ns) in right {
+            assert_eq!(parse_latency_ns(text), Ok(ns), "{text}");
+        }
+        for text in [
+            "",
+            "us",
+            "500",
+            "-1us",
+            "1.5ms",
+            "1 ms",
+            "99999999999999999s",
+            "5m",
+        ] {
+            assert!(parse_latency_ns(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_told_in_one_line() {
-        let wrong: [&[&str]; 8] = [
+        let wrong: [&[&str]; 10] = [
             &["mirror", "a"],
             &["mirror", "a", "b", "--granularity", "513"],
             &["mirror", "a", "b", "--speed", "-5M"],
             &["mirror", "a", "b", "--format", "qcow"],
             &["mirror", "a", "b", "--then", "copy"],
             &["mirror", "a", "b", "c"],
+            &["mirror", "a", "b", "--copy-mode", "foreground"],
+            &["mirror", "a", "b", "--guest-latency", "500"],
             &["mirror", "--json"],
             &["mirrow"],
         ];

@@ -16,7 +16,7 @@ use blockjob::jobs::mirror::{
 };
 use blockjob::runtime::AioContext;
 
-use crate::cli::{Format, MirrorArgs, Mode, Sync};
+use crate::cli::{CopyMode, Format, MirrorArgs, Mode, Sync};
 use crate::drive::Run;
 use crate::failure::{FAILED, Failure};
 use crate::image::{self, Formats};
@@ -125,6 +125,8 @@ fn start(
     let options = MirrorOptions {
         job_id: Some("mirror".to_owned()),
         sync: args.sync.into(),
+        copy_mode: args.copy_mode.unwrap_or(CopyMode::Auto).into(),
+        guest_latency_ns: args.guest_latency,
         granularity: args.granularity.unwrap_or(0),
         buf_size,
         speed: args.speed.unwrap_or(0),

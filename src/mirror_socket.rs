@@ -8,8 +8,11 @@ use std::process::{self, ExitCode};
 use std::rc::Rc;
 
 use async_signal::Signal;
+use blockjob::daemon::convergence;
+use blockjob::jobs::driver::MirrorCopyMode;
 use blockjob::qapi::json::to_json;
-use blockjob::qapi::{Dict, Value};
+use blockjob::qapi::types::convergence::XMirrorConvergence;
+use blockjob::qapi::{Dict, Flavour, Input, Qapi, QmpError, Value};
 use blockjob::runtime::AioContext;
 use futures_lite::FutureExt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,6 +24,9 @@ use crate::{nbd_image, receipts_command, say, signals, size};
 
 /// The time between two looks at the job.
 const TICK_NS: u64 = 200_000_000;
+const NS_PER_US: u64 = 1_000;
+/// What a daemon says that does not know of it.
+const NO_AUTO: &str = "Parameter 'copy-mode' does not accept value 'auto'";
 
 /// Mirrors the drive or node `device` of the daemon behind `socket` to the file `target`.
 pub(crate) fn run(
@@ -129,10 +135,22 @@ fn arguments(device: &str, target_path: &Path, args: &MirrorArgs) -> Result<Dict
         // Only what is asked for: another daemon may not know of it.
         command.put("x-verify", true);
     }
+    if let Some(latency_ns) = args.guest_latency {
+        command.put("x-guest-latency-us", latency_ns.div_ceil(NS_PER_US));
+    }
+    if let Some(mode) = args.copy_mode {
+        command.put("copy-mode", MirrorCopyMode::from(mode).as_str());
+    }
     command.put("unmap", !args.no_unmap);
     command.put("on-source-error", args.on_source_error.as_str());
     command.put("on-target-error", args.on_target_error.as_str());
     Ok(command)
+}
+
+/// What a daemon that is one of ours says of whether the copy catches up.
+fn forecast_of(convergence: &Value) -> Option<String> {
+    let seen = XMirrorConvergence::visit(Input::top(convergence, Flavour::Json));
+    convergence::forecast(&seen.ok()?)
 }
 
 /// A job in the daemon, and how it is watched.
@@ -155,9 +173,25 @@ enum End {
 }
 
 impl Watch {
+    /// Starts the job, in the mode `auto` if none was asked for and the daemon knows that one.
+    async fn start(&mut self, command: Dict) -> Result<Result<Value, QmpError>, Failure> {
+        if command.contains("copy-mode") {
+            return self.client.execute("drive-mirror", command).await;
+        }
+        let mut with_auto = command.clone();
+        with_auto.put("copy-mode", MirrorCopyMode::Auto.as_str());
+        match self.client.execute("drive-mirror", with_auto).await? {
+            // It was refused as it was read, before anything was done.
+            Err(error) if error.desc == NO_AUTO => {
+                self.client.execute("drive-mirror", command).await
+            }
+            answer => Ok(answer),
+        }
+    }
+
     async fn mirror(&mut self, mut command: Dict, then: Then) -> Result<ExitCode, Failure> {
         command.put("job-id", self.job.clone());
-        if let Err(error) = self.client.execute("drive-mirror", command).await? {
+        if let Err(error) = self.start(command).await? {
             // The daemon makes the image before it looks at everything.
             self.remove_target();
             return Err(Failure::bad_input(error.desc));
@@ -313,7 +347,11 @@ impl Watch {
             }
             bar.set_length(len);
             bar.set_position(offset);
-            bar.set_message(format!("{} left", size::show(len.saturating_sub(offset))));
+            let mut message = format!("{} left", size::show(len.saturating_sub(offset)));
+            if let Some(told) = job.get("x-convergence").and_then(forecast_of) {
+                message += &format!(", {told}");
+            }
+            bar.set_message(message);
         }
         Ok(())
     }

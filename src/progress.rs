@@ -1,17 +1,15 @@
 //! Shows how far a copy is: a bar on a terminal, and else a line every two seconds.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
 use std::rc::Rc;
 
+use blockjob::daemon::convergence::{convergence, forecast};
 use blockjob::jobs::error_policy::IoStatus;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::drive::Run;
 use crate::{say, size};
-use rate::{Forecast, RateWindow, Sample};
-
-mod rate;
 
 /// The time between two looks at the job.
 const TICK_NS: u64 = 200_000_000;
@@ -28,7 +26,6 @@ struct Shared {
     run: Run,
     /// None without a terminal.
     bar: Option<ProgressBar>,
-    rates: RefCell<RateWindow>,
     ticks: Cell<u32>,
     said_ready: Cell<bool>,
     said_verifying: Cell<bool>,
@@ -45,7 +42,6 @@ impl Progress {
                 bar: stderr()
                     .is_terminal()
                     .then(|| new_bar(run.mirror.len_bytes())),
-                rates: RefCell::default(),
                 ticks: Cell::new(0),
                 said_ready: Cell::new(false),
                 said_verifying: Cell::new(false),
@@ -108,16 +104,10 @@ impl Progress {
     }
 
     fn tick(&self) {
-        let Shared { run, rates, .. } = &*self.shared;
-        let meter = run.job.progress();
+        let meter = self.shared.run.job.progress();
         if meter.total() == 0 {
             return;
         }
-        rates.borrow_mut().add(Sample {
-            at_ns: run.ctx.now_ns(),
-            done_bytes: meter.current(),
-            remaining_bytes: meter.remaining(),
-        });
         let text = self.text();
         match &self.shared.bar {
             Some(bar) => {
@@ -152,29 +142,14 @@ impl Progress {
         Some(u64::try_from(percent).unwrap_or(100))
     }
 
-    /// What is dirty, how fast it goes, and when it will be over.
+    /// What is dirty, how fast it goes, and whether and when it will be over.
     fn text(&self) -> String {
-        if let Some(percent) = self.verified_percent() {
-            return format!("verifying {percent} %");
+        let seen = convergence(&self.shared.run.mirror);
+        let mut parts = vec![format!("{} dirty", size::show(seen.dirty_bytes))];
+        if let Some(rate) = seen.copy_rate {
+            parts.push(format!("{}/s", size::show(rate)));
         }
-        let Shared { run, rates, .. } = &*self.shared;
-        let rates = rates.borrow();
-        let mut parts = vec![format!("{} dirty", size::show(run.mirror.dirty_bytes()))];
-        if let Some(rate) = rates.copy_rate() {
-            parts.push(format!("{}/s", size::show(rate as u64)));
-        }
-        if run.job.is_ready() {
-            parts.push("ready".to_owned());
-        } else if run.job.io_status() != IoStatus::Ok {
-            parts.push("stopped".to_owned());
-        } else {
-            match rates.forecast() {
-                Forecast::Unknown => {}
-                Forecast::SecondsLeft(seconds) => parts.push(format!("{} s left", seconds)),
-                Forecast::NotConverging => parts.push("not converging".to_owned()),
-                Forecast::Stalled => parts.push("stalled".to_owned()),
-            }
-        }
+        parts.extend(forecast(&seen));
         parts.join(", ")
     }
 }
