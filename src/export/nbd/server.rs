@@ -109,7 +109,7 @@ impl NbdServer {
             match accepted {
                 Ok(stream) => {
                     if let Some(io) = stream.output {
-                        self.serve(Box::new(Socket(io)));
+                        self.serve(Box::new(Socket::new(io)));
                     }
                 }
                 Err(error) => {

@@ -102,7 +102,10 @@ impl Session {
                 return Poll::Pending;
             }
             match requests.next(MAX_BUFFER_BYTES - self.buffer_bytes.get()) {
-                Ok(Next::Request(request)) => return Poll::Ready(Some(request)),
+                Ok(Next::Request(request)) => {
+                    self.stalled.set(false);
+                    return Poll::Ready(Some(request));
+                }
                 Ok(Next::WaitForRoom(_)) => return Poll::Pending,
                 Ok(Next::Read) => {}
                 Err(_lost) => return Poll::Ready(None),

@@ -10,15 +10,33 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use crate::monitor::Io;
 
 /// Both directions of a socket.
-pub(super) struct Socket(pub(super) Rc<Io>);
+pub(super) struct Socket {
+    io: Rc<Io>,
+    /// The last read has taken all that there was: the next one waits first, instead of asking in vain.
+    was_short: bool,
+}
+
+impl Socket {
+    pub(super) fn new(io: Rc<Io>) -> Self {
+        Socket {
+            io,
+            was_short: false,
+        }
+    }
+}
 
 impl AsyncRead for Socket {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buffer)
+        if self.was_short {
+            ready!(self.io.poll_readable(cx))?;
+        }
+        let read = ready!(self.io.poll_read(cx, buffer))?;
+        self.was_short = read < buffer.len();
+        Poll::Ready(Ok(read))
     }
 }
 
@@ -37,9 +55,9 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match self.0.write_vectored(slices) {
+            match self.io.write_vectored(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.0.poll_writable(cx))?;
+                    ready!(self.io.poll_writable(cx))?;
                 }
                 result => return Poll::Ready(result),
             }
@@ -51,7 +69,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.shutdown();
+        self.io.shutdown();
         Poll::Ready(Ok(()))
     }
 }

@@ -57,6 +57,14 @@ impl Io {
         }
     }
 
+    /// Waits until there is something to read, or the end.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Io::Polled(polled) => polled.poll_readable(cx),
+            Io::Ready(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Waits until something can be written, or the other side is gone.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
