@@ -95,10 +95,6 @@ const REFUSED_AT_ONCE: &[(&str, &str)] = &[
         "'copy-mode': 'bogus'",
         "Parameter 'copy-mode' does not accept value 'bogus'",
     ),
-    (
-        "'copy-mode': 'write-blocking'",
-        "Copy mode 'write-blocking' not supported",
-    ),
     ("'device': -", "Parameter 'device' is missing"),
     ("'target': -", "Parameter 'target' is missing"),
     ("'sync': -", "Parameter 'sync' is missing"),

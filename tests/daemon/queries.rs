@@ -26,7 +26,9 @@ fn a_ready_mirror_is_shown_as_the_reference_daemon_shows_it() {
         world.ok("query-block-jobs", "{}"),
         "[{'auto-finalize': true, 'io-status': 'ok', 'device': 'j0', 'auto-dismiss': true, \
          'busy': false, 'len': 1048576, 'offset': 1048576, 'status': 'ready', 'paused': false, \
-         'x-guest-writes': 0, 'speed': 0, 'ready': true, 'type': 'mirror', 'actively-synced': false}]"
+         'x-convergence': {'active-bytes': 0, 'recopied-bytes': 0, 'copied-bytes': 524288, \
+         'mode': 'background', 'dirty-bytes': 0, 'asked-mode': 'background', \
+         'in-flight-bytes': 0, 'forecast': 'ready'}, 'x-guest-writes': 0, 'speed': 0, 'ready': true, 'type': 'mirror', 'actively-synced': false}]"
     );
     assert_eq!(
         world.ok("query-jobs", "{}"),

@@ -235,22 +235,19 @@ fn a_job_that_is_not_there_is_missed_in_two_ways() {
 }
 
 #[test]
-fn a_mirror_can_be_changed_to_the_mode_that_it_has() {
+fn a_mirror_can_be_changed_to_any_mode_and_back() {
     let world = world_in("ready");
     let to = |what: &str| world.run("block-job-change", &format!("{{'id': 'j0', {what}}}"));
-    assert_eq!(
-        to("'type': 'mirror', 'copy-mode': 'background'"),
-        "{'return': {}}"
-    );
+    for mode in ["background", "write-blocking", "auto", "background"] {
+        let told = to(&format!("'type': 'mirror', 'copy-mode': '{mode}'"));
+        assert_eq!(told, "{'return': {}}", "{mode}");
+        let jobs = world.ok("query-block-jobs", "{}");
+        assert!(jobs.contains(&format!("'asked-mode': '{mode}'")), "{jobs}");
+    }
     // What the job is it knows itself.
     assert_eq!(to("'type': 'commit'"), "{'return': {}}");
     assert_eq!(
         to("'type': 'mirror'"),
         "{'error': {'class': 'GenericError', 'desc': 'Parameter 'copy-mode' is missing'}}"
-    );
-    assert_eq!(
-        to("'type': 'mirror', 'copy-mode': 'write-blocking'"),
-        "{'error': {'class': 'GenericError', 'desc': \
-         'Change to copy mode 'write-blocking' is not implemented'}}"
     );
 }

@@ -118,17 +118,11 @@ impl MirrorJob {
         let (claim, mut at) = match begun {
             Some(rest) => rest,
             None => {
-                let claim = match self.next_free_dirty(Guests::Pass) {
-                    Some(offset) => self.claim(offset, self.most_at_once(job)),
-                    None => match self.next_free_dirty(Guests::Outrank) {
-                        Some(offset) => self.claim_from_guests(job, offset).await,
-                        None => {
-                            // All that is dirty is being copied now, and must be copied again.
-                            self.context.mark(&marks::ALL_IN_FLIGHT);
-                            self.wait_for_slot().await;
-                            return;
-                        }
-                    },
+                let Some(claim) = self.claim_next(job).await else {
+                    // All that is dirty is being copied at this moment, and must be copied again.
+                    self.context.mark(&marks::ALL_IN_FLIGHT);
+                    self.wait_for_slot().await;
+                    return;
                 };
                 let start = claim.offset;
                 (claim, start)
@@ -153,17 +147,8 @@ impl MirrorJob {
                 Method::Zero => None,
             };
             if method == Method::Copy && room.is_none() {
-                // Other jobs fill the memory. The claim is kept: given back, its granules would be
-                // copied from their beginnings again, and a large one might never be whole.
                 self.wants_room.set(bytes);
-                if claim.operation.is_awaited() {
-                    // But for a guest, who is not to wait for the memory of other jobs.
-                    self.context.mark(&marks::ROOM_NOT_AWAITED);
-                    claim.fail(at, end - at);
-                    return;
-                }
-                self.context.mark(&marks::ROOM_KEPT);
-                *self.begun.borrow_mut() = Some((claim, at));
+                self.keep_for_room(claim, at);
                 return;
             }
             self.perform(Part {
@@ -183,6 +168,28 @@ impl MirrorJob {
             self.context.mark(&marks::CLAIM_ABANDONED);
             claim.fail(at, end - at);
         }
+    }
+
+    /// Claims what is to be copied next; `None` if all that is dirty is claimed already.
+    async fn claim_next(self: &Rc<Self>, job: &Job) -> Option<Rc<Claim>> {
+        if let Some(offset) = self.next_free_dirty(Guests::Pass) {
+            return Some(self.claim(offset, self.most_at_once(job)));
+        }
+        let offset = self.next_free_dirty(Guests::Outrank)?;
+        Some(self.claim_from_guests(job, offset).await)
+    }
+
+    /// Other jobs fill the memory. The claim is kept, to go on at `at`: given back, its granules would be
+    /// copied from their beginnings again, and a large one might never be whole. But a guest who waits
+    /// for its end is not to wait for the memory of other jobs.
+    fn keep_for_room(&self, claim: Rc<Claim>, at: u64) {
+        if claim.operation.is_awaited() {
+            self.context.mark(&marks::ROOM_NOT_AWAITED);
+            claim.fail(at, claim.offset + claim.bytes - at);
+            return;
+        }
+        self.context.mark(&marks::ROOM_KEPT);
+        *self.begun.borrow_mut() = Some((claim, at));
     }
 
     /// The bytes of a claim that was begun and waits for room.

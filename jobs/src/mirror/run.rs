@@ -115,9 +115,7 @@ impl MirrorJob {
         self.step(Step::M8);
         let mut dirty = self.dirty_bytes();
         let tuning = self.options.tuning;
-        let in_flight = self.bytes_in_flight.get() + self.active_bytes_in_flight.get();
-        job.progress_set_remaining(dirty + in_flight);
-        self.look_at_rates(dirty + self.bytes_in_flight.get());
+        self.show_progress(job, dirty);
         let rest_until_ns = self.rest_until_ns().filter(|_| dirty > 0);
         self.context
             .mark_if(|| dirty > 0 && job.is_ready(), &marks::DIRTY_AGAIN);
@@ -182,6 +180,13 @@ impl MirrorJob {
             clean: dirty == 0 && self.in_flight.get() == 0,
             should_complete,
         }
+    }
+
+    /// M8: how much is left, and how fast it gets less.
+    fn show_progress(&self, job: &Job, dirty: u64) {
+        let left = dirty + self.bytes_in_flight.get();
+        job.progress_set_remaining(left + self.active_bytes_in_flight.get());
+        self.look_at_rates(left);
     }
 
     /// M9, when other jobs fill the memory that all share. The job holds nothing and yields, so it can

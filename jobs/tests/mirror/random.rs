@@ -185,7 +185,6 @@ impl Run {
         let (target, copy) = world.lab("target", target);
         for (lab, is_zero) in [(&disk, plan.zero_source), (&copy, plan.zero_target)] {
             if !is_zero {
-                // To look at it is cheaper then.
                 lab.disk.write_at(0, &lab.content());
             }
         }
