@@ -22,6 +22,9 @@ const OURS_ALONE: &[(&str, &str)] = &[
     ("RESUME", MACHINE),
 ];
 
+/// Values of the peer's enums that it has not, by the member that takes them.
+const OUR_VALUES: &[(&str, &str)] = &[("copy-mode", "auto")];
+
 /// True for commands, members and values whose name says that no client may rely on them: ours are our own.
 fn is_extension(name: &str) -> bool {
     name.starts_with("x-")
@@ -143,7 +146,13 @@ impl Comparison<'_> {
                 .map(|member| text(member, "name").to_owned());
             names.collect::<Vec<_>>()
         };
-        self.same_order(place, &names(ours), &names(theirs));
+        let mut ours = names(ours);
+        let is_ours = |value: &String| {
+            let mut alone = OUR_VALUES.iter();
+            alone.any(|(member, name)| place.ends_with(member) && value == name)
+        };
+        ours.retain(|value| !is_ours(value));
+        self.same_order(place, &ours, &names(theirs));
     }
 
     /// All of ours are there, and in the same order.
