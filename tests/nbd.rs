@@ -4,6 +4,8 @@
 //! Without a client on the machine its tests say so and do nothing. Every wait for another process is
 //! bounded; nothing sleeps.
 
+#[path = "nbd/bounded.rs"]
+mod bounded;
 #[path = "nbd/client.rs"]
 mod client;
 #[path = "nbd/clients.rs"]

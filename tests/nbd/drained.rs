@@ -149,6 +149,19 @@ fn a_drained_section_begins_although_a_client_never_rests_and_nothing_happens_in
 }
 
 #[test]
+fn no_more_than_sixteen_requests_are_under_way_however_many_are_sent() {
+    with_client(|ctx, daemon, _node, mut client| {
+        let export = daemon.exports.find_nbd("disk").expect("it is there");
+        let sent = stuff(&mut client, 0);
+        assert!(sent > 20, "the pipe holds {sent}");
+        ctx.poll_while(|| export.in_flight() == 0);
+        assert_eq!(export.in_flight(), 16);
+        replies(&mut client, sent);
+        assert_eq!(export.in_flight(), 0);
+    });
+}
+
+#[test]
 fn a_client_that_comes_in_a_drained_section_is_served_when_it_ends() {
     with_client(|ctx, daemon, node, mut client| {
         let export = daemon.exports.find_nbd("disk").expect("it is there");
