@@ -74,7 +74,8 @@ fields! {
     Tail "tail" 0 Form::Number { max: 4096 }, "What a disk is longer than that, in units of 128 bytes.";
     Granularity "granularity" 512 Form::Number { max: 1 << 20 }, "Bytes of a granule, a power of two from 512.";
     Sync "sync" 0 Form::Name(&["full", "top", "none"]), "Which parts of the disk are copied.";
-    CopyMode "copymode" 0 Form::Name(&["background", "write-blocking"]), "How what guests write gets to the target, to begin with.";
+    CopyMode "copymode" 0 Form::Name(&["background", "write-blocking", "auto"]), "How what guests write gets to the target, to begin with.";
+    Budget "budget" 0 TIME, "What the mirror may cost a request of a guest, in nanoseconds; 0 is whatever it takes.";
     Backing "backing" 0 FLAG, "The source is an overlay above a base.";
     TargetBacking "tbacking" 0 FLAG, "The target has the same base below it.";
     Fill "fill" 0 FILL, "What the source holds.";

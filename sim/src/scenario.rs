@@ -168,8 +168,12 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
         job_id: Some(job_id.to_owned()),
         sync: [MirrorSync::Full, MirrorSync::Top, MirrorSync::None]
             [config.get(Field::Sync) as usize],
-        copy_mode: [MirrorCopyMode::Background, MirrorCopyMode::WriteBlocking]
-            [config.get(Field::CopyMode) as usize],
+        copy_mode: [
+            MirrorCopyMode::Background,
+            MirrorCopyMode::WriteBlocking,
+            MirrorCopyMode::Auto,
+        ][config.get(Field::CopyMode) as usize],
+        guest_latency_ns: Some(config.get(Field::Budget)).filter(|budget_ns| *budget_ns > 0),
         granularity,
         buf_size: config.get(Field::Buf) * granularity,
         speed: config.get(Field::Speed),
