@@ -73,7 +73,7 @@ fn with_a_delay_no_request_notices_that_the_server_was_killed() {
     let writers = writers(&world, &node);
     wait_for_the_first(&world, &image);
     for _ in 0..3 {
-        server.signal(Signal::KILL);
+        server.kill();
         for _ in 0..50 {
             world.context.poll(false);
         }
@@ -106,7 +106,7 @@ fn without_a_delay_requests_fail_and_the_next_server_is_found() {
     let node = world.node(&[]);
     let first = writers(&world, &node);
     wait_for_the_first(&world, &image);
-    server.signal(Signal::KILL);
+    server.kill();
     let done: Vec<_> = first
         .iter()
         .flat_map(|writer| world.finish(writer))

@@ -220,7 +220,7 @@ fn an_export_that_is_read_only_is_opened_so_or_not_at_all() {
     }
     let world = World::new();
     let _server = Server::nbdkit(world.path(), &["-r", "memory", "1M"]);
-    let error = world.try_node(&[]).err().expect("it cannot be written to");
+    let error = world.try_node(&[]).expect_err("it cannot be written to");
     assert_eq!(error.desc, "Could not open image: Permission denied");
     assert!(world.node(&[("read-only", "on")]).is_read_only());
     assert!(world.node(&[("auto-read-only", "on")]).is_read_only());

@@ -72,6 +72,13 @@ impl Server {
         Server { pid: read_pid(pid) }
     }
 
+    /// Kills it, and waits until that has happened.
+    pub(crate) fn kill(&self) {
+        // It may have been killed before.
+        let _ = kill_process(self.pid, Signal::KILL);
+        wait_until_dead(self.pid);
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).expect("it runs");
     }
@@ -98,10 +105,28 @@ fn read_pid(path: &Path) -> Pid {
     }
 }
 
+/// A process that was killed holds its files, and the locks on them, until it is dead.
+#[allow(clippy::disallowed_methods)] // No clock of a context is at hand here.
+fn wait_until_dead(pid: Pid) {
+    let begun = std::time::Instant::now();
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let threads = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let lives = || {
+        let text = fs::read_to_string(&stat).unwrap_or_default();
+        // The name in between may hold anything.
+        let state = text.rsplit(')').next().unwrap_or_default().trim();
+        // Its threads die one by one.
+        let threads = fs::read_dir(&threads).map_or(0, Iterator::count);
+        !(state.is_empty() || state.starts_with(['Z', 'X']) && threads <= 1)
+    };
+    while lives() && begun.elapsed().as_secs() < 20 {
+        std::thread::yield_now();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have been killed before.
-        let _ = kill_process(self.pid, Signal::KILL);
+        self.kill();
     }
 }
 
