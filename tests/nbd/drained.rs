@@ -56,12 +56,10 @@ fn with_client(test: impl FnOnce(&AioContext, &Rc<Daemon>, &Rc<Node>, Client<Pip
     let ctx = AioContext::new();
     let _current = ctx.make_current();
     let daemon = Daemon::new(&ctx);
-    let file = tempfile::NamedTempFile::new().expect("there is a temporary folder");
-    file.as_file().set_len(1 << 20).expect("it can grow");
-    let path = file.path().display();
-    // A file, because its requests are under way for a while.
-    let options = open::parse_blockdev(&format!("driver=file,node-name=disk,filename={path}"));
-    open::blockdev_add(&daemon, &options.expect("they are right")).expect("it can be opened");
+    // Its requests take a while, always: a file may have done them by the time it is asked.
+    let options = "driver=null-co,node-name=disk,size=1048576,latency-ns=100000";
+    let options = open::parse_blockdev(options).expect("they are right");
+    open::blockdev_add(&daemon, &options).expect("it can be opened");
     let node = daemon.graph().find_node("disk").expect("it was made");
     let server = NbdServer::new(&daemon, NbdServerOptions::default());
     daemon.exports.set_nbd_server(Some(server.clone()));
