@@ -76,8 +76,9 @@ pub(crate) fn run(
 }
 
 fn new_bar() -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{bar:30} {percent:>3} % {bytes} of {total_bytes} {msg}");
+    let style = ProgressStyle::with_template(
+        "{bar:30} {percent:>3} % {bytes} of {total_bytes}\n{wide_msg}",
+    );
     ProgressBar::new(0).with_style(style.expect("the template is well formed"))
 }
 

@@ -155,9 +155,10 @@ impl Progress {
 }
 
 fn new_bar(len_bytes: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("[{bar:30}] {percent:>3} %  {bytes} of {total_bytes}, {msg}")
-            .expect("the template is well formed")
-            .progress_chars("=> ");
+    let style = ProgressStyle::with_template(
+        "[{bar:30}] {percent:>3} %  {bytes} of {total_bytes}\n{wide_msg}",
+    )
+    .expect("the template is well formed")
+    .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(len_bytes), ProgressDrawTarget::stderr()).with_style(style)
 }
