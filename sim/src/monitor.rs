@@ -66,7 +66,7 @@ pub enum Verb {
     Dismiss,
     /// `quit`: all jobs are cancelled.
     Quit,
-    /// `block-job-change`: the other copy mode.
+    /// `block-job-change`: one of the copy modes.
     Change,
 }
 
@@ -322,7 +322,11 @@ impl Monitor {
             Verb::Finalize => job.finalize(),
             Verb::Dismiss => job.dismiss(),
             Verb::Change => {
-                let modes = [MirrorCopyMode::WriteBlocking, MirrorCopyMode::Background];
+                let modes = [
+                    MirrorCopyMode::WriteBlocking,
+                    MirrorCopyMode::Background,
+                    MirrorCopyMode::Auto,
+                ];
                 let chosen = self.cast.world.decider().pick(&MODE, modes.len());
                 let copy_mode = modes[chosen];
                 job.change(JobChange::Mirror { copy_mode })

@@ -14,6 +14,7 @@
 
 mod actor;
 mod build;
+mod build_active;
 mod build_drains;
 mod build_jobs;
 mod text;

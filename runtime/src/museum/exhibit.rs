@@ -81,8 +81,6 @@ impl State {
 /// What an exhibit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaits {
-    /// Guest writes that go to both disks at once: `copy-mode=write-blocking`.
-    WriteBlocking,
     /// Jobs and guests in contexts of other threads.
     Iothreads,
     /// Models of the notify protocol under loom.
@@ -92,7 +90,6 @@ pub enum Awaits {
 impl fmt::Display for Awaits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Awaits::WriteBlocking => "write-blocking",
             Awaits::Iothreads => "iothreads",
             Awaits::Loom => "loom",
         })

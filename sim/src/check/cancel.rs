@@ -3,12 +3,16 @@
 //! A job whose work is abandoned begins no copy any more, is not asleep, comes past the head of its
 //! loop once at most, and its coroutine ends as soon as what it has under way has ended. A soft cancel
 //! is for jobs that are READY, and they end in good order; before that it is as good as a forced one.
+//!
+//! Guests are free at once: none waits any more for its turn to write to both sides, nor for the target.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorEnd;
+use blockjob_jobs::mirror::conflicts::OperationKind;
 use blockjob_jobs::mirror::steps::{MirrorEvent, Step};
 use blockjob_jobs::trace::{JobTrace, JobTraceKind};
 
@@ -156,6 +160,9 @@ impl Cancel {
                     "begins to copy, and was cancelled",
                 );
             }
+            if let Some(text) = keeps_a_guest(scene, &job) {
+                return fail(scene, "keeps-a-guest", name, &text);
+            }
             if holds {
                 abandoned.since_ns = scene.now_ns;
             }
@@ -212,6 +219,34 @@ fn begun_bytes(scene: &Scene<'_>, job: &Job) -> u64 {
     mirror.map_or(0, |mirror| {
         job.progress().current() + mirror.bytes_in_flight()
     })
+}
+
+/// Which write of a guest waits for the job, or for its target, although the job was cancelled.
+fn keeps_a_guest(scene: &Scene<'_>, job: &Job) -> Option<String> {
+    let pair = scene.cast.pair_of_job(job.label())?;
+    let operations = pair.mirror.get()?.operations();
+    let active = operations
+        .iter()
+        .filter(|operation| operation.kind == OperationKind::ActiveWrite);
+    let is_at_source = |range: &Range<u64>| {
+        let requests = pair.source_node.requests();
+        let mut requests = requests.iter();
+        requests.any(|it| it.offset < range.end && range.start < it.offset + it.bytes)
+    };
+    for write in active {
+        let Range { start, end } = write.range;
+        if write.waits_for.is_some() {
+            return Some(format!(
+                "was cancelled, and a guest's write of {start}..{end} waits for its turn"
+            ));
+        }
+        if !write.let_go && !is_at_source(&write.range) {
+            return Some(format!(
+                "was cancelled, and a guest's write of {start}..{end} waits for the target"
+            ));
+        }
+    }
+    None
 }
 
 /// A transaction that aborts has its jobs end one by one: only then are they woken.

@@ -3,10 +3,12 @@
 //! In the calm, when guests rest and nothing fails, a job comes to something within a bounded time: it
 //! is READY in the end, and when it has been told to end it does. A drained section is established
 //! within a bounded time, and a job that is asked to stand still for it takes no granules but those of the
-//! moment, however fast its disks are.
+//! moment, however fast its disks are. In write-blocking mode a mirror also becomes READY when guests do
+//! not rest.
 //!
 //! That the world turns in place, or stands still, is for the run to say: see [`crate::waits`].
 
+mod busy;
 mod drains;
 
 use blockjob_jobs::job::Job;
@@ -18,6 +20,7 @@ use super::{Checker, Interest, Scene, Seen};
 use crate::config::Field;
 use crate::failure::Rule;
 use crate::waits::{WaitGraph, held_up};
+use busy::Busy;
 use drains::Drains;
 
 /// How the jobs were when they last came to something.
@@ -40,6 +43,7 @@ pub struct Progress {
     next_ns: u64,
     stand: Stand,
     drains: Drains,
+    busy: Busy,
 }
 
 impl Progress {
@@ -56,6 +60,9 @@ impl Progress {
     fn look(&mut self, scene: &Scene<'_>, bounds: Bounds) {
         if let Some(owner) = self.drains.late(scene, bounds) {
             return fail(scene, "drain-late", &[owner]);
+        }
+        if let Some(job) = self.busy.late(scene, bounds) {
+            return fail(scene, "not-ready-when-busy", &[&job]);
         }
         if !scene.cast.world.is_calm() || !scene.cast.guests_rest() {
             self.stand.since_ns = scene.now_ns;
@@ -148,6 +155,7 @@ impl Checker for Progress {
         self.next_ns = 0;
         self.stand = Stand::default();
         self.drains.clear();
+        self.busy.clear();
     }
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {

@@ -18,6 +18,8 @@ const ROOMS: &[(&str, &str)] = &[
         "MIR-04b",
         include_str!("../../scenarios/museum/MIR-04b.txt"),
     ),
+    ("MIR-03", include_str!("../../scenarios/museum/MIR-03.txt")),
+    ("MIR-05", include_str!("../../scenarios/museum/MIR-05.txt")),
     (
         "MIR-06a",
         include_str!("../../scenarios/museum/MIR-06a.txt"),

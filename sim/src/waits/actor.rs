@@ -108,6 +108,8 @@ pub enum Why {
     Overlap,
     /// That one of them gives buffers back, although none has any.
     Buffers,
+    /// That it has copied a granule, which it has taken before.
+    Copied,
     /// That the disk answers.
     Answer,
     /// That the disk answers, which it does not before the faults end.
@@ -142,6 +144,7 @@ impl Why {
             Why::LetGo => " to end it",
             Why::Overlap => ", which it must not overlap",
             Why::Buffers => " to give buffers back, of which none has any",
+            Why::Copied => " to have copied a granule",
             Why::Answer => ", which is at it",
             Why::Held => ", which holds it",
             Why::OneEnds => " to end, one of them",

@@ -197,6 +197,9 @@ impl Builder<'_> {
         let Actor::Request { request, .. } = self.graph.actors[actor] else {
             return;
         };
+        if self.active_waits(place, actor) {
+            return;
+        }
         if let Some(other) = request.waits_for {
             let is_other = |place: &usize| matches!(self.graph.actors[*place], Actor::Request { request, .. } if request.id == other);
             let other = self.nodes[place].requests.clone().find(is_other);

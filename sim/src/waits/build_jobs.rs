@@ -124,6 +124,9 @@ impl Builder<'_> {
         if let Some(copies) = copies {
             return self.wait(actor, copies, Why::OneEnds);
         }
+        if let Some(write) = self.outranked(number) {
+            return self.wait(actor, write, Why::Overlap);
+        }
         let pair = self.cast.pair_of_job(seen.job.label());
         let nodes = pair.map(|pair| [&pair.target_node, &pair.source_node]);
         let places = nodes.into_iter().flatten();

@@ -86,10 +86,7 @@ exhibit! {
     seen_as: "a guest and a job that hang for ever",
     breaks: ["WAITGRAPH", "PROGRESS"],
     found_by: Simulator,
-    state: State::ToCome {
-        awaits: Awaits::WriteBlocking,
-        note: "whoever looks for a conflict does not pass over operations that wait themselves",
-    },
+    state: State::Here { site: "jobs: mirror::conflicts, Operations::find_conflict" },
 }
 
 exhibit! {
@@ -101,10 +98,7 @@ exhibit! {
     seen_as: "stale bytes around small writes, and a job that reports success",
     breaks: ["DIRTY", "DATA"],
     found_by: Simulator,
-    state: State::ToCome {
-        awaits: Awaits::WriteBlocking,
-        note: "the range to be made clean is rounded outward",
-    },
+    state: State::Here { site: "jobs: mirror::active, MirrorJob::pieces and target_takes" },
 }
 
 exhibit! {
