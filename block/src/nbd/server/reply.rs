@@ -54,7 +54,7 @@ impl Replies<'_> {
         if !self.structured {
             return self.simple(cookie, refusal.error);
         }
-        let mut text = &refusal.text.as_bytes()[..];
+        let mut text = refusal.text.as_bytes();
         if text.len() > MAX_STRING as usize {
             text = &text[..MAX_STRING as usize];
         }
