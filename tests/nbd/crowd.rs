@@ -62,7 +62,7 @@ fn silent_and_hostile_clients_do_not_keep_others_waiting() {
     half.write_all(&[0, 0, 0, 3, b'I', b'H'])
         .expect("it listens");
     let mut garbage = server.connect();
-    let noise: Vec<u8> = (0..100_000_u32).map(|at| (at * 31 >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..100_000_u32).map(|at| ((at * 31) >> 3) as u8).collect();
     // It hangs up in the middle of this.
     let _refused = garbage.write_all(&noise);
     // Never reads what it asks for.

@@ -91,7 +91,6 @@ fn qemu_io_keeps_its_connection_across_a_pivot() {
     server.wait_for("\"status\": \"null\"");
     does("write -P 3 2M 1M");
     does("read -P 2 1M 1M");
-    drop(does);
     drop(stdin);
     assert!(guest.wait().expect("it is our child").success());
     let dst = server.path("dst");
