@@ -92,6 +92,26 @@ fn nothing_in_flight_means_nothing_to_cancel() {
 }
 
 #[test]
+fn requests_that_are_about_to_be_sent_to_a_silent_server_are_cancelled_and_keep_the_connection() {
+    let world = World::new();
+    let fake = Fake::new();
+    let node = fake.node(&world, &options(0)).expect("it is there");
+    fake.hangs.set(true);
+    let pending = world.start({
+        let node = node.clone();
+        async move { node.co_write(0, Bytes::from_static(b"x")).await }
+    });
+    // In the same pass of the event loop.
+    node.cancel_in_flight();
+    let error = world.finish(&pending).expect_err("it was cancelled");
+    assert_eq!(error.kind(), ErrorKind::Canceled);
+    fake.hangs.set(false);
+    let result = world.run(async move { node.co_write(0, Bytes::from_static(b"x")).await });
+    result.expect("the connection is the first one still");
+    assert_eq!(fake.connections.get(), 1);
+}
+
+#[test]
 fn a_dropped_request_goes_on_and_keeps_the_node_busy() {
     let world = World::new();
     let fake = Fake::new();

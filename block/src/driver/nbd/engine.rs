@@ -230,8 +230,14 @@ impl Engine {
         match &mut state.link {
             Link::Waiting => {}
             Link::Up(channel) if channel.is_busy() => failed = channel.take_unfinished(),
-            // Nothing was sent of what waits, so the connection is good.
-            Link::Up(_) | Link::Down | Link::Over => return,
+            Link::Up(_) => {
+                // Nothing was sent of what waits, so the connection is good.
+                let unsent = std::mem::take(&mut state.waiting);
+                drop(state);
+                unsent.into_iter().for_each(Job::cancel);
+                return;
+            }
+            Link::Down | Link::Over => return,
         }
         failed.extend(state.waiting.drain(..));
         let before = std::mem::replace(&mut state.link, Link::Down);
@@ -244,10 +250,7 @@ impl Engine {
         if let Some(delay) = &*self.delay.borrow() {
             delay.disarm();
         }
-        for job in failed {
-            let error = BlockError::new(ErrorKind::Canceled, "The request was cancelled");
-            job.fail(error);
-        }
+        failed.into_iter().for_each(Job::cancel);
         reconnect::start(self, false);
     }
 

@@ -32,6 +32,11 @@ impl Job {
     pub(super) fn fail(self, error: BlockError) {
         self.ticket.answer(self.command, Err(error));
     }
+
+    pub(super) fn cancel(self) {
+        let text = "The request was cancelled";
+        self.fail(BlockError::new(ErrorKind::Canceled, text));
+    }
 }
 
 /// Who waits for a command. It is always answered: else he waits for ever.
