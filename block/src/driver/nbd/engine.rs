@@ -14,7 +14,6 @@ use super::connect::Connected;
 use super::reconnect::{self, FIRST_PAUSE_NS};
 use super::request::{Answer, Job, gone};
 use super::transport::Transport;
-use crate::error::{BlockError, ErrorKind};
 use crate::nbd::client::{Command, ExportInfo};
 use crate::oneshot::Receiver;
 

@@ -62,8 +62,11 @@ fn context(option_: u32, name: &str, queries: &[&str]) -> Vec<u8> {
     option(option_, &data)
 }
 
+/// What a handshake came to, if it has ended; what was answered; and what was not read yet.
+type Shaken = (Option<Result<(String, Mode), Ended>>, Vec<u8>, Inbox);
+
 /// What comes of a handshake whose client says `bytes` in pieces of `size`, and what is left then.
-fn shake(bytes: &[u8], size: usize) -> (Option<Result<(String, Mode), Ended>>, Vec<u8>, Inbox) {
+fn shake(bytes: &[u8], size: usize) -> Shaken {
     let (mut inbox, mut outbox) = (Inbox::new(16 << 10), Outbox::new());
     let mut handshake = Handshake::new(&mut outbox);
     let mut rest = bytes;
