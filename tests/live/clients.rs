@@ -9,7 +9,7 @@ use super::targets::Target;
 use super::tools::{Busy, Scratch, assert_same, lacks, prints};
 
 const MIB: u64 = 1 << 20;
-const MODES: [&str; 2] = ["background", "write-blocking"];
+const MODES: [&str; 3] = ["background", "write-blocking", "auto"];
 
 /// Has a guest at work during a mirror from the first byte to READY, and lets it end.
 fn under(daemon: &mut Daemon, mode: &str, words: &[&str]) -> String {

@@ -84,7 +84,8 @@ impl Daemon {
     fn line(&mut self) -> Value {
         let mut line = String::new();
         if let Err(error) = self.qmp.read_line(&mut line) {
-            panic!("the daemon says nothing for {PATIENCE_S} s: {error}");
+            let why = self.explain();
+            panic!("the daemon says nothing for {PATIENCE_S} s: {error}; {why}");
         }
         assert!(
             !line.is_empty(),
@@ -92,6 +93,16 @@ impl Daemon {
             self.stderr()
         );
         serde_json::from_str(&line).expect("it is JSON")
+    }
+
+    /// Why the mirror stands still, if the daemon can still say it.
+    pub(crate) fn explain(&mut self) -> String {
+        let request = json!({"execute": "x-job-explain", "arguments": {"id": "m"}}).to_string();
+        let mut socket = self.qmp.get_ref();
+        let asked = socket.write_all(request.as_bytes());
+        let mut line = String::new();
+        let told = self.qmp.read_line(&mut line);
+        format!("{asked:?} {told:?} {line}")
     }
 
     fn stderr(&self) -> String {

@@ -76,9 +76,8 @@ fn until_killed(dice: &mut Dice, daemon: &mut Daemon, guest: &Guest, mode: &str)
             disk = Disk::Target;
         }
     }
-    guest
-        .wait_for(before, dice.below(more))
-        .expect("the guest is served");
+    let served = guest.wait_for(before, dice.below(more));
+    served.unwrap_or_else(|why| panic!("{why}: {}", daemon.explain()));
     for _ in 0..dice.below(2000) {
         std::hint::spin_loop();
     }
