@@ -29,6 +29,7 @@ blockjob_runtime::marks! {
     ACTIVE_SOURCE_FAILED "active-source-failed" "The source failed an active write.";
     ACTIVE_TARGET_FAILED "active-target-failed" "The target failed an active write.";
     ACTIVE_LET_GO "active-let-go" "A guest was let go before the target had its write.";
+    EXIT_AWAITED_ACTIVE "exit-awaited-active" "A mirror that was over waited for what guests that were let go had left at the target.";
     ACTIVE_LATE "active-late" "A guest was let go because its budget was used up, before the target had its write.";
     ACTIVE_GIVEN_UP "active-given-up" "A guest's write was not copied at once, because that would have been over its budget.";
     AUTO_TURNED "auto-turned" "A mirror turned to write-blocking because the background could not win.";

@@ -311,6 +311,12 @@ impl MirrorJob {
         self.give_begun_up();
         self.wait_for_all_io().await;
         assert_eq!(self.in_flight.get(), 0);
+        // Guests that were let go have left writes at the target. M17 drains it, and to wait there would
+        // stop the main loop, and the guests with the source, for as long as the target takes.
+        while self.drained.borrow().is_none() && self.operations.active() > 0 {
+            self.context.mark(&marks::EXIT_AWAITED_ACTIVE);
+            self.wait_for_slot().await;
+        }
         if self.drained.borrow().is_none() {
             let drained = self.drain_source("mirror_exit").await;
             *self.drained.borrow_mut() = Some(drained);
