@@ -112,8 +112,8 @@ impl Builder<'_> {
         let range = self.range_of(actor)?;
         let before = self.nodes[place].requests.start..actor;
         let same = before.filter(|other| self.range_of(*other).as_ref() == Some(&range));
-        let alike = operations.iter().filter(|it| is_active(it, &range));
-        alike.cloned().nth(same.count())
+        let mut alike = operations.iter().filter(|it| is_active(it, &range));
+        alike.nth(same.count()).cloned()
     }
 
     fn request_of(
