@@ -10,10 +10,13 @@ use bytes::{Bytes, BytesMut};
 use super::fake::{Fake, Manner};
 use crate::common::World;
 
+/// What became of each request, by its name.
+type Results = Vec<(&'static str, BlockResult<()>)>;
+
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Every kind of request, one after another and some at once. Errors do not stop it.
-async fn exchange(node: Rc<Node>) -> Vec<(&'static str, BlockResult<()>)> {
+async fn exchange(node: Rc<Node>) -> Results {
     let mut results = Vec::new();
     let mut note = |what, result: BlockResult<()>| results.push((what, result));
     note("write", node.co_write(0, Bytes::from(vec![5; 700])).await);
@@ -43,10 +46,7 @@ async fn exchange(node: Rc<Node>) -> Vec<(&'static str, BlockResult<()>)> {
 }
 
 /// Runs the exchange against a server whose first connection dies as `die` says.
-fn run(
-    options: &NbdOptions,
-    die: impl Fn(&Fake),
-) -> Option<(World, Fake, Rc<Node>, Vec<(&'static str, BlockResult<()>)>)> {
+fn run(options: &NbdOptions, die: impl Fn(&Fake)) -> Option<(World, Fake, Rc<Node>, Results)> {
     let world = World::new();
     let fake = Fake::new();
     die(&fake);

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use super::fake::{Fake, Manner};
 use crate::common::{Started, World};
 
+/// What a server is changed into while nobody is connected.
+type Change = fn(&Fake);
+
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn options(delay_s: u64) -> NbdOptions {
@@ -128,7 +131,7 @@ fn an_idle_connection_that_is_lost_is_found_again_before_it_is_needed() {
 
 #[test]
 fn an_export_that_has_changed_is_not_gone_on_with() {
-    let changes: [(&str, fn(&Fake)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("it has 1024 bytes, and had 65536", |fake| {
             fake.size.set(1024)
         }),
