@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::Failure;
+use crate::clock::Stopwatch;
 use crate::peer::scratch::{Running, Scratch};
 
 /// Seconds of each run that fio does not count. The mirror begins in them, under load.
@@ -39,6 +40,9 @@ pub(crate) struct Felt {
 pub(crate) struct Guest {
     running: Running,
     report: PathBuf,
+    watch: Stopwatch,
+    /// How long it is to take, in seconds.
+    planned_s: u32,
 }
 
 impl Guest {
@@ -61,6 +65,8 @@ impl Guest {
             .arg(format!("--iodepth={}", load.depth))
             .arg(format!("--size={size_bytes}"))
             .args(["--norandommap", "--time_based"])
+            // The processor's counter, which fio would calibrate by itself, goes wrong under load.
+            .arg("--clocksource=clock_gettime")
             .arg(format!("--randseed={}", seed + 1))
             .arg(format!("--ramp_time={RAMP_S}"))
             .arg(format!("--runtime={}", load.seconds))
@@ -73,8 +79,14 @@ impl Guest {
             .current_dir(scratch.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        let watch = Stopwatch::start();
         let running = scratch.spawn(&mut command)?;
-        Ok(Self { running, report })
+        Ok(Self {
+            running,
+            report,
+            watch,
+            planned_s: RAMP_S + load.seconds,
+        })
     }
 
     /// Waits for its end.
@@ -82,6 +94,10 @@ impl Guest {
         let status = self.running.wait()?;
         if !status.success() {
             return Err(format!("the guest failed: {status}").into());
+        }
+        let (took_s, planned_s) = (self.watch.seconds(), self.planned_s);
+        if took_s < f64::from(planned_s) {
+            return Err(format!("the guest took {took_s:.1} s for {planned_s}").into());
         }
         let text = fs::read_to_string(&self.report)?;
         felt(&text)
