@@ -369,6 +369,42 @@ fn a_target_that_came_back_without_what_it_was_sent_is_found_out_by_reading_it_b
     }
 }
 
+/// The smallest case in which a job that is cancelled has yet to write to its target: it reads then.
+#[test]
+fn a_cancel_by_force_sends_nothing_more_to_a_target_that_stands_still() {
+    if lacks(&["qemu-nbd", "qemu-img", "qemu-io"]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    make(&scratch, "raw", "src", &[1; 1 << 20]);
+    scratch.image("raw", "dst", 1 << 20);
+    let target = Target::qemu_nbd(&scratch, "raw", "dst");
+    let nodes = [
+        image("raw", "src", &scratch.path("src")),
+        target.node("dst"),
+    ];
+    let mut daemon = Daemon::start(&scratch, &nodes);
+    let group = json!({"qom-type": "throttle-group", "id": "slow", "x-bps-read": 100_000});
+    daemon.ok("object-add", group);
+    let slow = json!({
+        "driver": "throttle", "throttle-group": "slow", "node-name": "slow", "file": "src",
+    });
+    daemon.ok("blockdev-add", slow);
+    let parts = json!({"device": "slow", "granularity": 65536, "buf-size": 65536});
+    daemon.mirror(parts);
+    // The read of the second part waits for the better part of a second.
+    let first = |daemon: &mut Daemon| {
+        let jobs = daemon.ok("query-block-jobs", json!({}));
+        jobs[0]["x-convergence"]["copied-bytes"] == 65536
+    };
+    while !first(&mut daemon) {}
+    target.signal(Signal::STOP);
+    daemon.ok("block-job-cancel", json!({"device": "m", "force": true}));
+    daemon.event("BLOCK_JOB_CANCELLED");
+    target.signal(Signal::CONT);
+    daemon.quit();
+}
+
 fn rounds(policy: &'static str) {
     if lacks(&["qemu-nbd", "qemu-img"]) {
         return;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use blockjob_block::buf::Taken;
 use blockjob_block::driver::ZeroFlags;
-use blockjob_block::{BlockError, BlockResult};
+use blockjob_block::{BlockError, BlockResult, ErrorKind};
 use blockjob_runtime::bug;
 
 use super::iteration::Claim;
@@ -89,6 +89,7 @@ impl MirrorJob {
         self.context
             .mark_if(|| self.any_dirty(offset, bytes), &marks::READ_THEN_DIRTY);
         let data = buf.freeze();
+        self.still_wanted().map_err(Failure::write)?;
         let result = self.target().write(offset, data.clone()).await;
         self.pool.put_bytes(data);
         result.map_err(Failure::write)?;
@@ -103,6 +104,7 @@ impl MirrorJob {
         }
         let (mut offset, end) = (part.offset, part.offset + part.bytes);
         while offset < end {
+            self.still_wanted().map_err(Failure::write)?;
             let (already, bytes) = self.target_reads_as_zero(offset, end - offset).await;
             if already {
                 self.context.mark(&marks::HOLE_SKIPPED);
@@ -113,6 +115,7 @@ impl MirrorJob {
                     no_fallback: false,
                 };
                 let target = self.target();
+                self.still_wanted().map_err(Failure::write)?;
                 target
                     .write_zeroes(offset, bytes, flags)
                     .await
@@ -122,6 +125,22 @@ impl MirrorJob {
             offset += bytes;
         }
         Ok(())
+    }
+
+    /// Asked before each request to the target: those of a job that was cancelled by force were cancelled
+    /// once, and what is sent after that may never be answered.
+    fn still_wanted(&self) -> BlockResult<()> {
+        match self.is_abandoned() {
+            true => Err(BlockError::new(
+                ErrorKind::Canceled,
+                "The job was cancelled",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.job().is_none_or(|job| job.is_cancelled())
     }
 
     /// Whether the target reads as zeroes there and has nothing that could be given back, so that
@@ -172,7 +191,7 @@ impl MirrorJob {
 
     /// A request of the job failed, or the target's half of an active write did.
     pub(super) fn request_failed(&self, operation: IoOperation, error: &BlockError) {
-        if self.job().is_none_or(|job| job.is_cancelled()) {
+        if self.is_abandoned() {
             // It ends in any case, and may have been made to fail for that.
             return;
         }
@@ -207,12 +226,17 @@ impl MirrorJob {
     ///
     /// QEMU: `mirror_flush` (block/mirror.c).
     pub(super) async fn flush(&self) -> BlockResult<()> {
-        let result = self.target().flush().await;
+        let result = match self.still_wanted() {
+            Ok(()) => self.target().flush().await,
+            abandoned => abandoned,
+        };
         match &result {
             Ok(()) => {
                 self.flushed.set(true);
                 self.update_stats(|stats| stats.flushes += 1);
             }
+            // It may have been made to fail for that.
+            Err(_) if self.is_abandoned() => {}
             Err(error) => {
                 if self.error_action(IoOperation::Write, error.errno()) == ErrorAction::Report {
                     self.set_ret(error);
