@@ -152,6 +152,9 @@ impl Cancel {
             let Some(job) = scene.cast.jobs.get(name) else {
                 continue;
             };
+            if let Some(text) = keeps_a_guest(scene, &job) {
+                return fail(scene, "keeps-a-guest", name, &text);
+            }
             if begun_bytes(scene, &job) > abandoned.begun_bytes {
                 return fail(
                     scene,
@@ -159,9 +162,6 @@ impl Cancel {
                     name,
                     "begins to copy, and was cancelled",
                 );
-            }
-            if let Some(text) = keeps_a_guest(scene, &job) {
-                return fail(scene, "keeps-a-guest", name, &text);
             }
             if holds {
                 abandoned.since_ns = scene.now_ns;

@@ -42,6 +42,19 @@ fn a_job_that_goes_on_with_what_it_took_before_it_was_cancelled_is_found() {
 }
 
 #[test]
+fn a_guest_that_waits_for_its_turn_although_the_job_was_cancelled_is_found() {
+    // All write to the same place, so all but one wait.
+    let config = "granules=1,guests=4,depth=4,requests=12,span=1,step=4,copymode=write-blocking";
+    let failure = finds_edited::<Cancel, _>(config, |_, seen, tell| {
+        tell(seen);
+        if change(seen, "job0") == Some((Running, Ready)) {
+            tell(&Seen::Job(&of_job(FORCED)));
+        }
+    });
+    assert_is(&failure, Rule::Cancel, "keeps-a-guest");
+}
+
+#[test]
 fn a_job_that_sleeps_although_it_was_cancelled_is_found() {
     let config = "granules=4,guests=1,requests=6,rest=50000000";
     let failure = finds_edited::<Cancel, _>(config, |_, seen, tell| {

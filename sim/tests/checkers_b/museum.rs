@@ -1,7 +1,7 @@
 //! QEMU's bugs are found by the checkers that are named for them.
 
 use blockjob_runtime::museum::{
-    Exhibit, HZ_02, JOB_01, JOB_03B, JOB_04, MIR_04A, MIR_04B, MIR_06B, MIR_10, switch_on,
+    Exhibit, HZ_02, JOB_01, JOB_03B, JOB_04, MIR_03, MIR_04A, MIR_04B, MIR_06B, MIR_10, switch_on,
 };
 use blockjob_sim::check::{
     Checker, cancel::Cancel, fsm::Fsm, progress::Progress, rate::Rate, waitgraph::Waits,
@@ -36,6 +36,18 @@ fn copies_that_wait_for_each_others_buffers_are_a_ring() {
         assert_is(&failure, Rule::WaitGraph, "cycle");
         assert!(failure.text.contains("to give buffers back"), "{failure}");
     }
+}
+
+#[test]
+fn guests_writes_that_wait_for_each_other_are_a_ring() {
+    let config = "copymode=write-blocking,guests=2,depth=3,requests=20,hot=yes,spread=uniform,\
+                  tspread=tail";
+    let failure = found(&MIR_03, Waits::new(), config);
+    assert_is(&failure, Rule::WaitGraph, "cycle");
+    assert!(
+        failure.text.contains("which it must not overlap"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -180,3 +180,24 @@ fn a_run_that_goes_on_for_ever_is_found() {
     });
     assert_is(&failure, Rule::Progress, "endless");
 }
+
+/// Guests that do not rest, at a mirror that writes what they do to both sides.
+const BUSY: &str = "granules=16,guests=2,depth=2,requests=1200,hot=yes,slice=1000000,\
+                    copymode=write-blocking";
+
+#[test]
+fn a_write_blocking_mirror_that_comes_to_nothing_while_guests_do_not_rest_is_found() {
+    let failure = finds::<Progress>(BUSY, |cast| {
+        when(cast, runs, |cast| async move {
+            // Whatever it has copied is dirty again.
+            while runs(&cast) && !cast.guests_rest() {
+                for bitmap in pair(&cast).source_node.dirty_bitmaps() {
+                    let len = bitmap.bits().len();
+                    bitmap.bits_mut().set(0, len);
+                }
+                cast.main.sleep(1_000).await;
+            }
+        });
+    });
+    assert_is(&failure, Rule::Progress, "not-ready-when-busy");
+}
