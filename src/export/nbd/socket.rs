@@ -32,6 +32,10 @@ impl AsyncRead for Socket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if self.was_short {
+            // Once: whoever is woken then asks. `async-io` does not take an event for an answer that
+            // comes from a wait which was under way when it was asked, and between two threads that can
+            // go on for ever.
+            self.was_short = false;
             ready!(self.io.poll_readable(cx))?;
         }
         let read = ready!(self.io.poll_read(cx, buffer))?;
@@ -71,5 +75,40 @@ impl AsyncWrite for Socket {
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.shutdown();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn after_a_short_read_one_wake_is_enough_for_the_next() {
+        let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
+        server.set_nonblocking(true).expect("it is a socket");
+        let mut socket = Socket::new(Rc::new(Io::new(server.into()).expect("it can be watched")));
+        for round in 0..200 {
+            let mut polls = 0;
+            let mut read = |cx: &mut Context<'_>| {
+                let mut buffer = [0; 8];
+                let read = ready!(Pin::new(&mut socket).poll_read(cx, &mut buffer));
+                Poll::Ready(read.expect("the other side is there"))
+            };
+            // Nothing drives the sockets but the thread of `async-io`, which waits for them meanwhile.
+            let bytes = futures_lite::future::block_on(poll_fn(|cx| {
+                polls += 1;
+                let result = read(cx);
+                if polls == 1 {
+                    assert!(result.is_pending(), "there is nothing to read");
+                    client.write_all(b"abc").expect("the other side is there");
+                }
+                result
+            }));
+            assert_eq!((bytes, polls), (3, 2), "in round {round}");
+        }
     }
 }
