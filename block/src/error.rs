@@ -30,6 +30,9 @@ pub enum ErrorKind {
     NotSupported,
     /// The request was cancelled before it took effect.
     Canceled,
+    /// Writes that were acknowledged, and that no flush has made safe yet, may be gone: the connection over
+    /// which they went was lost. Said once, by the next flush; whoever has written them can do it again.
+    LostWrites,
     /// The storage moved fewer bytes than asked and gave no reason.
     ShortIo,
     /// Any other failure of the storage.
@@ -70,7 +73,7 @@ impl ErrorKind {
             Self::ReadOnly => libc::EPERM,
             Self::NotSupported => libc::EOPNOTSUPP,
             Self::Canceled => libc::ECANCELED,
-            Self::ShortIo | Self::Io => libc::EIO,
+            Self::LostWrites | Self::ShortIo | Self::Io => libc::EIO,
         }
     }
 }

@@ -57,7 +57,7 @@ impl Section {
         self.id
     }
 
-    /// The name of the node that it drains; [`ALL_NODES`](crate::request::ALL_NODES) if that is the
+    /// The name of the node that it drains; [`ALL_NODES`] if that is the
     /// whole graph.
     pub fn node(&self) -> &str {
         &self.node

@@ -384,7 +384,7 @@ impl MirrorJob {
             active.operation.set_done();
             return;
         }
-        self.flushed.set(false);
+        self.target_changes(&active.operation.range());
         let bytes = pieces.iter().map(|piece| piece.end - piece.start).sum();
         let in_flight = &self.active_bytes_in_flight;
         in_flight.set(in_flight.get() + bytes);
@@ -472,6 +472,8 @@ impl MirrorJob {
     fn target_half_done(&self, operation: &Rc<Operation>, bytes: u64, result: BlockResult<()>) {
         let in_flight = &self.active_bytes_in_flight;
         in_flight.set(in_flight.get() - bytes);
+        // Again: a flush that was under way meanwhile need not have seen it.
+        self.target_changes(&operation.range());
         match result {
             Ok(()) if !operation.is_let_go() => {
                 if let Some(job) = self.job() {

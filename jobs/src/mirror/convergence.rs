@@ -5,7 +5,7 @@
 //! often it is written. So while much is dirty yet, the guest adds little, and it adds more the
 //! further the job has come: a forecast holds at the rates of its window.
 //!
-//! Nothing here knows a mirror or a clock: [`super::watch`] feeds it.
+//! Nothing here knows a mirror or a clock: `watch.rs` feeds it.
 //!
 //! QEMU has no counterpart.
 

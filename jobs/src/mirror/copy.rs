@@ -3,9 +3,11 @@
 //! QEMU: `mirror_co_read`, `mirror_co_zero`, `mirror_write_complete`, `mirror_iteration_done`
 //! (block/mirror.c).
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_block::buf::Taken;
+use blockjob_block::dirty_bitmap::DirtyBitmap;
 use blockjob_block::driver::ZeroFlags;
 use blockjob_block::{BlockError, BlockResult, ErrorKind};
 use blockjob_runtime::bug;
@@ -53,7 +55,7 @@ impl MirrorJob {
         }
         #[cfg(feature = "museum")]
         self.late_begin(&part);
-        self.flushed.set(false);
+        self.target_changes(&(part.offset..part.offset + part.bytes));
         let mirror = self.clone();
         let name = match part.method {
             Method::Copy => "mirror_co_read",
@@ -226,10 +228,14 @@ impl MirrorJob {
     ///
     /// QEMU: `mirror_flush` (block/mirror.c).
     pub(super) async fn flush(&self) -> BlockResult<()> {
+        let unflushed = self.take_unflushed();
         let result = match self.still_wanted() {
             Ok(()) => self.target().flush().await,
             abandoned => abandoned,
         };
+        if result.is_err() {
+            self.copy_again(&unflushed);
+        }
         match &result {
             Ok(()) => {
                 self.flushed.set(true);
@@ -237,6 +243,10 @@ impl MirrorJob {
             }
             // It may have been made to fail for that.
             Err(_) if self.is_abandoned() => {}
+            // The target answers again, and gets all of it anew: that is no error yet.
+            Err(error) if error.kind() == ErrorKind::LostWrites => {
+                tracing::warn!(target: "blockjob::mirror", %error, "copies again what was not flushed");
+            }
             Err(error) => {
                 if self.error_action(IoOperation::Write, error.errno()) == ErrorAction::Report {
                     self.set_ret(error);
@@ -244,6 +254,32 @@ impl MirrorJob {
             }
         }
         result
+    }
+
+    /// A range of the target is being written to.
+    pub(super) fn target_changes(&self, range: &Range<u64>) {
+        self.flushed.set(false);
+        if let Some(unflushed) = &mut *self.unflushed.borrow_mut() {
+            unflushed.set(range.start, range.end - range.start);
+        }
+    }
+
+    /// What a flush that begins now makes safe. What is written from now on is for the next one.
+    fn take_unflushed(&self) -> Option<DirtyBitmap> {
+        let mut unflushed = self.unflushed.borrow_mut();
+        let taken = unflushed.take()?;
+        let fresh = DirtyBitmap::new(taken.len(), taken.granularity());
+        *unflushed = Some(fresh.expect("there was one like it"));
+        Some(taken)
+    }
+
+    /// What was not flushed may be gone, also if the next flush succeeds: a system that could not write
+    /// a page need not try again, and a server that was killed knows nothing of it.
+    fn copy_again(&self, unflushed: &Option<DirtyBitmap>) {
+        if let (Some(unflushed), Some(bitmap)) = (unflushed, &*self.dirty_bitmap.borrow()) {
+            let merged = bitmap.bits_mut().merge_from(unflushed);
+            merged.expect("both are as long as the disk");
+        }
     }
 
     /// Waits until something in flight has ended.

@@ -2,7 +2,7 @@
 //! job lives.
 //!
 //! It passes everything on, and in `copy-mode=write-blocking` what is written goes to the target as
-//! well ([`super::active`]). What else it is good for: the users are above it, so the job can take the
+//! well (`active.rs`). What else it is good for: the users are above it, so the job can take the
 //! source from them in one place; the job reads through it, and so has no access to the source that
 //! users have not; and those who ask what the guest's disk is made of see that it is being mirrored.
 //!

@@ -50,6 +50,7 @@ impl MirrorJob {
             })
         };
         *self.in_flight_bitmap.borrow_mut() = Some(new_bitmap()?);
+        *self.unflushed.borrow_mut() = Some(new_bitmap()?);
         *self.seen.borrow_mut() = Some(new_bitmap()?);
         let cluster_size = self.target_node().limits().cluster_size;
         self.target_cluster_size.set(cluster_size.max(512));

@@ -186,6 +186,7 @@ fn new_state(
         begun: RefCell::new(None),
         in_flight_bitmap: RefCell::new(None),
         cow_bitmap: RefCell::new(None),
+        unflushed: RefCell::new(None),
         seen: RefCell::new(None),
         len_bytes: Cell::new(0),
         target_cluster_size: Cell::new(0),

@@ -61,6 +61,8 @@ pub struct MirrorJob {
     pub(super) in_flight_bitmap: RefCell<Option<DirtyBitmap>>,
     /// Granules that the target has allocated, if it cannot copy on write itself.
     pub(super) cow_bitmap: RefCell<Option<DirtyBitmap>>,
+    /// Granules that were written to the target since it was last flushed.
+    pub(super) unflushed: RefCell<Option<DirtyBitmap>>,
     /// Granules that were copied before: for the statistics.
     pub(super) seen: RefCell<Option<DirtyBitmap>>,
     pub(super) len_bytes: Cell<u64>,

@@ -1,12 +1,14 @@
 //! A target that cannot be flushed, before READY and in the last moment.
 
+use std::cell::Cell;
+
 use blockjob_block::driver::blkdebug::IoType;
 use blockjob_jobs::error::{EIO, JobError};
 use blockjob_jobs::error_policy::OnError;
 use blockjob_jobs::mirror::MirrorEnd;
 use blockjob_jobs::state::JobStatus;
 
-use crate::faults::{Scene, Side, error_event, fault};
+use crate::faults::{LEN, Scene, Side, error_event, fault};
 use crate::support::SECOND;
 
 #[test]
@@ -102,4 +104,27 @@ fn a_job_whose_flush_never_succeeds_is_cancelled_by_force() {
             world.assert_nothing_left(job, mirror);
         }
     }
+}
+
+#[test]
+fn what_a_failed_flush_did_not_make_safe_is_copied_again() {
+    let scene = Scene::new();
+    let options = scene.options(Side::Target, OnError::Ignore);
+    let world = &scene.world;
+    let (job, mirror) = world.mirror(&scene.source, &scene.target, &options);
+    scene.inject(Side::Target, fault(IoType::Flush, EIO).once());
+    // A target that could not write and will not try again: it has forgotten what it was given.
+    let forgot = Cell::new(false);
+    world.until(|| {
+        let failed = world
+            .events_of("job0")
+            .contains(&error_event(Side::Target, "ignore"));
+        if failed && !forgot.replace(failed) {
+            scene.copy.disk.zero_at(0, LEN, true);
+        }
+        job.is_ready()
+    });
+    assert!(forgot.get());
+    let outcome = world.complete(&job, &mirror);
+    scene.assert_copied(&outcome);
 }

@@ -1,7 +1,7 @@
 //! Why a job is where it is: read off what the engine shows of itself, at the moment of the question.
 //!
 //! Nothing is recorded for it but when things began. The chain of those who wait for each other is
-//! that of the simulator's picture of a run ([`chain`]); there it is drawn of all at once and tells
+//! that of the simulator's picture of a run (`chain.rs`); there it is drawn of all at once and tells
 //! deadlocks, here it is followed from one job to whoever can do something about it.
 
 mod below;

@@ -1,6 +1,7 @@
 //! The driver itself: requests of the node to commands and back.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use blockjob_runtime::AioContext;
@@ -30,6 +31,8 @@ const SECTOR_BYTES: u32 = 512;
 /// QEMU: `bdrv_nbd` (block/nbd.c).
 pub struct NbdDriver {
     engine: Rc<Engine>,
+    /// The oldest connection over which something was written that no flush has made safe.
+    unflushed: Cell<Option<u64>>,
 }
 
 impl NbdDriver {
@@ -72,6 +75,7 @@ impl NbdDriver {
         };
         Ok(NbdDriver {
             engine: Engine::new(context, transport, options, connected),
+            unflushed: Cell::new(None),
         })
     }
 
@@ -107,17 +111,43 @@ impl NbdDriver {
         ))
     }
 
+    /// Changes the export. A server that is another one after a connection was lost may have forgotten
+    /// that, until it has been flushed.
+    fn written<'a>(&'a self, node: &'a Node, command: Command) -> IoFuture<'a, BlockResult<()>> {
+        Box::pin(async move {
+            // Taken before: if it is sent again, that is one flush too many, and not one too few.
+            let connection = Some(self.engine.connections());
+            self.note_unflushed(connection);
+            let (_, outcome) = self.run(node, command).await;
+            // Again: a flush that was under way meanwhile need not have seen it.
+            self.note_unflushed(connection);
+            outcome.map(drop)
+        })
+    }
+
+    fn note_unflushed(&self, connection: Option<u64>) {
+        let oldest = match (self.unflushed.get(), connection) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.unflushed.set(oldest);
+    }
+
+    /// Whether writes over `connection`, or an older one, may be gone.
+    fn is_lost(&self, connection: Option<u64>) -> BlockResult<()> {
+        match connection {
+            Some(connection) if connection != self.engine.connections() => Err(BlockError::new(
+                ErrorKind::LostWrites,
+                "The connection to the NBD server was lost with writes that were not flushed",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// QEMU: `nbd_co_request` (block/nbd.c).
     async fn run(&self, node: &Node, command: Command) -> (Command, BlockResult<Outcome>) {
         let answer = Some(self.engine.submit(command));
         Pending { node, answer }.await
-    }
-
-    fn done<'a>(&'a self, node: &'a Node, command: Command) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(async move {
-            let (_, outcome) = self.run(node, command).await;
-            outcome.map(drop)
-        })
     }
 }
 
@@ -191,7 +221,7 @@ impl Driver for NbdDriver {
             return Box::pin(async move { Err(error) });
         }
         let fua = false;
-        self.done(node, Command::Write { offset, data, fua })
+        self.written(node, Command::Write { offset, data, fua })
     }
 
     /// QEMU: `nbd_client_co_pwrite_zeroes` (block/nbd.c).
@@ -220,7 +250,7 @@ impl Driver for NbdDriver {
                 may_unmap: flags.may_unmap,
                 fast,
             };
-            self.run(node, command).await.1.map(drop)
+            self.written(node, command).await
         })
     }
 
@@ -235,17 +265,32 @@ impl Driver for NbdDriver {
             return nothing_to_do();
         }
         match wire_len(bytes) {
-            Ok(bytes) => self.done(node, Command::Trim { offset, bytes }),
+            Ok(bytes) => self.written(node, Command::Trim { offset, bytes }),
             Err(error) => Box::pin(async move { Err(error) }),
         }
     }
 
+    /// Fails once with [`ErrorKind::LostWrites`] after a connection was lost with writes that were not
+    /// flushed: a server that was killed and is there again may have forgotten them. QEMU's does not
+    /// notice.
+    ///
     /// QEMU: `nbd_client_co_flush` (block/nbd.c).
     fn flush<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
-        if !self.info().has(flag::SEND_FLUSH) {
-            return nothing_to_do();
-        }
-        self.done(node, Command::Flush)
+        Box::pin(async move {
+            // What is written from now on is for the next flush.
+            let unflushed = self.unflushed.take();
+            self.is_lost(unflushed)?;
+            if !self.info().has(flag::SEND_FLUSH) {
+                return Ok(());
+            }
+            let (_, outcome) = self.run(node, Command::Flush).await;
+            // It may have been sent again, to a server that knew nothing of them.
+            self.is_lost(unflushed)?;
+            if outcome.is_err() {
+                self.note_unflushed(unflushed);
+            }
+            outcome.map(drop)
+        })
     }
 
     /// QEMU: `nbd_client_co_block_status` (block/nbd.c).

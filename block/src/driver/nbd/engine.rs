@@ -253,6 +253,11 @@ impl Engine {
         reconnect::start(self, false);
     }
 
+    /// How many connections there have been.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.get()
+    }
+
     /// True while there is a connection.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state.borrow().link, Link::Up(_))
