@@ -17,7 +17,7 @@ fn a_write_that_a_breakpoint_holds_is_at_the_end_of_the_chain() {
             "Job 'job0' (mirror) is running, 3.2 s so far.",
             "It copies node 'a0' to node 'b': 0 bytes of 16.0 MiB are dirty, 1 copy is under way (1.0 MiB).",
             "Its last step is M9 (it can start nothing now), 3.2 s ago.",
-            "At the rates of the last two seconds: ready in 1 s.",
+            "Its forecast: stalled: nothing is copied.",
             "Nobody has asked anything of it that is not done.",
             "It waits for the copy of job 'job0' under way (1.0 MiB) to end,",
             "  which waits for write #1 at node 'b' (1.0 MiB at 0) to end (3.2 s so far),",

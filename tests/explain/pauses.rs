@@ -84,3 +84,20 @@ fn a_job_that_an_error_has_stopped_says_what_a_person_must_do() {
         ])
     );
 }
+
+#[test]
+fn a_job_whose_errors_are_ignored_says_what_fails() {
+    let world = World::new(16 * MIB);
+    world.blockdev("driver=blkdebug,image=b0,node-name=b");
+    let broken = InjectError::new(Event::WRITE_AIO).errno(5);
+    world.blkdebug("b").inject_error(broken);
+    world.mirror("a0", "b", ", 'on-target-error': 'ignore'");
+    world.pass_ms(2_000);
+    let told = world.explain("job0").replace("\n  ", " ");
+    assert!(
+        told.contains(
+            "a write to its target failed: blkdebug rule for event 'write_aio': Input/output error."
+        ),
+        "{told}"
+    );
+}

@@ -197,6 +197,8 @@ impl MirrorJob {
             // It ends in any case, and may have been made to fail for that.
             return;
         }
+        let last_error = (operation, error.to_string(), self.context.now_ns());
+        *self.last_error.borrow_mut() = Some(last_error);
         match self.error_action(operation, error.errno()) {
             ErrorAction::Report => self.set_ret(error),
             ErrorAction::Ignore => self.retry_later.set(true),

@@ -6,6 +6,7 @@ use blockjob_block::Node;
 
 use super::state::MirrorJob;
 use super::steps::Step;
+use crate::error_policy::IoOperation;
 use crate::job::Job;
 
 impl MirrorJob {
@@ -19,6 +20,12 @@ impl MirrorJob {
     /// context's clock; `None` before the first one.
     pub fn last_step(&self) -> Option<(Step, u64)> {
         self.last_step.get()
+    }
+
+    /// The request that failed last: what it was, the error in words, and when that was, in nanoseconds
+    /// of the context's clock.
+    pub fn last_error(&self) -> Option<(IoOperation, String, u64)> {
+        self.last_error.borrow().clone()
     }
 
     /// Whether the user has told it to complete.

@@ -159,10 +159,8 @@ fn new_state(
     options: &MirrorOptions,
     pool: &Rc<BufferPool>,
 ) -> MirrorJob {
-    let base = match options.sync {
-        MirrorSync::Top => backing_chain_next(source),
-        _ => None,
-    };
+    let is_top = options.sync == MirrorSync::Top;
+    let base = is_top.then(|| backing_chain_next(source)).flatten();
     MirrorJob {
         context: source.context().clone(),
         options: options.clone(),
@@ -202,6 +200,7 @@ fn new_state(
         #[cfg(feature = "museum")]
         ops: late_buffers::Ops::default(),
         ret: RefCell::new(None),
+        last_error: RefCell::default(),
         retry_later: Cell::new(false),
         last_pause_ns: Cell::new(0),
         last_step: Cell::new(None),

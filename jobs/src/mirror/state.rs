@@ -24,6 +24,7 @@ use super::verify::VerifyState;
 use super::watch::Watch;
 use crate::driver::MirrorCopyMode;
 use crate::error::JobError;
+use crate::error_policy::IoOperation;
 use crate::job::Job;
 
 /// A mirror: the driver of its job, and all that it knows.
@@ -88,6 +89,8 @@ pub struct MirrorJob {
     pub(super) ops: super::late_buffers::Ops,
     /// The error that ends the job.
     pub(super) ret: RefCell<Option<JobError>>,
+    /// The last request that failed: what it was, in whose words, and when.
+    pub(super) last_error: RefCell<Option<(IoOperation, String, u64)>>,
     /// A request failed and the policy says to go on: wait a moment before the next attempt.
     pub(super) retry_later: Cell<bool>,
     pub(super) last_pause_ns: Cell<u64>,

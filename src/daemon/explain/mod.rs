@@ -43,7 +43,7 @@ pub fn explain(daemon: &Daemon, job: &Rc<Job>) -> XJobExplanation {
             since_ms: scene.age_ms(cause.since_ns),
         }),
         error: job.error_text(),
-        mirror: mirror.as_ref().map(|mirror| seen(&scene, mirror)),
+        mirror: mirror.as_ref().map(|mirror| seen(&scene, job, mirror)),
         waits_for: chain::follow(&scene, job),
         sections: scene.drained_sections(),
         requests: scene.requests_of(job),
@@ -70,7 +70,7 @@ fn operation(operation: &OperationInfo) -> XMirrorOperation {
     }
 }
 
-fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
+fn seen(scene: &Scene, job: &Job, mirror: &MirrorJob) -> XJobMirror {
     let disks = mirror.disks();
     let names = disks.map(|(source, target)| {
         let (source, target) = (source.name(), target.name());
@@ -79,6 +79,8 @@ fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
     let (source, target) = names.unzip();
     let step = mirror.last_step();
     let stats = mirror.stats();
+    // The one that has stopped it is told with what a person must do.
+    let last_error = mirror.last_error().filter(|_| job.stop_cause().is_none());
     XJobMirror {
         source,
         target,
@@ -93,6 +95,12 @@ fn seen(scene: &Scene, mirror: &MirrorJob) -> XJobMirror {
         copied_bytes: stats.copied_bytes,
         verified_bytes: mirror.verified_bytes(),
         recopied_bytes: stats.recopied_bytes,
+        last_error: last_error
+            .as_ref()
+            .map(|(operation, text, _)| words::failed(*operation, text)),
+        last_error_since_ms: last_error
+            .as_ref()
+            .map(|(_, _, at_ns)| scene.age_ms(*at_ns)),
         memory_bytes: mirror.held_room_bytes(),
         operations: mirror.operations().iter().map(operation).collect(),
     }

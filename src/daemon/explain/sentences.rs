@@ -159,6 +159,12 @@ fn work(screen: &mut Screen, mirror: &XJobMirror) {
             size(mirror.recopied_bytes)
         ));
     }
+    if let (Some(text), Some(since_ms)) = (&mirror.last_error, mirror.last_error_since_ms) {
+        screen.say(&format!(
+            "Its last error, {} ago: a {text}.",
+            span(since_ms)
+        ));
+    }
     active_writes(screen, mirror);
     if let (Some(step), Some(means), Some(since_ms)) =
         (&mirror.step, &mirror.step_means, mirror.step_since_ms)

@@ -3,6 +3,7 @@
 use blockjob_block::Node;
 use blockjob_block::request::{ALL_NODES, RequestInfo, RequestKind};
 use blockjob_block::section::Section;
+use blockjob_jobs::error_policy::IoOperation;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::mirror::conflicts::{OperationInfo, OperationKind};
@@ -73,6 +74,15 @@ pub(super) fn active_writes(mirror: &MirrorJob) -> Option<String> {
         1 => Some("the guest's write to both sides".to_owned()),
         number => Some(format!("the guest's {number} writes to both sides")),
     }
+}
+
+/// A request of a mirror that failed.
+pub(super) fn failed(operation: IoOperation, text: &str) -> String {
+    let which = match operation {
+        IoOperation::Read => "read of its source",
+        IoOperation::Write => "write to its target",
+    };
+    format!("{which} failed: {text}")
 }
 
 pub(super) const fn kind(kind: RequestKind) -> &'static str {

@@ -178,6 +178,10 @@ qapi_struct! {
         "verified-bytes" verified_bytes: Option<u64>,
         /// Bytes that were taken again because somebody has written there, or because it has failed.
         "recopied-bytes" recopied_bytes: u64,
+        /// What of the last request that failed was said.
+        "last-error" last_error: Option<String>,
+        /// For how many milliseconds that has been so.
+        "last-error-since-ms" last_error_since_ms: Option<u64>,
         /// The memory that it fills, in bytes, of that which all jobs share.
         "memory-bytes" memory_bytes: u64,
         /// Copies, and writes of guests to both sides, that are under way or wait for each other.
