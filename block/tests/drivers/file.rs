@@ -125,6 +125,12 @@ fn zeroes_that_may_unmap_make_a_hole_that_block_status_sees() {
     let image = image(1 << 20);
     let node = open(&world, &image.path);
     let backend = world.backend(&node);
+    let occupied = || {
+        std::fs::metadata(&image.path)
+            .expect("it is there")
+            .blocks()
+    };
+    let occupied_before = occupied();
     let [before, hole, after] = world.run(async move {
         let flags = ZeroFlags {
             may_unmap: true,
@@ -140,7 +146,7 @@ fn zeroes_that_may_unmap_make_a_hole_that_block_status_sees() {
         [before, status(65536).await, status(196_608).await]
     });
     assert_eq!(before, BlockStatus::data(1 << 20));
-    if hole.data {
+    if occupied() == occupied_before {
         println!("skipped: the filesystem of temporary files knows no holes");
         return;
     }

@@ -13,6 +13,7 @@ use blockjob_runtime::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 
 use super::at_once::AtOnce;
+use super::known_data::KnownData;
 use super::lanes::{Lanes, Way};
 use super::{BlockStatus as FileStatus, FileHandle, ImagePermissions, OpenOptions};
 use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
@@ -79,6 +80,7 @@ pub struct FileDriver {
     image: RefCell<Arc<Image>>,
     lanes: Lanes,
     at_once: AtOnce,
+    known_data: KnownData,
 }
 
 /// The open image of a driver, as it is now.
@@ -111,6 +113,7 @@ impl FileDriver {
         Ok(FileDriver {
             lanes: Lanes::new(handle.is_direct()),
             at_once: AtOnce::default(),
+            known_data: KnownData::default(),
             image: RefCell::new(Image::new(handle)?),
         })
     }
@@ -156,6 +159,7 @@ impl FileDriver {
         // Somebody may keep it open for a while, and its locks are in the way of its successor.
         before.handle.set_permissions(ImagePermissions::NONE)?;
         *self.image.borrow_mut() = next;
+        self.known_data.forget();
         Ok(())
     }
 
@@ -251,6 +255,23 @@ impl FileDriver {
             .await
             .unwrap_or_else(|| Err(pool_is_gone()))
     }
+
+    /// As [`job`](Self::job), for what may leave a hole where there was data.
+    async fn punching_job(
+        &self,
+        node: &Node,
+        job: impl FnOnce(&Image) -> BlockResult<()> + Send + 'static,
+    ) -> BlockResult<()> {
+        let result = self.job(node, Way::Write, job).await;
+        // Only now: meanwhile somebody may have asked, and been told of data.
+        self.known_data.forget();
+        result
+    }
+}
+
+/// The longest range that begins there, in whole blocks of any size that there is.
+fn far(offset: u64) -> u64 {
+    (i64::MAX as u64).saturating_sub(offset) >> 20 << 20
 }
 
 fn pool_is_gone() -> BlockError {
@@ -385,7 +406,7 @@ impl Driver for FileDriver {
             may_unmap: flags.may_unmap,
             no_fallback: flags.no_fallback,
         };
-        Box::pin(self.job(node, Way::Write, move |image| {
+        Box::pin(self.punching_job(node, move |image| {
             let result = image.handle.write_zeroes(offset, bytes, flags);
             image.written_up_to(offset.saturating_add(bytes));
             result
@@ -398,9 +419,7 @@ impl Driver for FileDriver {
         offset: u64,
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, Way::Write, move |image| {
-            image.handle.discard(offset, bytes)
-        }))
+        Box::pin(self.punching_job(node, move |image| image.handle.discard(offset, bytes)))
     }
 
     fn flush<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
@@ -425,18 +444,27 @@ impl Driver for FileDriver {
         bytes: u64,
     ) -> IoFuture<'a, BlockResult<BlockStatus>> {
         Box::pin(async move {
+            if let Some(known) = self.known_data.bytes_at(offset) {
+                return Ok(BlockStatus::data(known.min(bytes)));
+            }
             // Here and now, as QEMU does: the file system answers from memory, and faster than a
-            // thread could be asked to.
-            let extent = self.image().handle.block_status(offset, bytes)?;
+            // thread could be asked to. The kernel looks as far as the next hole in any case.
+            let extent = self
+                .image()
+                .handle
+                .block_status(offset, far(offset).max(bytes))?;
             Ok(match extent.status {
-                FileStatus::Data => BlockStatus::data(extent.bytes),
-                FileStatus::Zero => BlockStatus::zero(extent.bytes),
+                FileStatus::Data => {
+                    self.known_data.keep(offset, extent.bytes);
+                    BlockStatus::data(extent.bytes.min(bytes))
+                }
+                FileStatus::Zero => BlockStatus::zero(extent.bytes.min(bytes)),
             })
         })
     }
 
     fn truncate<'a>(&'a self, node: &'a Node, len: u64) -> IoFuture<'a, BlockResult<()>> {
-        Box::pin(self.job(node, Way::Write, move |image| {
+        Box::pin(self.punching_job(node, move |image| {
             let result = image.handle.truncate(len);
             image.refresh_length()?;
             result

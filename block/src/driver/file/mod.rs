@@ -11,6 +11,7 @@ mod driver;
 mod flush;
 mod handle;
 mod io;
+mod known_data;
 mod lanes;
 mod lock;
 mod lock_bytes;
