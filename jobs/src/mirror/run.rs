@@ -72,6 +72,11 @@ impl MirrorJob {
                 Turn::Retry if self.ret.borrow().is_some() => {}
                 Turn::Retry => {
                     self.context.mark(&marks::RETRY_LATER);
+                    if bug!(MIR_10) && job.is_cancelled() {
+                        // A cancelled job sleeps no more, and its flush fails at once: without this
+                        // the exhibit would stand still inside one step, where no checker looks.
+                        self.context.sleep(self.options.tuning.slice_time_ns).await;
+                    }
                     job.sleep_ns(self.options.tuning.slice_time_ns).await;
                     // A drained section cuts that short, and buys no bytes by it.
                     job.ratelimit_sleep().await;
