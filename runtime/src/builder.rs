@@ -83,6 +83,7 @@ impl AioContextBuilder {
             bottom_halves: RefCell::default(),
             events: RefCell::default(),
             timers: RefCell::new(TimerHeap::new()),
+            residents: RefCell::default(),
             next_serial: Cell::new(0),
             inbox: RefCell::default(),
             busy_passes: Cell::new(0),

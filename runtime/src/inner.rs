@@ -15,6 +15,7 @@ use crate::event::{EventShared, EventSlot};
 use crate::handle::{Remote, Shared};
 use crate::reactor::Reactor;
 use crate::ready::{NEXT, Ready, ReadyQueue};
+use crate::resident::Residents;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::timer::TimerEntry;
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) bottom_halves: RefCell<Slab<BhSlot>>,
     pub(crate) events: RefCell<Slab<EventSlot>>,
     pub(crate) timers: RefCell<TimerHeap<TimerEntry>>,
+    /// What other threads send work to.
+    pub(crate) residents: RefCell<Residents>,
     pub(crate) next_serial: Cell<u64>,
     /// Kept for its capacity; empty between two looks into the shared inbox.
     pub(crate) inbox: RefCell<Vec<Remote>>,
@@ -260,6 +263,7 @@ impl Inner {
             let bottom_halves = std::mem::take(&mut *self.bottom_halves.borrow_mut());
             let events = std::mem::take(&mut *self.events.borrow_mut());
             let timers = self.timers.borrow_mut().remove_all();
+            let residents = self.residents.take();
             // Destructors may leave something behind in their turn.
             if posted.is_empty()
                 && ready.is_empty()
@@ -267,6 +271,7 @@ impl Inner {
                 && bottom_halves.is_empty()
                 && events.is_empty()
                 && timers.is_empty()
+                && residents.is_empty()
             {
                 break;
             }

@@ -15,7 +15,7 @@ pub use std::sync::{Arc, OnceLock, Weak};
 
 #[cfg(not(any(blockjob_loom, blockjob_shuttle)))]
 mod imp {
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
     pub use std::sync::atomic;
     pub use std::thread;
@@ -24,7 +24,7 @@ mod imp {
 
 #[cfg(blockjob_loom)]
 mod imp {
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 
     pub use loom::sync::atomic;
     pub use loom::thread;
@@ -33,7 +33,7 @@ mod imp {
 
 #[cfg(all(blockjob_shuttle, not(blockjob_loom)))]
 mod imp {
-    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
     pub use shuttle::sync::atomic;
     pub use shuttle::thread;
@@ -65,5 +65,26 @@ impl<T> Mutex<T> {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
         }
+    }
+}
+
+/// Where a thread waits for another one to change what a [`Mutex`] guards.
+///
+/// A thread with a context waits in its reactor; this is for the moments before there is one.
+#[derive(Debug, Default)]
+pub struct Condvar(imp::Condvar);
+
+impl Condvar {
+    /// Lets the lock go, waits for a notice, and takes the lock again. May return without a notice.
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        match self.0.wait(guard) {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+
+    /// Ends the wait of all who wait now.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
