@@ -1,6 +1,7 @@
 //! Where everything that happens in a world arrives, and is handed to the checkers that want it.
 
 use std::cell::{Cell, RefCell};
+use std::panic::panic_any;
 use std::rc::Rc;
 
 use blockjob_block::request::BlockTrace;
@@ -14,10 +15,13 @@ use crate::check::{Checker, Interest, Scene, Seen};
 use crate::coverage::Marks;
 use crate::decide::Decider;
 use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
-use crate::failure::Failure;
+use crate::failure::{Failure, Rule};
 use crate::monitor::Triggers;
 use crate::waits::verdict;
 use crate::world::{Halt, Watch};
+
+/// No step of a sound engine has so many events: the longest seen have a few thousand.
+const MAX_EVENTS_OF_STEP: u64 = 1_000_000;
 
 /// See the module. One for each run at a time; its checkers are used again for the next.
 pub struct Hub {
@@ -30,6 +34,8 @@ pub struct Hub {
     failed: Cell<bool>,
     now_ns: Cell<u64>,
     seen: Cell<u64>,
+    /// How many of them there were since somebody was last done with his step.
+    of_step: Cell<u64>,
     /// How many of them were of jobs.
     job_news: Cell<u64>,
     pub(crate) triggers: Triggers,
@@ -62,6 +68,7 @@ impl Hub {
             failed: Cell::new(false),
             now_ns: Cell::new(0),
             seen: Cell::new(0),
+            of_step: Cell::new(0),
             job_news: Cell::new(0),
             triggers: Triggers::default(),
             marks: Marks::default(),
@@ -113,12 +120,32 @@ impl Hub {
     }
 
     fn tell(&self, context: &str, interest: Interest, seen: &Seen<'_>) {
+        self.count_for_step();
         if interest != Interest::RUNTIME {
             // Whoever is asked for changes no run: these are not counted.
             self.seen.set(self.seen.get() + 1);
         }
         self.triggers.event(self.seen.get(), seen);
         self.tell_wanted(context, interest, seen);
+    }
+
+    /// A step that goes on and on is broken off, because nobody else can end it: what bounds a run
+    /// counts steps.
+    fn count_for_step(&self) {
+        let events = self.of_step.get() + 1;
+        self.of_step.set(events);
+        // Once only: what is dropped while the panic goes up has events, too.
+        if events == MAX_EVENTS_OF_STEP {
+            self.fail(Failure {
+                rule: Rule::Progress,
+                place: "one-step".to_owned(),
+                parties: Vec::new(),
+                text: format!("there were {events} events within one step, and no end of it"),
+                at_ns: self.now_ns.get(),
+                decisions: self.decider.decisions(),
+            });
+            panic_any(Halt::Spins);
+        }
     }
 
     #[inline]
@@ -184,6 +211,7 @@ impl Hub {
 
     /// An actor of the world has acted: nobody is in the middle of anything.
     pub(crate) fn settled(&self) {
+        self.of_step.set(0);
         self.each_that(Interest::STEP, |checker, scene| checker.step(scene));
     }
 

@@ -145,3 +145,15 @@ fn a_run_that_stands_still_says_who_holds_it_up() {
     assert!(failure.text.contains(first), "{failure}");
     assert!(failure.text.starts_with("job0 ("), "{failure}");
 }
+
+#[test]
+fn a_step_that_does_not_end_is_broken_off() {
+    let failure = finds::<Waits>("granules=4,guests=0", |cast| {
+        when(cast, runs, |cast| async move {
+            loop {
+                drop(pair(&cast).source_node.drained_begin_no_poll("busybody"));
+            }
+        });
+    });
+    assert_is(&failure, Rule::Progress, "one-step");
+}
