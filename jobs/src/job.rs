@@ -167,9 +167,9 @@ impl Job {
             }),
             Some(id) => {
                 let id = JobId::new(id)?;
-                match list.get(id.as_str()) {
-                    Some(_) => Err(JobError::IdInUse { id }),
-                    None => Ok(Some(id)),
+                match list.is_taken(id.as_str()) {
+                    true => Err(JobError::IdInUse { id }),
+                    false => Ok(Some(id)),
                 }
             }
             None if internal => Ok(None),

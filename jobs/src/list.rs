@@ -17,7 +17,11 @@ pub struct JobList {
     context: AioContext,
     sink: Rc<dyn JobEventSink>,
     jobs: RefCell<Jobs>,
+    taken_elsewhere: RefCell<Option<Rc<NameTaken>>>,
 }
+
+/// Whether a name is one that no new job can have.
+type NameTaken = dyn Fn(&str) -> bool;
 
 /// The jobs by age and by name, so that no command walks past all of them.
 #[derive(Default)]
@@ -37,7 +41,20 @@ impl JobList {
             context: context.clone(),
             sink,
             jobs: RefCell::default(),
+            taken_elsewhere: RefCell::default(),
         })
+    }
+
+    /// Has new jobs be refused that have a name which `taken` knows: jobs of other contexts share the
+    /// names with those of this one.
+    pub fn set_taken_elsewhere(&self, taken: impl Fn(&str) -> bool + 'static) {
+        self.taken_elsewhere.replace(Some(Rc::new(taken)));
+    }
+
+    /// Whether no new job can have that name.
+    pub(crate) fn is_taken(&self, id: &str) -> bool {
+        let elsewhere = self.taken_elsewhere.borrow().clone();
+        self.get(id).is_some() || elsewhere.is_some_and(|taken| taken(id))
     }
 
     /// The main context.
