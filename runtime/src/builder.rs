@@ -1,6 +1,7 @@
 //! How a context is put together: its clock, its reactor, who decides and who is told.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
 use crate::clock::{Clock, RealClock, VirtualClock};
@@ -17,19 +18,17 @@ use crate::trace::{Trace, Wants};
 /// What a context is made of; see [`AioContext::builder`](AioContext::builder).
 pub struct AioContextBuilder {
     name: String,
-    clock: Rc<dyn Clock>,
-    reactor: Rc<dyn Reactor>,
+    /// Without one, this machine's.
+    life: Option<(Rc<dyn Clock>, Rc<dyn Reactor>)>,
     decide: Option<Rc<dyn Decide>>,
     trace: Option<Rc<dyn Trace>>,
 }
 
 impl AioContextBuilder {
     pub(crate) fn new() -> Self {
-        let clock = RealClock::new();
         AioContextBuilder {
             name: "main".to_owned(),
-            clock: Rc::new(clock.clone()),
-            reactor: Rc::new(RealReactor::new(clock)),
+            life: None,
             decide: None,
             trace: None,
         }
@@ -43,8 +42,7 @@ impl AioContextBuilder {
 
     /// Takes time from `clock` and waits in `reactor`, whose deadlines are times of `clock`.
     pub fn life(mut self, clock: Rc<dyn Clock>, reactor: Rc<dyn Reactor>) -> Self {
-        self.clock = clock;
-        self.reactor = reactor;
+        self.life = Some((clock, reactor));
         self
     }
 
@@ -68,13 +66,35 @@ impl AioContextBuilder {
     }
 
     /// The context. It belongs to this thread.
+    ///
+    /// # Panics
+    ///
+    /// If it is to wait on this machine, and the process may not open two more descriptors.
     pub fn build(self) -> AioContext {
+        let context = self.try_build();
+        context.expect("a context needs two descriptors to wait in")
+    }
+
+    /// As [`build`](Self::build).
+    ///
+    /// # Errors
+    ///
+    /// In place of a panic.
+    pub fn try_build(self) -> io::Result<AioContext> {
+        let (clock, reactor) = match self.life {
+            Some(life) => life,
+            None => {
+                let clock = RealClock::new();
+                let reactor = RealReactor::new(clock.clone())?;
+                (Rc::new(clock) as _, Rc::new(reactor) as _)
+            }
+        };
         let wants = match &self.trace {
             Some(trace) => trace.wants(),
             None => Wants::NOTHING,
         };
-        let shared = Shared::new(self.name, self.reactor.unpark_handle());
-        AioContext::from_inner(Rc::new(Inner {
+        let shared = Shared::new(self.name, reactor.unpark_handle());
+        Ok(AioContext::from_inner(Rc::new(Inner {
             shared: Arc::new(shared),
             ready: RefCell::default(),
             coroutines: RefCell::default(),
@@ -88,11 +108,11 @@ impl AioContextBuilder {
             inbox: RefCell::default(),
             busy_passes: Cell::new(0),
             pass_ns: Cell::new(NOT_READ),
-            clock: self.clock,
-            reactor: self.reactor,
+            clock,
+            reactor,
             decide: self.decide,
             trace: self.trace,
             wants,
-        }))
+        })))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Nanoseconds in one second.
 pub const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
@@ -28,11 +28,6 @@ impl RealClock {
         RealClock {
             origin: Instant::now(),
         }
-    }
-
-    /// The instant at which this clock reads `ns`.
-    pub(crate) fn instant_at(&self, ns: u64) -> Instant {
-        self.origin + Duration::from_nanos(ns)
     }
 }
 

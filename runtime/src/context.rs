@@ -38,7 +38,7 @@ pub struct AioContext {
 }
 
 impl AioContext {
-    /// A context of this machine named `main`: real clock, `async-io`, no choice, no trace.
+    /// A context of this machine named `main`: real clock, descriptors of its own, no choice, no trace.
     pub fn new() -> AioContext {
         Self::builder().build()
     }
@@ -266,7 +266,8 @@ impl AioContext {
     }
 
     /// Goes to the reactor, to wait there if `blocking` and there is nothing in the inbox. Nobody
-    /// is current meanwhile: see [`Reactor::wait`](crate::reactor::Reactor::wait).
+    /// is current meanwhile: see [`Reactor::wait`](crate::reactor::Reactor::wait). Those whose
+    /// descriptors are ready are woken when that is over.
     fn look_outside(&self, blocking: bool) {
         let inner = &self.inner;
         inner.busy_passes.set(0);
@@ -278,6 +279,9 @@ impl AioContext {
             let _nobody = CurrentGuard::nobody();
             inner.reactor.wait(deadline_ns);
             inner.shared.end_wait();
+        }
+        if let Some(descriptors) = inner.reactor.descriptors() {
+            descriptors.deliver();
         }
         inner.gather();
     }

@@ -24,6 +24,7 @@
 
 pub mod clock;
 pub mod decide;
+pub mod io;
 pub mod marks;
 pub mod museum;
 pub mod reactor;

@@ -6,6 +6,7 @@ mod simulated;
 pub use real::RealReactor;
 pub use simulated::VirtualReactor;
 
+use crate::io::Descriptors;
 use crate::sync::Arc;
 
 /// Work for a thread that may block.
@@ -30,7 +31,8 @@ pub trait Reactor {
     /// without a deadline, until it is unparked. May return early for no reason.
     ///
     /// No context is current meanwhile: what wakers do in here takes the way of the inbox, as it
-    /// would from any other thread, and so unparks.
+    /// would from any other thread, and so unparks. Whoever waits for one of the reactor's own
+    /// [`descriptors`](Self::descriptors) is woken afterwards, when the context is current again.
     ///
     /// # Panics
     ///
@@ -39,6 +41,11 @@ pub trait Reactor {
 
     /// Lets what is ready outside happen, without waiting.
     fn poll(&self);
+
+    /// The descriptors that [`wait`](Self::wait) and [`poll`](Self::poll) watch; none in virtual time.
+    fn descriptors(&self) -> Option<&Descriptors> {
+        None
+    }
 
     /// Has `job` run where it may block, now or later, in any order with others.
     fn spawn_blocking(&self, job: BlockingJob);

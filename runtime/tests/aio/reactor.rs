@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Waker;
 
-use async_io::Async;
+use blockjob_runtime::io::Async;
 use blockjob_runtime::{AioContext, Coroutine, yield_now};
 use futures_lite::AsyncReadExt;
 
@@ -117,8 +117,8 @@ fn the_deadline_of_a_wait_is_that_of_the_first_timer() {
     }
 }
 
-/// While it waits, the thread of a context serves file descriptors, and so wakers are used there.
-/// If such a wake only put the coroutine into the ready queue, the wait would go on.
+/// What the thread of a context does while it waits may use wakers, as a blocking job in virtual time
+/// does. If such a wake only put the coroutine into the ready queue, the wait would go on.
 #[test]
 fn a_wake_by_the_context_s_own_thread_ends_its_wait() {
     for (ctx, reactor) in WatchedReactor::both() {
@@ -160,7 +160,7 @@ fn nobody_is_current_while_the_context_waits() {
 }
 
 #[test]
-fn coroutines_read_from_sockets_through_async_io() {
+fn coroutines_read_from_sockets() {
     let ctx = AioContext::new();
     let diary = Diary::default();
     for _ in 0..10 {
@@ -168,7 +168,7 @@ fn coroutines_read_from_sockets_through_async_io() {
         spawn(&ctx, "reader", {
             let diary = diary.clone();
             async move {
-                let mut reader = Async::new(reader).expect("async-io takes it");
+                let mut reader = Async::new(reader).expect("it can be watched");
                 let mut text = String::new();
                 reader
                     .read_to_string(&mut text)
@@ -196,6 +196,7 @@ fn coroutines_read_from_sockets_through_async_io() {
     assert_eq!(ctx.live_coroutines(), 0);
 }
 
+/// Other people's reactors have threads of their own, which wake from there.
 #[test]
 fn coroutines_wait_for_the_timers_of_async_io() {
     let ctx = AioContext::new();

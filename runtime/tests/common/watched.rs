@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blockjob_runtime::AioContext;
 use blockjob_runtime::clock::{Clock, RealClock, VirtualClock};
+use blockjob_runtime::io::Descriptors;
 use blockjob_runtime::reactor::{BlockingJob, Reactor, RealReactor, Unpark, VirtualReactor};
 
 type BeforeWait = Box<dyn FnMut(Option<u64>)>;
@@ -22,7 +23,7 @@ impl WatchedReactor {
     /// A context of this machine, and its reactor.
     pub(crate) fn real() -> (AioContext, Rc<WatchedReactor>) {
         let clock = RealClock::new();
-        let reactor = RealReactor::new(clock.clone());
+        let reactor = RealReactor::new(clock.clone()).expect("there are descriptors");
         Self::around(Rc::new(clock), Box::new(reactor))
     }
 
@@ -81,6 +82,10 @@ impl Reactor for WatchedReactor {
     fn poll(&self) {
         self.polls.set(self.polls.get() + 1);
         self.inner.poll();
+    }
+
+    fn descriptors(&self) -> Option<&Descriptors> {
+        self.inner.descriptors()
     }
 
     fn spawn_blocking(&self, job: BlockingJob) {
