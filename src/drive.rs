@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use async_signal::Signal;
 use blockjob::jobs::job::Job;
 use blockjob::jobs::list::JobList;
 use blockjob::jobs::mirror::{MirrorJob, Outcome};
 use blockjob::runtime::AioContext;
 
-use crate::signals;
+use crate::signals::{self, Signal};
 
 /// A mirror that has been started.
 #[derive(Clone)]

@@ -47,6 +47,7 @@ pub mod daemon;
 pub mod export;
 pub mod monitor;
 pub mod qapi;
+pub mod sockets;
 
 pub use blockjob_block as block;
 pub use blockjob_jobs as jobs;

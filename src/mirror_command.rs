@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 use std::rc::Rc;
 
-use async_signal::Signal;
 use blockjob::block::buf::BufferPool;
 use blockjob::block::{BlockBackend, Node, Perm, PermPair};
 use blockjob::daemon::Daemon;
@@ -22,8 +21,9 @@ use crate::failure::{FAILED, Failure};
 use crate::image::{self, Formats};
 use crate::outcome_json::{self, Told};
 use crate::progress::Progress;
+use crate::signals::{self, Signal};
 use crate::target::{Target, probe_locks};
-use crate::{nbd_image, say, signals, size};
+use crate::{nbd_image, say, size};
 
 /// Buffers begin at multiples of this, in bytes: what any disk asks of direct I/O.
 pub(crate) const MEMORY_ALIGNMENT: usize = 4096;

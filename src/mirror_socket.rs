@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::{self, ExitCode};
 use std::rc::Rc;
 
-use async_signal::Signal;
 use blockjob::daemon::convergence;
 use blockjob::jobs::driver::MirrorCopyMode;
 use blockjob::qapi::json::to_json;
@@ -20,7 +19,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::{Format, MirrorArgs, Mode, Sync, Then};
 use crate::failure::{FAILED, Failure};
 use crate::qmp_client::QmpClient;
-use crate::{nbd_image, receipts_command, say, signals, size};
+use crate::signals::{self, Signal};
+use crate::{nbd_image, receipts_command, say, size};
 
 /// The time between two looks at the job.
 const TICK_NS: u64 = 200_000_000;

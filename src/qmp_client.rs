@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use async_io::Async;
 use blockjob::qapi::json::{JsonStream, to_json};
 use blockjob::qapi::{Dict, QmpError, Value};
+use blockjob::runtime::io::Async;
+use blockjob::sockets;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
 use crate::failure::Failure;
@@ -45,7 +46,7 @@ impl QmpClient {
 
     async fn negotiate(path: &Path, oob: bool) -> Result<Self, Failure> {
         let shown = path.display();
-        let stream = Async::<UnixStream>::connect(path)
+        let stream = sockets::connect_unix(path)
             .await
             .map_err(|error| Failure::bad_input(format!("cannot connect to '{shown}': {error}")))?;
         let mut client = QmpClient {

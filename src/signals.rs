@@ -3,9 +3,25 @@
 use std::fs;
 use std::io;
 
-use async_signal::{Signal, Signals};
+use std::os::unix::net::UnixStream;
+
 use blockjob::runtime::AioContext;
-use futures_lite::StreamExt;
+use blockjob::runtime::io::Async;
+use signal_hook::consts;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+/// A signal that the program has an answer to, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Signal {
+    Hup = consts::SIGHUP,
+    Int = consts::SIGINT,
+    Quit = consts::SIGQUIT,
+    Term = consts::SIGTERM,
+    Cont = consts::SIGCONT,
+    Xfsz = consts::SIGXFSZ,
+}
 
 /// Those that end the program, unless whoever started it had them ignored (`nohup`, a job in the
 /// background of a script); the one that lets a stopped job go on; and the one that a file gives that
@@ -19,7 +35,8 @@ const WATCHED: [Signal; 6] = [
     Signal::Xfsz,
 ];
 
-/// Calls `callback` with each signal, in the event loop, outside of coroutines.
+/// Calls `callback` with each signal, in the event loop of `ctx`, which is current, outside of
+/// coroutines. Signals of one kind that come at once count as one.
 ///
 /// # Errors
 ///
@@ -31,16 +48,24 @@ pub(crate) fn watch(
     let ignored = ignored_mask();
     let watched = WATCHED
         .into_iter()
-        .filter(|signal| ignored & (1 << (*signal as i32 - 1)) == 0);
-    let mut signals = Signals::new(watched)?;
+        .filter(|signal| ignored & (1 << (*signal as i32 - 1)) == 0)
+        .map(|signal| signal as i32);
+    // The handlers write into it; they run in whichever thread the system chooses.
+    let (told, teller) = UnixStream::pair()?;
+    let news = Async::new(told.try_clone()?)?;
+    let mut signals = SignalDelivery::with_pipe(told, teller, SignalOnly, watched)?;
     let context = ctx.clone();
     let watcher = ctx.coroutine("signals", async move {
-        while let Some(Ok(signal)) = signals.next().await {
-            if signal == Signal::Xfsz {
-                continue;
+        while news.readable().await.is_ok() {
+            // This reads what was written, too.
+            for number in signals.pending() {
+                let signal = WATCHED.into_iter().find(|signal| *signal as i32 == number);
+                let Some(signal) = signal.filter(|signal| *signal != Signal::Xfsz) else {
+                    continue;
+                };
+                let callback = callback.clone();
+                context.schedule_oneshot("signal", move || callback(signal));
             }
-            let callback = callback.clone();
-            context.schedule_oneshot("signal", move || callback(signal));
         }
     });
     watcher.enter();

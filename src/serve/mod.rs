@@ -13,13 +13,12 @@ mod trace;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use async_signal::Signal;
 use blockjob::daemon::Daemon;
 use blockjob::runtime::AioContext;
 use clap::ArgMatches;
 
 use crate::failure::Failure;
-use crate::signals;
+use crate::signals::{self, Signal};
 use args::ServeArgs;
 use background::Role;
 use pidfile::PidFile;

@@ -6,8 +6,8 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use async_io::Async;
 use blockjob::monitor::MonitorOptions;
+use blockjob::runtime::io::Async;
 use futures_lite::FutureExt;
 
 use crate::toy::{Client, Toy, echo_reply, echo_request};

@@ -1,15 +1,15 @@
 //! Doors: sockets of all kinds, who may come in, and what is left behind.
 
 use std::fs;
-use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use async_io::Async;
 use blockjob::monitor::{
     Chardev, ChardevBackend, ChardevOptions, MonitorOptions, SocketAddress, SocketOptions,
 };
+use blockjob::runtime::io::Async;
+use blockjob::sockets;
 
 use crate::toy::{Client, Toy, echo_reply};
 
@@ -141,7 +141,7 @@ fn tcp_is_bound_to_this_machine_if_nobody_says_where() {
     let port: u16 = port.parse().expect("it is a number");
     toy.monitors.add(chardev, &MonitorOptions::control());
     toy.run(async move |toy| {
-        let stream = Async::<TcpStream>::connect(([127, 0, 0, 1], port)).await;
+        let stream = sockets::connect_inet(([127, 0, 0, 1], port)).await;
         let mut client = Client::new(&toy.ctx, stream.expect("it is connected"));
         client.line().await;
         let accept = "{'execute': 'qmp_capabilities'}";
@@ -157,10 +157,23 @@ fn tcp_is_bound_to_this_machine_if_nobody_says_where() {
     );
 }
 
+fn listen(toy: &Toy) -> Async<UnixListener> {
+    let _current = toy.ctx.make_current();
+    let listener = UnixListener::bind(toy.path("m")).expect("it is bound");
+    Async::new(listener).expect("it can be watched")
+}
+
+async fn accept(toy: &Toy, listener: &Async<UnixListener>) -> Client {
+    let accepted = toy.patiently(listener.read_with(UnixListener::accept));
+    let (stream, _) = accepted.await.expect("somebody comes");
+    let stream = Async::new(stream).expect("it can be watched");
+    Client::new(&toy.ctx, stream)
+}
+
 #[test]
 fn a_monitor_may_be_the_one_who_connects_and_connects_again() {
     let toy = Toy::new();
-    let listener = Async::<UnixListener>::bind(toy.path("m")).expect("it is bound");
+    let listener = listen(&toy);
     let socket = SocketOptions {
         reconnect_ms: 1,
         ..SocketOptions::client(unix(&toy, "m"))
@@ -169,8 +182,7 @@ fn a_monitor_may_be_the_one_who_connects_and_connects_again() {
     toy.monitors.add(chardev, &MonitorOptions::control());
     toy.run(async move |toy| {
         for _ in 0..3 {
-            let (stream, _) = toy.patiently(listener.accept()).await.expect("it comes");
-            let mut client = Client::new(&toy.ctx, stream);
+            let mut client = accept(&toy, &listener).await;
             assert!(client.line().await.contains("QMP"));
         }
         // While nobody listens it tries on.
@@ -179,9 +191,8 @@ fn a_monitor_may_be_the_one_who_connects_and_connects_again() {
         toy.until(|| toy.monitors.clients() == 0).await;
         // Time for some attempts that fail. If there is none, this tests less and still passes.
         toy.ctx.sleep(20_000_000).await;
-        let listener = Async::<UnixListener>::bind(toy.path("m")).expect("it is bound");
-        let (stream, _) = toy.patiently(listener.accept()).await.expect("it comes");
-        let mut client = Client::new(&toy.ctx, stream);
+        let listener = listen(&toy);
+        let mut client = accept(&toy, &listener).await;
         assert!(client.line().await.contains("QMP"));
     });
 }
@@ -194,7 +205,7 @@ fn opening_a_door_may_last_until_somebody_has_come() {
         let toy = toy.ctx.clone();
         async move {
             loop {
-                if let Ok(stream) = Async::<UnixStream>::connect(&path).await {
+                if let Ok(stream) = sockets::connect_unix(&path).await {
                     let mut client = Client::new(&toy, stream);
                     assert!(client.line().await.contains("QMP"));
                     break;

@@ -2,11 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use async_io::Async;
 use blockjob::monitor::{
     Chardev, ChardevBackend, ChardevOptions, MonitorOptions, Monitors, SocketAddress,
     SocketOptions, qmp_capabilities,
@@ -14,6 +12,7 @@ use blockjob::monitor::{
 use blockjob::qapi::types::control::QmpCapabilities;
 use blockjob::qapi::{Command, Dict, QmpError, QmpResult, Value};
 use blockjob::runtime::AioContext;
+use blockjob::sockets;
 use blockjob::{command, qapi_struct};
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt};
@@ -162,7 +161,7 @@ impl Toy {
 
     /// A client of that monitor that has not said anything.
     pub(crate) async fn connect(&self, name: &str) -> Client {
-        let stream = Async::<UnixStream>::connect(self.path(name)).await;
+        let stream = sockets::connect_unix(self.path(name)).await;
         Client::new(&self.ctx, stream.expect("it is connected"))
     }
 

@@ -4,13 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use async_io::Async;
 use blockjob::block::Node;
 use blockjob::block::nbd::proto::{RequestHeader, SimpleReplyHeader, cmd};
 use blockjob::daemon::{Daemon, open};
 use blockjob::export::nbd::{NbdServer, NbdServerOptions};
 use blockjob::export::{ExportOptions, add};
 use blockjob::runtime::AioContext;
+use blockjob::runtime::io::Async;
 
 use super::client::Client;
 

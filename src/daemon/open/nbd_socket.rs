@@ -3,15 +3,14 @@
 //! QEMU: `socket_connect` (util/qemu-sockets.c).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use async_io::Async;
 use blockjob_block::driver::nbd::{ByteStream, Connecting, Transport};
 use blockjob_block::{BlockError, BlockResult, ErrorKind};
 use blockjob_runtime::AioContext;
 
 use crate::qapi::types::sockets::{InetSocketAddress, SocketAddress, SocketAddressKind};
+use crate::sockets;
 
 /// A name with its end must fit into `sockaddr_un`.
 const PATH_MAX_BYTES: usize = 108;
@@ -57,7 +56,7 @@ async fn connect_unix(path: String) -> BlockResult<Box<dyn ByteStream>> {
         let error = BlockError::new(ErrorKind::Invalid, text);
         return Err(error.with_hint(format!("Path must be less than {PATH_MAX_BYTES} bytes")));
     }
-    let stream = Async::<UnixStream>::connect(&path).await;
+    let stream = sockets::connect_unix(&path).await;
     let failed = |error: io::Error| failed_to_connect(&path, &error);
     Ok(Box::new(stream.map_err(failed)?))
 }
@@ -81,7 +80,7 @@ async fn connect_inet(
     let name = format!("{}:{}", address.host, address.port);
     let mut result = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
     for address in resolve(&context, &address).await? {
-        result = Async::<TcpStream>::connect(address).await;
+        result = sockets::connect_inet(address).await;
         if result.is_ok() {
             break;
         }

@@ -32,10 +32,9 @@ impl AsyncRead for Socket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if self.was_short {
-            // Once: whoever is woken then asks. `async-io` does not take an event for an answer that
-            // comes from a wait which was under way when it was asked, and between two threads that can
-            // go on for ever.
+            // Once: whoever is woken then asks.
             self.was_short = false;
+            self.io.note_drained();
             ready!(self.io.poll_readable(cx))?;
         }
         let read = ready!(self.io.poll_read(cx, buffer))?;
@@ -58,14 +57,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match self.io.write_vectored(slices) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.io.poll_writable(cx))?;
-                }
-                result => return Poll::Ready(result),
-            }
-        }
+        self.io.poll_write_vectored(cx, slices)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -84,31 +76,55 @@ mod tests {
     use std::io::Write;
     use std::os::unix::net::UnixStream;
 
+    use blockjob_runtime::AioContext;
+    use futures_lite::AsyncReadExt;
+    use futures_lite::future::yield_now;
+
     use super::*;
 
     #[test]
     fn after_a_short_read_one_wake_is_enough_for_the_next() {
+        let ctx = AioContext::new();
         let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
-        server.set_nonblocking(true).expect("it is a socket");
-        let mut socket = Socket::new(Rc::new(Io::new(server.into()).expect("it can be watched")));
-        for round in 0..200 {
-            let mut polls = 0;
-            let mut read = |cx: &mut Context<'_>| {
-                let mut buffer = [0; 8];
-                let read = ready!(Pin::new(&mut socket).poll_read(cx, &mut buffer));
-                Poll::Ready(read.expect("the other side is there"))
-            };
-            // Nothing drives the sockets but the thread of `async-io`, which waits for them meanwhile.
-            let bytes = futures_lite::future::block_on(poll_fn(|cx| {
-                polls += 1;
-                let result = read(cx);
-                if polls == 1 {
-                    assert!(result.is_pending(), "there is nothing to read");
-                    client.write_all(b"abc").expect("the other side is there");
-                }
-                result
-            }));
-            assert_eq!((bytes, polls), (3, 2), "in round {round}");
-        }
+        ctx.run("test", async move {
+            let io = Io::new(server.into()).expect("it can be watched");
+            let mut socket = Socket::new(Rc::new(io));
+            for round in 0..200 {
+                let mut polls = 0;
+                let mut read = |cx: &mut Context<'_>| {
+                    let mut buffer = [0; 8];
+                    let read = ready!(Pin::new(&mut socket).poll_read(cx, &mut buffer));
+                    Poll::Ready(read.expect("the other side is there"))
+                };
+                let bytes = poll_fn(|cx| {
+                    polls += 1;
+                    let result = read(cx);
+                    if polls == 1 {
+                        assert!(result.is_pending(), "there is nothing to read");
+                        client.write_all(b"abc").expect("the other side is there");
+                    }
+                    result
+                });
+                assert_eq!((bytes.await, polls), (3, 2), "in round {round}");
+            }
+        });
+    }
+
+    /// The end may be told of together with the last bytes.
+    #[test]
+    fn the_end_is_seen_after_a_short_read() {
+        let ctx = AioContext::new();
+        let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
+        ctx.run("test", async move {
+            let io = Io::new(server.into()).expect("it can be watched");
+            let mut socket = Socket::new(Rc::new(io));
+            client.write_all(b"abc").expect("the other side is there");
+            drop(client);
+            yield_now().await;
+            let mut buffer = [0; 8];
+            let mut read = async || socket.read(&mut buffer).await.expect("it can be read");
+            assert_eq!(read().await, 3);
+            assert_eq!(read().await, 0);
+        });
     }
 }

@@ -3,15 +3,15 @@
 //! QEMU: `inet_listen_saddr`, `inet_connect_saddr` (util/qemu-sockets.c).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
-use async_io::Async;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
 use super::{Listener, Stream, generic, reason};
 use crate::monitor::say;
 use crate::qapi::{QmpError, QmpResult};
+use crate::sockets;
 
 /// What a server is bound to if nobody says what.
 const LOOPBACK: &str = "127.0.0.1";
@@ -54,16 +54,13 @@ pub(super) fn listen(host: &str, port: u16, whom: &str, can: &str) -> QmpResult<
 pub(super) async fn connect(host: &str, port: u16) -> QmpResult<Stream> {
     let mut result = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
     for address in resolve(host, port)? {
-        result = match Async::<TcpStream>::connect(address).await {
-            Ok(stream) => stream.into_inner(),
-            Err(error) => Err(error),
-        };
+        result = sockets::connect_inet(address).await;
         if result.is_ok() {
             break;
         }
     }
     let stream = result.and_then(|stream| {
-        let fd = OwnedFd::from(stream);
+        let fd = OwnedFd::from(stream.into_inner());
         set_nodelay(&fd);
         Stream::both_ways(fd)
     });

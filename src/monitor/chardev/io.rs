@@ -2,9 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use async_io::Async;
+use blockjob_runtime::io::Async;
 
 /// One direction of a stream, or both.
 pub(crate) enum Io {
@@ -45,15 +45,24 @@ impl Io {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match rustix::io::read(self.fd(), &mut *buffer) {
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(rustix::io::Errno::AGAIN) => match self {
-                    Io::Polled(polled) => ready!(polled.poll_readable(cx))?,
-                    Io::Ready(_) => return Poll::Ready(Ok(0)),
-                },
-                result => return Poll::Ready(result.map_err(Into::into)),
+        match self {
+            Io::Polled(polled) => {
+                polled.poll_read_with(cx, |fd| Ok(rustix::io::read(fd, &mut *buffer)?))
             }
+            Io::Ready(fd) => loop {
+                match rustix::io::read(fd, &mut *buffer) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(rustix::io::Errno::AGAIN) => return Poll::Ready(Ok(0)),
+                    result => return Poll::Ready(result.map_err(Into::into)),
+                }
+            },
+        }
+    }
+
+    /// Says that the last read of a byte stream has taken all that there was.
+    pub(crate) fn note_drained(&self) {
+        if let Io::Polled(polled) = self {
+            polled.note_drained();
         }
     }
 
@@ -83,13 +92,17 @@ impl Io {
         }
     }
 
-    /// As [`write`](Self::write), from several pieces.
-    pub(crate) fn write_vectored(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        loop {
-            match rustix::io::writev(self.fd(), pieces) {
-                Err(rustix::io::Errno::INTR) => continue,
-                result => return result.map_err(Into::into),
+    /// Writes as much as goes of several pieces, once something does.
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Io::Polled(polled) => {
+                polled.poll_write_with(cx, |fd| Ok(rustix::io::writev(fd, pieces)?))
             }
+            Io::Ready(fd) => Poll::Ready(rustix::io::writev(fd, pieces).map_err(Into::into)),
         }
     }
 

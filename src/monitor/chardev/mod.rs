@@ -9,12 +9,10 @@ mod io;
 mod stdio;
 mod unix;
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::ready;
 
-use async_io::Async;
 use blockjob_runtime::AioContext;
+use blockjob_runtime::io::Async;
 use rustix::fd::OwnedFd;
 
 use super::options::{ChardevBackend, ChardevOptions, SocketAddress, SocketOptions};
@@ -61,15 +59,11 @@ impl Listener {
     /// The next client. One that is gone again before it was let in does not count.
     pub(crate) async fn accept(&self) -> std::io::Result<Stream> {
         use rustix::io::Errno;
-        let fd = poll_fn(|cx| {
+        let fd = self.socket.read_with(|socket| {
             loop {
-                match rustix::net::accept_with(
-                    self.socket.get_ref(),
-                    rustix::net::SocketFlags::CLOEXEC,
-                ) {
-                    Err(Errno::INTR | Errno::CONNABORTED) => continue,
-                    Err(Errno::AGAIN) => ready!(self.socket.poll_readable(cx))?,
-                    result => return std::task::Poll::Ready(result.map_err(std::io::Error::from)),
+                match rustix::net::accept_with(socket, rustix::net::SocketFlags::CLOEXEC) {
+                    Err(Errno::CONNABORTED) => continue,
+                    result => return Ok(result?),
                 }
             }
         });
@@ -114,6 +108,7 @@ impl Chardev {
     ///
     /// Inside of a coroutine.
     pub fn open(ctx: &AioContext, options: &ChardevOptions) -> QmpResult<Chardev> {
+        let _current = ctx.make_current();
         let kind = match &options.backend {
             ChardevBackend::Socket(socket) if socket.server => open_server(ctx, socket)?,
             ChardevBackend::Socket(socket) => open_client(ctx, &options.id, socket)?,
@@ -152,7 +147,8 @@ impl Chardev {
     }
 }
 
-/// Makes a socket to which clients of `whom` can connect; over TCP, people are told that everybody `can`.
+/// Makes a socket to which clients of `whom` can connect, and has the current context watch it; over TCP,
+/// people are told that everybody `can`.
 pub(crate) fn listen(address: &SocketAddress, whom: &str, can: &str) -> QmpResult<Listener> {
     match address {
         SocketAddress::Unix { path } => unix::listen(path),

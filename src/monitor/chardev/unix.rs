@@ -5,16 +5,15 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use async_io::Async;
 use rustix::fd::OwnedFd;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::{Listener, Stream, generic, reason};
 use crate::qapi::{QmpError, QmpResult};
+use crate::sockets;
 
 /// How many clients may wait to be let in.
 pub(super) const BACKLOG: i32 = 16;
@@ -122,12 +121,9 @@ fn connects(path: &Path) -> Result<(), io::ErrorKind> {
 /// Connects to a server.
 pub(super) async fn connect(path: &Path) -> QmpResult<Stream> {
     check_length(path)?;
-    let connected = match Async::<UnixStream>::connect(path).await {
-        Ok(stream) => stream.into_inner(),
-        Err(error) => Err(error),
-    };
-    connected
-        .and_then(|stream| Stream::both_ways(stream.into()))
+    sockets::connect_unix(path)
+        .await
+        .and_then(|stream| Stream::both_ways(stream.into_inner().into()))
         .map_err(|error| {
             let (path, reason) = (path.display(), reason(&error));
             QmpError::generic(format!("Failed to connect to '{path}': {reason}"))
