@@ -8,6 +8,7 @@
 
 mod io;
 mod io_status;
+mod moving;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,9 +18,11 @@ use std::rc::{Rc, Weak};
 use blockjob_runtime::{AioContext, bug};
 
 use crate::child::{Child, ChildParent};
+use crate::directory::ReservedName;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::graph::{Graph, attach_root, detach_root, set_edge_perms};
 use crate::marks;
+use crate::moving::{PackedBackend, PackedDevice, PackedUser, Packer};
 use crate::node::Node;
 use crate::oneshot::Sender;
 use crate::perm::PermPair;
@@ -45,6 +48,30 @@ pub trait DeviceOps {
     /// The length of the medium has changed.
     fn resized(&self) {}
 
+    /// Whether the device may live in another context from now on, or why not. Must only look.
+    ///
+    /// QEMU: `blk_root_change_aio_ctx` (block/block-backend.c).
+    fn can_move(&self) -> BlockResult<()> {
+        Err(cannot_move())
+    }
+
+    /// True if it holds nodes in other ways than by the backend, until it is packed.
+    fn holds_nodes(&self) -> bool {
+        false
+    }
+
+    /// Hands over what the device is. It takes its requests back that wait in the backend: none of them
+    /// has begun, and it repeats them on the other side. Called once, after
+    /// [`can_move`](Self::can_move) has allowed it; the backend forgets the device.
+    ///
+    /// # Panics
+    ///
+    /// If it never allows it.
+    fn pack(&self, packer: &Packer<'_>) -> Box<dyn PackedDevice> {
+        let _ = packer;
+        unreachable!("the device has not said that it can move");
+    }
+
     /// A request has failed, and the policy has said what is done about it.
     fn io_error(&self, error: &IoError) {
         let _ = error;
@@ -53,8 +80,15 @@ pub trait DeviceOps {
 
 /// A request that waits for the end of a drained section.
 struct Queued {
-    /// Set by who lets it go, and then it is counted in flight on its behalf.
-    released: Sender<()>,
+    /// Set to true by who lets it go, and then it is counted in flight on its behalf; to false if the
+    /// backend lives elsewhere now.
+    released: Sender<bool>,
+}
+
+/// QEMU: `blk_root_change_aio_ctx` (block/block-backend.c).
+fn cannot_move() -> BlockError {
+    let text = "Cannot change iothread of active block backend";
+    BlockError::new(ErrorKind::InUse, text)
 }
 
 /// A user's access to a node.
@@ -73,6 +107,11 @@ pub struct BlockBackend {
     queue_requests: Cell<bool>,
     device: RefCell<Option<Rc<dyn DeviceOps>>>,
     errors: Errors,
+    allow_move: Cell<bool>,
+    /// See [`set_owner`](Self::set_owner).
+    owner: RefCell<Option<Weak<dyn ChildParent>>>,
+    /// Its name, in a program with several graphs.
+    pub(crate) reserved: RefCell<Option<ReservedName>>,
 }
 
 impl BlockBackend {
@@ -81,8 +120,29 @@ impl BlockBackend {
     ///
     /// QEMU: `blk_new` (block/block-backend.c).
     pub fn new(graph: &Rc<Graph>, name: &str, perms: PermPair) -> BlockResult<Rc<BlockBackend>> {
-        let backend = Rc::new_cyclic(|myself| BlockBackend {
-            name: name.to_owned(),
+        let backend = Self::build(graph, name.to_owned(), perms);
+        graph.register_backend(&backend)?;
+        Ok(backend)
+    }
+
+    /// A backend that was made in another context, without a medium yet.
+    pub(crate) fn arrive(graph: &Rc<Graph>, state: PackedBackend) -> Rc<BlockBackend> {
+        if let Some(reserved) = &state.reserved {
+            reserved.moved_to(&graph.context().handle());
+        }
+        let backend = Self::build(graph, state.name, state.perms);
+        backend.queue_requests.set(state.queue_requests);
+        backend.allow_move.set(state.allow_move);
+        backend.set_on_error(state.on_error.0, state.on_error.1);
+        backend.errors.set_status(state.status);
+        *backend.reserved.borrow_mut() = state.reserved;
+        graph.enter_backend(&backend);
+        backend
+    }
+
+    fn build(graph: &Rc<Graph>, name: String, perms: PermPair) -> Rc<BlockBackend> {
+        Rc::new_cyclic(|myself| BlockBackend {
+            name,
             context: graph.context().clone(),
             graph: Rc::downgrade(graph),
             myself: myself.clone(),
@@ -94,9 +154,10 @@ impl BlockBackend {
             queue_requests: Cell::new(true),
             device: RefCell::new(None),
             errors: Errors::default(),
-        });
-        graph.register_backend(&backend)?;
-        Ok(backend)
+            allow_move: Cell::new(false),
+            owner: RefCell::default(),
+            reserved: RefCell::default(),
+        })
     }
 
     /// Its name; empty if it has none.
@@ -291,7 +352,7 @@ impl ChildParent for BlockBackend {
         for request in queued {
             // From here on it is in flight, although it has not run yet.
             self.in_flight.set(self.in_flight.get() + 1);
-            if !request.released.send(()) || bug!(DRN_01) {
+            if !request.released.send(true) || bug!(DRN_01) {
                 self.end_one();
             }
         }
@@ -307,6 +368,24 @@ impl ChildParent for BlockBackend {
         if let Some(device) = device {
             device.resized();
         }
+    }
+
+    fn owner(&self) -> Option<Rc<dyn ChildParent>> {
+        self.owner.borrow().as_ref()?.upgrade()
+    }
+
+    /// QEMU: `blk_root_change_aio_ctx` (block/block-backend.c).
+    fn can_move(&self) -> BlockResult<()> {
+        self.check_move()
+    }
+
+    fn holds_nodes(&self) -> bool {
+        let device = self.device.borrow().clone();
+        device.is_some_and(|device| device.holds_nodes())
+    }
+
+    fn pack(&self, packer: &Packer<'_>) -> Box<dyn PackedUser> {
+        Box::new(self.pack_owned(packer))
     }
 }
 

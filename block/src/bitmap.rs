@@ -65,6 +65,67 @@ impl NodeBitmap {
     }
 }
 
+/// The bits of the bitmaps of a family. Two nodes may show the same.
+#[derive(Default)]
+pub(crate) struct PackedBits {
+    bits: Vec<DirtyBitmap>,
+    /// Where they were, while the family is being packed.
+    from: Vec<usize>,
+}
+
+impl PackedBits {
+    fn take(&mut self, bits: &Rc<RefCell<DirtyBitmap>>) -> usize {
+        let place = Rc::as_ptr(bits) as usize;
+        if let Some(index) = self.from.iter().position(|it| *it == place) {
+            return index;
+        }
+        let granularity = bits.borrow().granularity();
+        let empty = DirtyBitmap::new(0, granularity).expect("an empty one can be had");
+        self.from.push(place);
+        self.bits.push(bits.replace(empty));
+        self.bits.len() - 1
+    }
+
+    pub(crate) fn unpack(self) -> Vec<Rc<RefCell<DirtyBitmap>>> {
+        let bits = self.bits.into_iter();
+        bits.map(|bits| Rc::new(RefCell::new(bits))).collect()
+    }
+}
+
+/// A bitmap on its way.
+pub(crate) struct PackedNodeBitmap {
+    name: Option<String>,
+    enabled: bool,
+    shown_elsewhere: bool,
+    dirtied_granules: u64,
+    bits: usize,
+}
+
+impl PackedNodeBitmap {
+    pub(crate) fn unpack(self, bits: &[Rc<RefCell<DirtyBitmap>>]) -> Rc<NodeBitmap> {
+        Rc::new(NodeBitmap {
+            name: self.name,
+            enabled: Cell::new(self.enabled),
+            shown_elsewhere: Cell::new(self.shown_elsewhere),
+            dirtied_granules: Cell::new(self.dirtied_granules),
+            bits: bits[self.bits].clone(),
+        })
+    }
+}
+
+impl NodeBitmap {
+    /// Its bits go to `bits`; what is left is empty.
+    pub(crate) fn pack(&self, bits: &mut PackedBits) -> PackedNodeBitmap {
+        PackedNodeBitmap {
+            name: self.name.clone(),
+            enabled: self.enabled.get(),
+            shown_elsewhere: self.shown_elsewhere.get(),
+            dirtied_granules: self.dirtied_granules.get(),
+            bits: bits.take(&self.bits),
+        }
+    }
+}
+
 impl Node {
     /// Makes a bitmap of the node's present length, clean and enabled. `granularity` is a power of
     /// two, in bytes.

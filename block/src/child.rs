@@ -12,6 +12,7 @@ use nix::libc;
 use crate::bitmap::NodeBitmap;
 use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::moving::{PackedUser, Packer, Tie};
 use crate::node::Node;
 use crate::perm::{Perm, PermPair};
 
@@ -81,6 +82,49 @@ pub trait ChildParent {
     /// The length of the node has changed.
     fn resized(&self, child: &Child) {
         let _ = child;
+    }
+
+    /// Who moves in its stead: the job of a backend that only the job uses. That one is asked and packed,
+    /// and this parent is not.
+    fn owner(&self) -> Option<Rc<dyn ChildParent>> {
+        None
+    }
+
+    /// Whoever else must live in the same context, besides the node by whose edge it was found: the other
+    /// nodes of a job, the other jobs of its transaction.
+    fn ties(&self) -> Vec<Tie> {
+        Vec::new()
+    }
+
+    /// Whether it may live in another context from now on, or why not. Must only look. Not asked of
+    /// nodes.
+    ///
+    /// QEMU: `change_aio_ctx` of `BdrvChildClass` (include/block/block_int-common.h).
+    fn can_move(&self) -> BlockResult<()> {
+        let text = format!("{} cannot change its context", self.describe());
+        Err(BlockError::new(ErrorKind::InUse, text))
+    }
+
+    /// True if it holds nodes in other ways than by edges until it is packed. Then nobody can tell
+    /// whether a stranger holds one as well.
+    fn holds_nodes(&self) -> bool {
+        false
+    }
+
+    /// How many drained sections it will hand to [`Packer::section`].
+    fn sections(&self) -> usize {
+        0
+    }
+
+    /// Hands over what it is. It lets go of its edges and of whatever else lives in this context; all
+    /// nodes are drained. Called once, after [`can_move`](Self::can_move) has allowed it.
+    ///
+    /// # Panics
+    ///
+    /// If it never allows it.
+    fn pack(&self, packer: &Packer<'_>) -> Box<dyn PackedUser> {
+        let _ = packer;
+        unreachable!("{} has not said that it can move", self.describe());
     }
 }
 
@@ -180,6 +224,12 @@ impl Child {
         if let Some(parent) = self.parent() {
             parent.drained_begin(self);
         }
+    }
+
+    /// The node below moves to another context, and its parent with it: whether that is stopped is
+    /// decided there.
+    pub(crate) fn forget_quiesced(&self) {
+        self.quiesced_parent.set(false);
     }
 
     /// QEMU: `bdrv_parent_drained_end_single` (block/io.c).

@@ -70,6 +70,24 @@ impl Drained {
         drained
     }
 
+    /// A section of a node that has just come to be in this context, and with it nothing in flight.
+    pub(crate) fn of_arrived(node: &Rc<Node>, subtree: bool, owner: &'static str) -> Self {
+        let extent = match subtree {
+            true => Extent::Subtree(node.clone()),
+            false => Extent::Node(node.clone()),
+        };
+        Drained::begin(extent, owner).established()
+    }
+
+    /// The node that it drains, unless that is the whole graph, and whether also what is below it.
+    pub(crate) fn node(&self) -> Option<(&Rc<Node>, bool)> {
+        match &self.extent {
+            Extent::Node(node) => Some((node, false)),
+            Extent::Subtree(node) => Some((node, true)),
+            Extent::All(_) => None,
+        }
+    }
+
     fn context(&self) -> &AioContext {
         self.extent.context()
     }
@@ -81,7 +99,7 @@ impl Drained {
     }
 
     /// True while something that the section covers is still in flight.
-    fn busy(&self) -> bool {
+    pub(crate) fn busy(&self) -> bool {
         match &self.extent {
             Extent::Node(node) => node.drain_poll(),
             Extent::Subtree(node) => any_busy(node.subtree()),
@@ -94,7 +112,7 @@ impl Drained {
         self.section.owner
     }
 
-    fn established(self) -> Self {
+    pub(crate) fn established(self) -> Self {
         let owner = self.owner();
         self.section.established.set(true);
         self.trace(|node, section| BlockTrace::Drained {
@@ -250,6 +268,9 @@ impl Node {
 
     /// QEMU: `bdrv_do_drained_begin_quiesce` (block/io.c).
     pub(crate) fn quiesce_begin(&self) {
+        if self.has_departed() {
+            return;
+        }
         let counter = &self.io.quiesce_counter;
         counter.set(counter.get() + 1);
         if counter.get() > 1 {
@@ -271,6 +292,9 @@ impl Node {
 
     /// QEMU: `bdrv_do_drained_end` (block/io.c).
     pub(crate) fn quiesce_end(&self) {
+        if self.has_departed() {
+            return;
+        }
         let counter = &self.io.quiesce_counter;
         assert!(counter.get() > 0, "'{}' is not drained", self.name());
         counter.set(counter.get() - 1);
@@ -292,6 +316,9 @@ impl Node {
     }
 
     pub(crate) fn subtree_quiesce_begin(&self) {
+        if self.has_departed() {
+            return;
+        }
         let counter = &self.io.subtree_quiesce_counter;
         counter.set(counter.get() + 1);
         self.quiesce_begin();
@@ -301,6 +328,9 @@ impl Node {
     }
 
     pub(crate) fn subtree_quiesce_end(&self) {
+        if self.has_departed() {
+            return;
+        }
         let counter = &self.io.subtree_quiesce_counter;
         counter.set(counter.get() - 1);
         // The nodes, not the edges: whoever is let go here may move an edge, and then it takes the

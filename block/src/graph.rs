@@ -10,13 +10,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
+use blockjob_runtime::sync::Arc;
 use blockjob_runtime::{AioContext, CoQueue};
 
 use crate::backend::BlockBackend;
 use crate::child::ChildRole;
+use crate::directory::{Directory, NameKind, ReservedName};
 use crate::driver::Driver;
+use crate::driver::throttle::ThrottleGroups;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 pub use crate::graph_edge::{attach_root, detach_root, set_edge_perms};
+use crate::moving::RemoteSection;
 use crate::node::Node;
 use crate::perm_update::refresh_perms;
 use crate::section::Sections;
@@ -37,6 +41,14 @@ pub struct Graph {
     pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) drain_all_count: Cell<u32>,
     pub(crate) sections: Rc<Sections>,
+    /// The names of all graphs, if there are several.
+    directory: Option<Arc<Directory>>,
+    /// A family is arriving: permissions are computed when all of it is there.
+    pub(crate) perms_later: Cell<bool>,
+    /// The throttle groups whose nodes live here.
+    throttle_groups: ThrottleGroups,
+    /// Drained sections that another context holds.
+    pub(crate) remote_sections: RefCell<Vec<Weak<RemoteSection>>>,
 }
 
 /// Names of nodes are shorter than this, as QEMU's are.
@@ -61,6 +73,15 @@ pub fn name_wellformed(name: &str) -> bool {
 impl Graph {
     /// An empty graph whose main context is `context`.
     pub fn new(context: &AioContext) -> Rc<Graph> {
+        Self::build(context, None)
+    }
+
+    /// An empty graph in `context`, one of several of a program, whose names all are in `directory`.
+    pub fn with_directory(context: &AioContext, directory: &Arc<Directory>) -> Rc<Graph> {
+        Self::build(context, Some(directory.clone()))
+    }
+
+    fn build(context: &AioContext, directory: Option<Arc<Directory>>) -> Rc<Graph> {
         Rc::new(Graph {
             context: context.clone(),
             nodes: RefCell::default(),
@@ -73,12 +94,26 @@ impl Graph {
             drain_waiters: Rc::default(),
             drain_all_count: Cell::new(0),
             sections: Rc::default(),
+            directory,
+            perms_later: Cell::new(false),
+            throttle_groups: ThrottleGroups::new(),
+            remote_sections: RefCell::default(),
         })
     }
 
     /// The main context.
     pub fn context(&self) -> &AioContext {
         &self.context
+    }
+
+    /// The names of all graphs, if it is one of several.
+    pub fn directory(&self) -> Option<&Arc<Directory>> {
+        self.directory.as_ref()
+    }
+
+    /// The throttle groups whose nodes live here.
+    pub fn throttle_groups(&self) -> &ThrottleGroups {
+        &self.throttle_groups
     }
 
     /// Every node, in order of names.
@@ -144,7 +179,9 @@ impl Graph {
         children: &[(&'static str, ChildRole, Rc<Node>)],
     ) -> BlockResult<Rc<Node>> {
         let name = self.new_name(name)?;
-        let node = Node::new(self, name.clone(), driver, read_only);
+        let reserved = self.reserve(NameKind::Node, &name)?;
+        let node = Node::new(self, name, driver, read_only);
+        *node.reserved.borrow_mut() = reserved;
         for _ in 0..self.drain_all_count.get() {
             node.quiesce_begin();
         }
@@ -153,21 +190,62 @@ impl Graph {
         }
         // If that is refused, the node is dropped, and takes its edges along.
         refresh_perms(std::slice::from_ref(&node))?;
+        self.register_node(&node);
+        Ok(node)
+    }
+
+    pub(crate) fn register_node(&self, node: &Rc<Node>) {
         let mut nodes = self.nodes.borrow_mut();
         if nodes.len() >= self.sweep_nodes_at.get() {
             nodes.retain(|_, node| node.strong_count() > 0);
             self.sweep_nodes_at.set(SWEEP_FROM.max(2 * nodes.len()));
         }
-        nodes.insert(name, Rc::downgrade(&node));
-        drop(nodes);
-        Ok(node)
+        nodes.insert(node.name().to_owned(), Rc::downgrade(node));
+    }
+
+    /// The node does not live here any more.
+    pub(crate) fn forget_node(&self, node: &Node) {
+        self.nodes.borrow_mut().remove(node.name());
+    }
+
+    /// The backend does not live here any more.
+    pub(crate) fn forget_backend(&self, backend: &BlockBackend) {
+        let is_it = |other: &Weak<BlockBackend>| std::ptr::eq(other.as_ptr(), backend);
+        self.backends.borrow_mut().retain(|_, it| !is_it(it));
+        self.all_backends.borrow_mut().retain(|it| !is_it(it));
+    }
+
+    /// Takes a name in the directory, if there is one.
+    fn reserve(&self, kind: NameKind, name: &str) -> BlockResult<Option<ReservedName>> {
+        let Some(directory) = &self.directory else {
+            return Ok(None);
+        };
+        match directory.reserve(kind, name, &self.context.handle()) {
+            Ok(reserved) => Ok(Some(reserved)),
+            Err(holder) => Err(name_taken(kind, name, holder)),
+        }
+    }
+
+    /// What bears the name in this graph or another one, if anything does.
+    fn name_holder(&self, name: &str) -> Option<NameKind> {
+        let elsewhere = |kind| {
+            let directory = self.directory.as_ref();
+            directory.is_some_and(|directory| directory.find(kind, name).is_some())
+        };
+        if self.find_backend(name).is_some() || elsewhere(NameKind::Backend) {
+            return Some(NameKind::Backend);
+        }
+        let node = self.find_node(name).is_some() || elsewhere(NameKind::Node);
+        node.then_some(NameKind::Node)
     }
 
     /// QEMU: `bdrv_assign_node_name` (block.c).
     fn new_name(&self, name: Option<&str>) -> BlockResult<String> {
         let Some(name) = name else {
-            let number = self.next_number.get();
-            self.next_number.set(number + 1);
+            let number = match &self.directory {
+                Some(directory) => directory.take_name_number(),
+                None => self.next_number.replace(self.next_number.get() + 1),
+            };
             return Ok(format!("#block{number:03}"));
         };
         self.check_node_name(name)?;
@@ -182,17 +260,8 @@ impl Graph {
         if !name_wellformed(name) {
             return refuse(ErrorKind::Invalid, format!("Invalid node-name: '{name}'"));
         }
-        if self.find_backend(name).is_some() {
-            return refuse(
-                ErrorKind::AlreadyExists,
-                format!("node-name={name} is conflicting with a device id"),
-            );
-        }
-        if self.find_node(name).is_some() {
-            return refuse(
-                ErrorKind::AlreadyExists,
-                format!("Duplicate nodes with node-name='{name}'"),
-            );
+        if let Some(holder) = self.name_holder(name) {
+            return Err(name_taken(NameKind::Node, name, holder));
         }
         if name.len() >= NODE_NAME_END {
             return refuse(ErrorKind::Invalid, "Node name too long".to_owned());
@@ -203,14 +272,38 @@ impl Graph {
     /// A number that no other node has, and that comes after all so far. Nodes take theirs when they are
     /// made; whoever makes one that is to come before its children takes it first.
     pub fn take_node_number(&self) -> u64 {
-        let number = self.next_node_number.get();
-        self.next_node_number.set(number + 1);
-        number
+        match &self.directory {
+            Some(directory) => directory.take_node_number(),
+            None => {
+                let number = self.next_node_number.get();
+                self.next_node_number.set(number + 1);
+                number
+            }
+        }
     }
 
     pub(crate) fn register_backend(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {
+        let name = backend.name();
+        if !name.is_empty() {
+            if !name_wellformed(name) {
+                let text = format!("Invalid device name '{name}'");
+                return Err(BlockError::new(ErrorKind::Invalid, text));
+            }
+            if let Some(holder) = self.name_holder(name) {
+                return Err(name_taken(NameKind::Backend, name, holder));
+            }
+            *backend.reserved.borrow_mut() = self.reserve(NameKind::Backend, name)?;
+        }
+        self.enter_backend(backend);
+        Ok(())
+    }
+
+    /// Makes a backend known whose name is its own.
+    pub(crate) fn enter_backend(&self, backend: &Rc<BlockBackend>) {
         if !backend.name().is_empty() {
-            self.register_backend_name(backend)?;
+            let mut backends = self.backends.borrow_mut();
+            backends.retain(|_, backend| backend.strong_count() > 0);
+            backends.insert(backend.name().to_owned(), Rc::downgrade(backend));
         }
         let mut all = self.all_backends.borrow_mut();
         if all.len() >= self.sweep_backends_at.get() {
@@ -218,29 +311,18 @@ impl Graph {
             self.sweep_backends_at.set(SWEEP_FROM.max(2 * all.len()));
         }
         all.push(Rc::downgrade(backend));
-        Ok(())
     }
+}
 
-    fn register_backend_name(&self, backend: &Rc<BlockBackend>) -> BlockResult<()> {
-        let name = backend.name();
-        let refuse = |text: String| Err(BlockError::new(ErrorKind::AlreadyExists, text));
-        if !name_wellformed(name) {
-            return Err(BlockError::new(
-                ErrorKind::Invalid,
-                format!("Invalid device name '{name}'"),
-            ));
+/// The refusal of a name that something bears already.
+fn name_taken(kind: NameKind, name: &str, holder: NameKind) -> BlockError {
+    let text = match (kind, holder) {
+        (NameKind::Node, NameKind::Backend) => {
+            format!("node-name={name} is conflicting with a device id")
         }
-        if self.find_backend(name).is_some() {
-            return refuse(format!("Device with id '{name}' already exists"));
-        }
-        if self.find_node(name).is_some() {
-            return refuse(format!(
-                "Device name '{name}' conflicts with an existing node name"
-            ));
-        }
-        let mut backends = self.backends.borrow_mut();
-        backends.retain(|_, backend| backend.strong_count() > 0);
-        backends.insert(name.to_owned(), Rc::downgrade(backend));
-        Ok(())
-    }
+        (NameKind::Node, _) => format!("Duplicate nodes with node-name='{name}'"),
+        (_, NameKind::Backend) => format!("Device with id '{name}' already exists"),
+        _ => format!("Device name '{name}' conflicts with an existing node name"),
+    };
+    BlockError::new(ErrorKind::AlreadyExists, text)
 }

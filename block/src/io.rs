@@ -65,7 +65,8 @@ impl Node {
     /// QEMU: `bdrv_co_preadv` (block/io.c).
     pub async fn co_read(&self, offset: u64, buf: BytesMut) -> ReadResult {
         let bytes = buf.len() as u64;
-        if let Err(error) = check_range(offset, bytes) {
+        let allowed = check_range(offset, bytes).and_then(|()| self.check_not_departed());
+        if let Err(error) = allowed {
             return (buf, Err(error));
         }
         if bytes == 0 {
@@ -154,6 +155,7 @@ impl Node {
     ) -> BlockResult<()> {
         let bytes = data.len() as u64;
         check_range(offset, bytes)?;
+        self.check_not_departed()?;
         if bytes == 0 {
             return Ok(());
         }

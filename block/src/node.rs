@@ -17,8 +17,9 @@ use blockjob_runtime::{AioContext, CoQueue};
 
 use crate::bitmap::NodeBitmap;
 use crate::child::{Child, ChildParent, ChildRole};
+use crate::directory::ReservedName;
 use crate::driver::{Driver, Limits};
-use crate::error::BlockResult;
+use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::graph::Graph;
 use crate::op_blocker::{BlockOp, OpBlock, OpBlockers};
 use crate::perm::PermPair;
@@ -70,6 +71,10 @@ pub struct Node {
     pub(crate) implicit: Cell<bool>,
     /// Keeps others from what they must not do with its backing node.
     backing_block: RefCell<Option<OpBlock>>,
+    /// Its name, in a program with several graphs.
+    pub(crate) reserved: RefCell<Option<ReservedName>>,
+    /// It has moved: what is left here is empty.
+    departed: Cell<bool>,
     children: RefCell<Vec<Rc<Child>>>,
     parents: RefCell<Vec<Weak<Child>>>,
     pub(crate) op_blockers: OpBlockers,
@@ -94,6 +99,8 @@ impl Node {
             settings: Cell::default(),
             implicit: Cell::new(false),
             backing_block: RefCell::default(),
+            reserved: RefCell::default(),
+            departed: Cell::new(false),
             children: RefCell::default(),
             parents: RefCell::default(),
             op_blockers: OpBlockers::default(),
@@ -114,6 +121,19 @@ impl Node {
                 known_len: Cell::new(0),
             },
         })
+    }
+
+    /// A node that was made in another context, without anything around it yet.
+    pub(crate) fn arrive(
+        graph: &Rc<Graph>,
+        name: String,
+        driver: Box<dyn Driver>,
+        read_only: bool,
+        number: u64,
+    ) -> Rc<Node> {
+        let node = Self::new(graph, name, driver, read_only);
+        node.number.set(number);
+        node
     }
 
     /// Its name, unique in the graph.
@@ -146,6 +166,37 @@ impl Node {
     /// A new owner of this node.
     pub fn rc(&self) -> Rc<Node> {
         self.myself.upgrade().expect("a node that is in use exists")
+    }
+
+    /// True if it lives in another context now. Who still holds it here finds that nothing works.
+    pub fn has_departed(&self) -> bool {
+        self.departed.get()
+    }
+
+    /// The error for whoever asks something of a node that lives elsewhere now.
+    pub(crate) fn check_not_departed(&self) -> BlockResult<()> {
+        if !self.departed.get() {
+            return Ok(());
+        }
+        let text = format!("Node '{}' has moved to another context", self.name);
+        Err(BlockError::new(ErrorKind::Canceled, text))
+    }
+
+    /// It is about to live elsewhere: from now on nothing here follows from its edges and sections.
+    pub(crate) fn depart(&self) {
+        self.departed.set(true);
+        for edge in self.parents() {
+            edge.forget_quiesced();
+        }
+    }
+
+    /// Takes its edges apart after it has departed.
+    pub(crate) fn shed_edges(&self) {
+        debug_assert!(self.departed.get(), "it is in use");
+        self.backing_block.take();
+        // Nobody is told: those below have departed as well.
+        let edges = self.children.take();
+        drop(edges);
     }
 
     /// How many nodes of the graph were made before it.
@@ -197,6 +248,7 @@ impl Node {
     ///
     /// QEMU: `bdrv_getlength` (block.c).
     pub fn len(&self) -> BlockResult<u64> {
+        self.check_not_departed()?;
         self.driver.length(self)
     }
 
@@ -210,7 +262,8 @@ impl Node {
     /// QEMU: `bdrv_has_zero_init` (block.c).
     pub fn has_zero_init(&self) -> bool {
         // An overlay reads as its backing node, whatever its own format promises.
-        self.child_by_role(ChildRole::Cow).is_none() && self.driver.has_zero_init(self)
+        let backed = self.child_by_role(ChildRole::Cow).is_some();
+        !backed && !self.departed.get() && self.driver.has_zero_init(self)
     }
 
     /// Its children.

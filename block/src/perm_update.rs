@@ -18,6 +18,14 @@ use crate::perm::{Perm, PermPair};
 /// Computes the permissions of everything at and below `roots` anew from the edges above, and
 /// makes them hold; or changes nothing and says which two users do not get on.
 pub(crate) fn refresh_perms(roots: &[Rc<Node>]) -> BlockResult<()> {
+    // A family moves whole: of one that is leaving nothing is asked here any more, and of one that
+    // arrives not yet.
+    let moves = |node: &Rc<Node>| {
+        node.has_departed() || node.graph().is_some_and(|graph| graph.perms_later.get())
+    };
+    if roots.iter().any(moves) {
+        return Ok(());
+    }
     let order = sorted(roots, child_nodes);
     let mut checked = Vec::with_capacity(order.len());
     for node in &order {

@@ -165,6 +165,16 @@ pub(crate) struct Requests {
     begun: Cell<u64>,
 }
 
+impl Requests {
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    pub(crate) fn set_begun(&self, begun: u64) {
+        self.begun.set(begun);
+    }
+}
+
 /// A request for as long as it is under way: tracked, and in flight.
 pub(crate) struct Request<'a> {
     node: &'a Node,

@@ -8,7 +8,7 @@ use blockjob_runtime::bug;
 use bytes::{Bytes, BytesMut};
 
 use super::{BlockBackend, Queued};
-use crate::child::Child;
+use crate::child::{Child, ChildParent};
 use crate::driver::{ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::marks;
@@ -34,22 +34,26 @@ impl BlockBackend {
     /// Begins a request: waits while the node is drained, and counts.
     ///
     /// QEMU: `blk_wait_while_drained` (block/block-backend.c).
-    async fn begin(self: &Rc<Self>) -> InFlight {
+    async fn begin(self: &Rc<Self>) -> BlockResult<InFlight> {
         if self.quiesce_counter.get() == 0 || !self.queue_requests.get() {
             self.in_flight.set(self.in_flight.get() + 1);
-            return InFlight(self.clone());
+            return Ok(InFlight(self.clone()));
         }
         let nested = || self.node().is_some_and(|node| node.quiesce_counter() > 1);
         self.context.mark_if(nested, &marks::QUEUED_NESTED);
         let (released, receiver) = oneshot::channel();
         self.queued.borrow_mut().push_back(Queued { released });
-        receiver.await;
+        if !receiver.await {
+            // It has not begun, and never will here.
+            let text = format!("{} has moved to another context", self.describe());
+            return Err(BlockError::new(ErrorKind::Canceled, text));
+        }
         if bug!(DRN_01) {
             self.in_flight.set(self.in_flight.get() + 1);
         }
         // Counted by who let it go. A section that has begun since waits for this request: it must
         // not queue again, or it would be counted and never run.
-        InFlight(self.clone())
+        Ok(InFlight(self.clone()))
     }
 
     /// Runs a request as a coroutine of its own; see the module.
@@ -72,7 +76,10 @@ impl BlockBackend {
     /// QEMU: `blk_co_preadv` (block/block-backend.c).
     pub async fn read(&self, offset: u64, buf: BytesMut) -> ReadResult {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = match blk.begin().await {
+                Ok(in_flight) => in_flight,
+                Err(error) => return (buf, Err(error)),
+            };
             match blk.check(offset, buf.len() as u64) {
                 Ok(root) => root.read(offset, buf).await,
                 Err(error) => (buf, Err(error)),
@@ -86,7 +93,7 @@ impl BlockBackend {
     /// QEMU: `blk_co_pwritev` (block/block-backend.c).
     pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = blk.begin().await?;
             let root = blk.check(offset, data.len() as u64)?;
             root.write(offset, data).await
         })
@@ -98,7 +105,7 @@ impl BlockBackend {
     /// QEMU: `blk_co_pwrite_zeroes` (block/block-backend.c).
     pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = blk.begin().await?;
             let root = blk.check(offset, bytes)?;
             root.write_zeroes(offset, bytes, flags).await
         })
@@ -110,7 +117,7 @@ impl BlockBackend {
     /// QEMU: `blk_co_pdiscard` (block/block-backend.c).
     pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = blk.begin().await?;
             let root = blk.check(offset, bytes)?;
             root.discard(offset, bytes).await
         })
@@ -122,7 +129,7 @@ impl BlockBackend {
     /// QEMU: `blk_co_flush` (block/block-backend.c).
     pub async fn flush(&self) -> BlockResult<()> {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = blk.begin().await?;
             blk.medium()?.node().flush().await
         })
         .await
@@ -133,7 +140,7 @@ impl BlockBackend {
     /// QEMU: `blk_co_truncate` (block/block-backend.c).
     pub async fn truncate(&self, len: u64) -> BlockResult<()> {
         self.request(move |blk| async move {
-            let _in_flight = blk.begin().await;
+            let _in_flight = blk.begin().await?;
             blk.medium()?.truncate(len).await
         })
         .await

@@ -45,6 +45,12 @@ impl Default for Errors {
     }
 }
 
+impl Errors {
+    pub(super) fn set_status(&self, status: Option<IoStatus>) {
+        self.status.set(status);
+    }
+}
+
 impl BlockBackend {
     /// Sets what failed reads and writes lead to.
     ///

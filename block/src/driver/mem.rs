@@ -15,6 +15,8 @@ pub use fill::Fill;
 
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 
 /// Pages of this many bytes unless a cluster size was asked for.
@@ -252,6 +254,46 @@ impl Driver for MemDriver {
         Box::pin(async move {
             self.disk.set_len(len);
             Ok(())
+        })
+    }
+
+    fn can_move(&self, node: &Node) -> BlockResult<()> {
+        if Rc::strong_count(&self.disk) == 1 {
+            return Ok(());
+        }
+        // He would look at an empty one.
+        let text = format!("Somebody looks into the memory of node '{}'", node.name());
+        Err(BlockError::new(ErrorKind::InUse, text))
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        Box::new(PackedMem {
+            disk: self.disk.take(),
+            has_zero_init: self.has_zero_init,
+            limits: self.limits,
+            latency_ns: self.latency_ns,
+            growable: self.growable,
+        })
+    }
+}
+
+/// The memory itself, and how it is shown.
+struct PackedMem {
+    disk: MemDisk,
+    has_zero_init: bool,
+    limits: Limits,
+    latency_ns: u64,
+    growable: bool,
+}
+
+impl PackedDriver for PackedMem {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(MemDriver {
+            disk: Rc::new(self.disk),
+            has_zero_init: self.has_zero_init,
+            limits: self.limits,
+            latency_ns: self.latency_ns,
+            growable: self.growable,
         })
     }
 }

@@ -8,11 +8,13 @@
 //! QEMU: `BlockDriver` (include/block/block_int-common.h).
 
 use std::pin::Pin;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{PermPair, cow_perms, filter_perms, storage_perms};
 
@@ -313,6 +315,49 @@ pub trait Driver: 'static {
     /// A child was attached or is about to be detached.
     fn child_changed(&self, node: &Node, child: &Child) {
         let _ = (node, child);
+    }
+
+    /// Nodes that must live in the same context although no edge leads to them: the other members of a
+    /// throttle group.
+    fn ties(&self, node: &Node) -> Vec<Rc<Node>> {
+        let _ = node;
+        Vec::new()
+    }
+
+    /// Whether the node may live in another context from now on, or why not. Must only look.
+    fn can_move(&self, node: &Node) -> BlockResult<()> {
+        let text = format!(
+            "Node '{}' cannot change its context: the driver '{}' does not support it",
+            node.name(),
+            self.format_name()
+        );
+        Err(BlockError::new(ErrorKind::NotSupported, text))
+    }
+
+    /// Does what takes time and must be done before the node can move. The node is drained. If it fails,
+    /// the move is refused.
+    fn before_move<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
+        let _ = node;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Hands over what it holds. Called once, after [`can_move`](Self::can_move) has allowed it; the node
+    /// is drained and still has its children. The driver is not used any more after this.
+    ///
+    /// QEMU: `bdrv_detach_aio_context` of `BlockDriver` (include/block/block_int-common.h).
+    ///
+    /// # Panics
+    ///
+    /// If it never allows it.
+    fn pack(&self, node: &Node) -> Box<dyn PackedDriver> {
+        unreachable!("the driver of {node:?} has not said that it can move");
+    }
+
+    /// The node is there, with its children, after it has moved. It is drained, and so are they.
+    ///
+    /// QEMU: `bdrv_attach_aio_context` of `BlockDriver` (include/block/block_int-common.h).
+    fn arrived(&self, node: &Node) {
+        let _ = node;
     }
 }
 

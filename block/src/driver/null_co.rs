@@ -6,11 +6,14 @@
 //! QEMU: block/null.c.
 
 use std::any::Any;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{BlockStatus, Driver, IoFuture, ReadResult, ZeroFlags};
 use crate::error::BlockResult;
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 
 /// How a `null-co` or `null-aio` node is made; its fields are QEMU's options.
@@ -147,5 +150,25 @@ impl Driver for NullCoDriver {
                 BlockStatus::unallocated(bytes)
             })
         })
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        Box::new(PackedNullCo(NullCoDriver {
+            options: self.options.clone(),
+            aio: self.aio,
+        }))
+    }
+}
+
+/// It is what it was made of.
+struct PackedNullCo(NullCoDriver);
+
+impl PackedDriver for PackedNullCo {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(self.0)
     }
 }

@@ -13,6 +13,8 @@ use nix::libc;
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{Perm, PermPair, filter_perms};
 use crate::probe::{PROBE_BYTES, probe};
@@ -317,6 +319,32 @@ impl Driver for RawDriver {
                     )
                 })?;
             self.file(node).truncate(len).await
+        })
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        Box::new(PackedRaw {
+            options: self.options,
+            probed: self.is_probed(),
+        })
+    }
+}
+
+/// Nobody holds the lock while the node is drained.
+struct PackedRaw {
+    options: RawOptions,
+    probed: bool,
+}
+
+impl PackedDriver for PackedRaw {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(RawDriver {
+            options: self.options,
+            probed: self.probed.then(CoMutex::new),
         })
     }
 }

@@ -14,6 +14,7 @@ impl Node {
     ///
     /// QEMU: `bdrv_co_flush` (block/io.c).
     pub async fn flush(&self) -> BlockResult<()> {
+        self.check_not_departed()?;
         let in_flight = self.begin_internal();
         let gen_ = self.io.write_gen.get();
         while self.io.flush_active.get() {

@@ -46,6 +46,7 @@ impl Node {
         flags: ZeroFlags,
     ) -> BlockResult<()> {
         check_range(offset, bytes)?;
+        self.check_not_departed()?;
         if bytes == 0 {
             return Ok(());
         }
@@ -153,6 +154,7 @@ impl Node {
         bytes: u64,
     ) -> BlockResult<()> {
         check_range(offset, bytes)?;
+        self.check_not_departed()?;
         let limits = self.limits();
         let start = offset.next_multiple_of(limits.request_alignment);
         let end = (offset + bytes) & !(limits.request_alignment - 1);

@@ -30,6 +30,17 @@ impl MemDisk {
         }
     }
 
+    /// Takes all of it out; an empty one is left.
+    pub(super) fn take(&self) -> MemDisk {
+        let page_bytes = self.store.borrow().page_bytes();
+        MemDisk {
+            fill: self.fill,
+            fill_end: Cell::new(self.fill_end.take()),
+            len: Cell::new(self.len.take()),
+            store: RefCell::new(self.store.replace(PageStore::new(page_bytes))),
+        }
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.len.get()
