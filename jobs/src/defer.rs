@@ -1,7 +1,8 @@
 //! Handing something over from the job's coroutine to the main context.
 //!
 //! What is deferred runs once, in the main context, from a bottom half of its own, in the order in
-//! which it was deferred; the completion of the job is the last of it. For drained sections the job
+//! which it was deferred; the completion of the job is the last of it. Jobs of other contexts have it
+//! run in theirs, in a turn of main's ([`crate::main_loop`]). For drained sections the job
 //! is *busy* as long as something waits to run: a section that begins meanwhile polls until it has
 //! run, and so none of it runs inside of a section of somebody else's. From the moment that it starts
 //! the job is *quiescent*, although it is not: the callback drains nodes itself, and would wait for
@@ -68,13 +69,18 @@ impl Job {
     fn schedule_deferred(&self) {
         self.deferred.stage.set(Stage::Scheduled);
         let job = self.rc();
-        self.context()
-            .schedule_oneshot("job_deferred", move || job.run_deferred());
+        match self.list.upgrade() {
+            Some(list) => list.defer(job),
+            None => {
+                let run = move || job.run_deferred();
+                self.context().schedule_oneshot("job_deferred", run);
+            }
+        }
         // The main context may sleep while the job's home runs.
         self.kick();
     }
 
-    fn run_deferred(&self) {
+    pub(crate) fn run_deferred(&self) {
         let callback = self.deferred.queue.borrow_mut().pop_front();
         let callback = callback.expect("a bottom half was scheduled for it");
         self.deferred.stage.set(Stage::Running);

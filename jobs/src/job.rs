@@ -11,7 +11,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use blockjob_runtime::{AioContext, Coroutine, Timer};
+use blockjob_runtime::{AioContext, Coroutine, Timer, bug};
 
 use crate::block_job::BlockJob;
 use crate::defer::Deferred;
@@ -72,7 +72,7 @@ pub struct Job {
     pub(crate) id: Option<JobId>,
     pub(crate) label: Rc<str>,
     pub(crate) driver: Rc<dyn JobDriver>,
-    list: Weak<JobList>,
+    pub(crate) list: Weak<JobList>,
     pub(crate) context: AioContext,
     pub(crate) home: AioContext,
     pub(crate) run: RunState,
@@ -209,6 +209,9 @@ impl Job {
 
     /// Tells all who wait for the job to look again.
     pub(crate) fn kick(&self) {
+        if bug!(JOB_02) {
+            return;
+        }
         let mut index = 0;
         // No borrow is held while a hook runs, and one that is added meanwhile is called as well.
         while let Some(hook) = {

@@ -9,6 +9,7 @@ pub mod id;
 pub mod job;
 pub mod list;
 pub mod look;
+pub mod main_loop;
 pub mod marks;
 pub mod mirror;
 pub mod progress;

@@ -1,9 +1,12 @@
 //! The list of jobs, which is what users see.
+//!
+//! Each context that jobs live in has one. What the jobs of a list leave for the main loop runs in the
+//! list's own context, if that is the main one, and else by way of [`crate::main_loop`].
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use blockjob_runtime::AioContext;
 
@@ -11,10 +14,14 @@ use crate::error::JobError;
 use crate::event::{JobEvent, JobEventSink};
 use crate::id::JobId;
 use crate::job::Job;
+use crate::main_loop::{Hop, MainLoop};
 
-/// All jobs of the main context. The counterpart of `jobs` in `job.c`.
+/// All jobs of a context. The counterpart of `jobs` in `job.c`, where there is one for all.
 pub struct JobList {
+    myself: Weak<JobList>,
     context: AioContext,
+    /// The way to the main loop, if that is elsewhere.
+    hop: Option<Hop>,
     sink: Rc<dyn JobEventSink>,
     jobs: RefCell<Jobs>,
     taken_elsewhere: RefCell<Option<Rc<NameTaken>>>,
@@ -37,12 +44,45 @@ impl JobList {
     /// An empty list in the main context `context`, whose jobs tell `sink` what happens to them.
     #[must_use]
     pub fn new(context: &AioContext, sink: Rc<dyn JobEventSink>) -> Rc<JobList> {
-        Rc::new(JobList {
+        Self::make(context, sink, None)
+    }
+
+    /// An empty list in `context`, whose jobs leave what is to be done in the main loop for `main`. The
+    /// context keeps the list until it is closed.
+    ///
+    /// QEMU: `job_exit` is a bottom half of the main context, wherever the job's is (job.c).
+    #[must_use]
+    pub fn with_main_loop(
+        context: &AioContext,
+        sink: Rc<dyn JobEventSink>,
+        main: Rc<dyn MainLoop>,
+    ) -> Rc<JobList> {
+        let list = Self::make(context, sink, Some(Hop::new(main)));
+        if let Some(hop) = &list.hop {
+            hop.settle(&list);
+        }
+        list
+    }
+
+    fn make(context: &AioContext, sink: Rc<dyn JobEventSink>, hop: Option<Hop>) -> Rc<JobList> {
+        Rc::new_cyclic(|myself| JobList {
+            myself: myself.clone(),
             context: context.clone(),
+            hop,
             sink,
             jobs: RefCell::default(),
             taken_elsewhere: RefCell::default(),
         })
+    }
+
+    pub(crate) fn rc(&self) -> Rc<JobList> {
+        self.myself
+            .upgrade()
+            .expect("whoever calls a list holds it")
+    }
+
+    pub(crate) fn hop(&self) -> Option<&Hop> {
+        self.hop.as_ref()
     }
 
     /// Has new jobs be refused that have a name which `taken` knows: jobs of other contexts share the
@@ -57,7 +97,7 @@ impl JobList {
         self.get(id).is_some() || elsewhere.is_some_and(|taken| taken(id))
     }
 
-    /// The main context.
+    /// The context that the jobs live in.
     pub fn context(&self) -> &AioContext {
         &self.context
     }

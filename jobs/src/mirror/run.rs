@@ -330,6 +330,11 @@ impl MirrorJob {
             drop(self.drained.take());
             return result;
         }
+        if bug!(MIR_07) {
+            self.source_node().release_dirty_bitmap(&self.bitmap());
+            drop(self.drained.take());
+            return result;
+        }
         // As in the article: whatever speaks for a guest is not even listened to. But that goes for
         // all guests of the context, and so not when a user or another job may take hours to end it.
         let alone = job.txn().is_none_or(|txn| txn.jobs().len() == 1);

@@ -2,6 +2,8 @@
 //! events, and types of jobs that do nothing but what they are told.
 #![allow(dead_code)] // Each test program uses some of it.
 
+pub(crate) mod threads;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -109,7 +111,7 @@ impl Drop for World {
     }
 }
 
-fn describe(event: &JobEvent) -> String {
+pub(crate) fn describe(event: &JobEvent) -> String {
     let what = match event {
         JobEvent::StatusChange { status, .. } => status.to_string(),
         JobEvent::Completed { error: None, .. } => "BLOCK_JOB_COMPLETED".to_owned(),

@@ -1,6 +1,6 @@
 //! Bugs of jobs in general.
 
-use crate::museum::exhibit::{Awaits, Exhibit, Finder, State, exhibit};
+use crate::museum::exhibit::{Exhibit, Finder, State, exhibit};
 
 exhibit! {
     JOB_01, "JOB-01", "A soft cancel of a job that is done cancels it after all",
@@ -22,11 +22,7 @@ exhibit! {
     seen_as: "a drained section, and so any command, that hangs although nothing is going on",
     breaks: ["WAKE"],
     found_by: Shuttle,
-    state: State::ToCome {
-        awaits: Awaits::Iothreads,
-        note: "a job that yields does not kick the main context; in one thread nobody sleeps while the \
-            job runs, and so nobody misses it",
-    },
+    state: State::Here { site: "jobs: job, Job::kick" },
 }
 
 exhibit! {

@@ -1,6 +1,6 @@
 //! Bugs of the mirror itself.
 
-use crate::museum::exhibit::{Awaits, Exhibit, Finder, State, exhibit};
+use crate::museum::exhibit::{Exhibit, Finder, State, exhibit};
 
 exhibit! {
     MIR_02, "MIR-02", "A write between the last count and the pivot is acknowledged and lost",
@@ -23,10 +23,7 @@ exhibit! {
     seen_as: "silent loss of data",
     breaks: ["DRAIN", "DATA"],
     found_by: Shuttle,
-    state: State::ToCome {
-        awaits: Awaits::Iothreads,
-        note: "the job lets its drained section and its bitmap go before it hops to the main context",
-    },
+    state: State::Here { site: "jobs: mirror::run, MirrorJob::exit" },
 }
 
 exhibit! {
