@@ -2,12 +2,16 @@
 //!
 //! QEMU: `IOThread` (include/system/iothread.h, iothread.c).
 
+use std::any::Any;
 use std::fmt;
 
 use crate::context::AioContext;
 use crate::handle::AioHandle;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, thread};
+
+/// What a thread panicked with.
+type Panic = Box<dyn Any + Send>;
 
 /// Whether the new thread has a context.
 enum Begun {
@@ -137,7 +141,7 @@ impl IoThread {
         }
     }
 
-    fn join(&mut self) -> thread::Result<()> {
+    fn join(&mut self) -> Result<(), Panic> {
         let Some(thread) = self.thread.take() else {
             return Ok(());
         };

@@ -23,7 +23,7 @@ pub use exhibit::{Awaits, Exhibit, Finder, State};
 #[cfg(feature = "museum")]
 pub use exhibits::*;
 #[cfg(feature = "museum")]
-pub use switch::{Guard, is_on, switch_on};
+pub use switch::{Guard, is_on, on, switch_on};
 
 /// Whether a historical bug is switched on: `bug!(MIR_02)`, with the name of one of the statics in
 /// [`museum`](crate::museum).

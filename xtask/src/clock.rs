@@ -8,10 +8,12 @@
     reason = "foreign processes are measured in real time"
 )]
 
+use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A clock that runs from its making.
+#[derive(Clone)]
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
@@ -36,4 +38,28 @@ pub(crate) fn beside<T: Send + 'static>(
 /// The pause between two samples. Nothing waits for an event with it.
 pub(crate) fn pause(between_samples: Duration) {
     thread::sleep(between_samples);
+}
+
+/// Does all jobs, `workers` of them at a time, begun in their order; their results in that order.
+pub(crate) fn side_by_side<T: Send>(
+    workers: usize,
+    jobs: Vec<impl FnOnce() -> T + Send>,
+) -> Vec<T> {
+    let mut results: Vec<Option<T>> = jobs.iter().map(|_| None).collect();
+    let waiting = Mutex::new(jobs.into_iter().zip(&mut results));
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no job runs under the lock").next();
+                    let Some((job, result)) = next else { break };
+                    *result = Some(job());
+                }
+            });
+        }
+    });
+    let results = results.into_iter();
+    results
+        .map(|result| result.expect("a worker did it"))
+        .collect()
 }

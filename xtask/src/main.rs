@@ -1,7 +1,7 @@
 //! The tasks of the workspace, run as `cargo xtask <task>`.
 //!
-//! `test` passes every test there is and prints the counts, `ci` is what a submission must pass,
-//! `bench-peer` measures the program beside the tools that people use for the same work,
+//! `test` passes every test there is and prints the counts, `loom` checks the models of what crosses
+//! threads, `ci` is what a submission must pass, `bench-peer` measures the program beside the tools that people use for the same work,
 //! `qemu-map` writes the page that leads from QEMU's functions to ours, and `qmp-docs` the page of the
 //! protocol.
 
@@ -10,6 +10,7 @@
 mod ci;
 mod clock;
 mod counts;
+mod loom;
 mod peer;
 mod qemu_map;
 mod size;
@@ -32,6 +33,12 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Check every model of what crosses threads, and find the historical bugs that loom must find.
+    Loom {
+        /// Two more preemptions in each model, and an hour in all.
+        #[arg(long)]
+        deep: bool,
+    },
     /// What a submission must pass: formatting, lints, documentation, tests.
     Ci,
     /// Measure `blockjob mirror` beside dd, cp, qemu-img and qemu-storage-daemon.
@@ -52,6 +59,17 @@ fn main() -> ExitCode {
             println!("{}", report.closing_line());
             report.is_good()
         }),
+        Task::Loom { deep } => {
+            let depth = if deep {
+                loom::Depth::DEEP
+            } else {
+                loom::Depth::Shipped
+            };
+            loom::run(depth).map(|counts| {
+                println!("{} passed, {} failed", counts.passed, counts.failed);
+                counts.failed == 0 && counts.passed > 0
+            })
+        }
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
         Task::QemuMap { check } => qemu_map::run(check),

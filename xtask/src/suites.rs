@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::Failure;
 use crate::counts::Counts;
+use crate::loom;
 use crate::tree;
 
 /// The crates whose code loom and shuttle can run, with their types in place of std's.
@@ -78,6 +79,7 @@ pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
         suites.push(simulated_runs()?);
         suites.push(museum_tests()?);
         suites.push(museum()?);
+        suites.push(loom_models()?);
         suites.push(type_check("loom type check", "loom")?);
         suites.push(type_check("shuttle type check", "shuttle")?);
     }
@@ -207,6 +209,15 @@ fn exhibits(text: &str) -> Counts {
         failed: all.saturating_sub(passed),
         ignored: 0,
     }
+}
+
+/// The models of what crosses threads, and the historical bugs that they find; each counts as one.
+fn loom_models() -> Result<Suite, Failure> {
+    Ok(Suite {
+        name: "loom models",
+        counts: loom::run(loom::Depth::Shipped)?,
+        must_not_be_empty: true,
+    })
 }
 
 /// Checks that the crates compile with the types of loom or shuttle; it counts as one.

@@ -44,6 +44,11 @@ pub fn is_on(exhibit: &'static Exhibit) -> bool {
         .unwrap_or(false)
 }
 
+/// The exhibit that is on in this thread: a model hands it on to the threads that it starts.
+pub fn on() -> Option<&'static Exhibit> {
+    ON.with(Cell::get)
+}
+
 /// Keeps an exhibit switched on; dropping it switches the exhibit off.
 #[must_use = "the exhibit is on until this is dropped"]
 pub struct Guard {

@@ -1,0 +1,32 @@
+//! The models, a file for each protocol.
+
+mod bottom_half;
+mod co_mutex;
+mod co_queue;
+mod co_rwlock;
+mod coroutine;
+mod defer;
+mod external;
+mod iothread;
+mod notify;
+mod poll_while;
+mod pool;
+mod timer;
+
+use crate::check::Group;
+
+/// All groups.
+pub const GROUPS: &[Group] = &[
+    notify::GROUP,
+    poll_while::GROUP,
+    bottom_half::GROUP,
+    coroutine::GROUP,
+    external::GROUP,
+    co_mutex::GROUP,
+    co_rwlock::GROUP,
+    co_queue::GROUP,
+    timer::GROUP,
+    pool::GROUP,
+    iothread::GROUP,
+    defer::GROUP,
+];
