@@ -53,6 +53,8 @@ struct Side {
     listened: Cell<bool>,
     ready: Cell<bool>,
     armed: Cell<bool>,
+    /// A change was told of that nobody waited for, and nobody has waited since.
+    unheeded: Cell<bool>,
     waker: Cell<Option<Waker>>,
 }
 
@@ -115,6 +117,7 @@ impl Source {
     /// Has `cx` woken at the next change, unless there was one.
     pub(super) fn wait(&self, direction: Direction, cx: &Context<'_>) -> Wait {
         let side = self.side(direction);
+        side.unheeded.set(false);
         if side.ready.take() {
             return Wait::Over;
         }
@@ -153,11 +156,11 @@ impl Source {
                 continue;
             }
             side.armed.set(false);
-            let unheeded = side.ready.replace(true);
-            match side.waker.take() {
-                Some(waker) => woken.push(waker),
-                None if unheeded && side.listened.take() => self.excess.set(true),
-                None => {}
+            side.ready.set(true);
+            if let Some(waker) = side.waker.take() {
+                woken.push(waker);
+            } else if side.unheeded.replace(true) && side.listened.take() {
+                self.excess.set(true);
             }
         }
     }
