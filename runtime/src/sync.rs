@@ -4,7 +4,9 @@
 //! Whatever crosses threads is built from the types here, so that a checker sees every access
 //! that an ordering must cover. The private cfgs `blockjob_loom` and `blockjob_shuttle` choose
 //! the life; a plain `--cfg loom` would also change our dependencies, some of which do not build
-//! under it.
+//! under it. A third one, `blockjob_tsan`, is for ThreadSanitizer, which sees only what was compiled with
+//! its calls. The standard library is not, and so all that its locks order looks like a race; in that
+//! life the locks are `parking_lot`'s, which are compiled with the program.
 //!
 //! `Arc` is always std's: a `Waker` can be made of nothing else. What two threads share behind an
 //! `Arc` is an atomic or a [`Mutex`] of this module, and an ordering is taken from a reference count
@@ -13,7 +15,7 @@
 
 pub use std::sync::{Arc, OnceLock, Weak};
 
-#[cfg(not(any(blockjob_loom, blockjob_shuttle)))]
+#[cfg(not(any(blockjob_loom, blockjob_shuttle, blockjob_tsan)))]
 mod imp {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -38,6 +40,62 @@ mod imp {
     pub use shuttle::sync::atomic;
     pub use shuttle::thread;
     pub(crate) use shuttle::thread_local;
+}
+
+#[cfg(all(blockjob_tsan, not(any(blockjob_loom, blockjob_shuttle))))]
+mod imp {
+    use std::sync::LockResult;
+
+    pub(crate) use parking_lot::MutexGuard;
+
+    pub use std::sync::atomic;
+    pub use std::thread;
+    pub(crate) use std::thread_local;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(parking_lot::Mutex::new(value))
+        }
+
+        /// It is never poisoned; the other lives' locks may be.
+        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            Ok(self.0.lock())
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+        ) -> LockResult<MutexGuard<'a, T>> {
+            self.0.wait(&mut guard);
+            Ok(guard)
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
+
+/// Has `job` run on the pool of threads that may block.
+#[cfg(not(blockjob_tsan))]
+pub(crate) fn spawn_blocking(job: Box<dyn FnOnce() + Send>) {
+    blocking::unblock(job).detach();
+}
+
+/// Has `job` run where it may block. The pool hands jobs over under locks that the sanitizer does not
+/// see; it sees that a thread begins.
+#[cfg(blockjob_tsan)]
+pub(crate) fn spawn_blocking(job: Box<dyn FnOnce() + Send>) {
+    let thread = thread::Builder::new().spawn(job);
+    drop(thread.expect("the machine has room for another thread"));
 }
 
 pub(crate) use imp::thread_local;

@@ -16,6 +16,7 @@ mod qemu_map;
 mod size;
 mod suites;
 mod tree;
+mod tsan;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run the tests with real threads under ThreadSanitizer. Needs a nightly compiler.
+    Tsan,
     /// Write docs/qmp.md, the protocol, out of its declarations.
     QmpDocs,
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
         Task::QemuMap { check } => qemu_map::run(check),
+        Task::Tsan => tsan::run(),
         Task::QmpDocs => qmp_docs(),
     };
     match outcome {

@@ -9,7 +9,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use super::{BlockingJob, Reactor, Unpark};
 use crate::clock::{Clock, RealClock};
 use crate::io::{Descriptors, Look};
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
@@ -112,6 +112,6 @@ impl Reactor for RealReactor {
     }
 
     fn spawn_blocking(&self, job: BlockingJob) {
-        blocking::unblock(job).detach();
+        sync::spawn_blocking(job);
     }
 }
