@@ -84,7 +84,7 @@ impl AioContextBuilder {
         let (clock, reactor) = match self.life {
             Some(life) => life,
             None => {
-                let clock = RealClock::new();
+                let clock = RealClock::of_process();
                 let reactor = RealReactor::new(clock.clone())?;
                 (Rc::new(clock) as _, Rc::new(reactor) as _)
             }

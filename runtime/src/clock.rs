@@ -4,8 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::sync::OnceLock;
+
 /// Nanoseconds in one second.
 pub const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What the contexts of the process count from, so that what is measured in one goes on in another.
+static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 /// Where a context takes the time from.
 ///
@@ -15,7 +20,8 @@ pub trait Clock {
     fn now_ns(&self) -> u64;
 }
 
-/// The monotonic clock of the machine, counted from the moment this value was made.
+/// The monotonic clock of the machine, counted from the moment this value was made, or from the moment
+/// in which the first context of the process was.
 #[derive(Debug, Clone)]
 pub struct RealClock {
     origin: Instant,
@@ -27,6 +33,14 @@ impl RealClock {
     pub fn new() -> Self {
         RealClock {
             origin: Instant::now(),
+        }
+    }
+
+    /// The clock of the contexts of this process, which all show the same time.
+    #[allow(clippy::disallowed_methods)] // This is the real clock: the one place that may ask.
+    pub(crate) fn of_process() -> Self {
+        RealClock {
+            origin: *ORIGIN.get_or_init(Instant::now),
         }
     }
 }

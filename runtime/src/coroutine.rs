@@ -185,6 +185,23 @@ impl Coroutine {
         self.shared.wake_as(true);
     }
 
+    /// Ends it where it stands, between two runs: what it holds is dropped, and whoever wakes it later
+    /// finds nobody. If it has ended, nothing happens. For those who go on elsewhere from what they have
+    /// written down; a coroutine that is to undo something must be entered and told so.
+    ///
+    /// # Panics
+    ///
+    /// If it runs (it, or one that it entered, is the caller), or if its home is not the current context.
+    pub fn drop_parked(&self) {
+        current::with_current_rc(|inner| match inner {
+            Some(inner) if Arc::ptr_eq(&inner.shared, &self.shared.home) => inner.drop_parked(self),
+            _ => panic!(
+                "{} was dropped outside of its home, context {}",
+                self.id, self.shared.home.name
+            ),
+        });
+    }
+
     /// True for the running coroutine and for those that wait for one that they entered.
     ///
     /// QEMU: `qemu_coroutine_entered` (util/qemu-coroutine.c).

@@ -43,6 +43,36 @@ impl Inner {
         }
     }
 
+    /// Ends a parked coroutine where it stands. What it holds is dropped as if it ran at the moment.
+    pub(crate) fn drop_parked(&self, coroutine: &Coroutine) {
+        let index = coroutine.shared.slot;
+        let found = self
+            .coroutines
+            .borrow()
+            .get(index, coroutine.id.serial)
+            .cloned();
+        let Some(slot) = found else {
+            return;
+        };
+        let by = self.running.get();
+        assert!(
+            slot.phase.replace(Phase::Running { by }) == Phase::Parked,
+            "coroutine {} dropped {}, which runs",
+            self.current_name(),
+            coroutine.id
+        );
+        let frame = Frame {
+            inner: self,
+            slot: &slot,
+            index,
+            before: self.running.replace(index),
+            entered_before: self.entered.replace(false),
+        };
+        // Before the frame, which ends it: until then a wake finds it running, and so nothing to do.
+        drop(slot.future.take());
+        drop(frame);
+    }
+
     #[cold]
     fn refuse_to_enter(&self, coroutine: &Coroutine, slot: Option<&Slot>) -> ! {
         let why = match slot.map(|slot| slot.phase.get()) {

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "coroutine/basic.rs"]
 mod basic;
+#[path = "coroutine/dropping.rs"]
+mod dropping;
 #[path = "coroutine/misuse.rs"]
 mod misuse;
 #[path = "coroutine/panics.rs"]
