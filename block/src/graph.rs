@@ -17,7 +17,7 @@ use crate::backend::BlockBackend;
 use crate::child::ChildRole;
 use crate::directory::{Directory, NameKind, ReservedName};
 use crate::driver::Driver;
-use crate::driver::throttle::ThrottleGroups;
+use crate::driver::throttle::{ArrivedGroups, ThrottleGroups};
 use crate::error::{BlockError, BlockResult, ErrorKind};
 pub use crate::graph_edge::{attach_root, detach_root, set_edge_perms};
 use crate::moving::RemoteSection;
@@ -47,6 +47,8 @@ pub struct Graph {
     pub(crate) perms_later: Cell<bool>,
     /// The throttle groups whose nodes live here.
     throttle_groups: ThrottleGroups,
+    /// Those that have arrived from another context.
+    pub(crate) arrived_groups: ArrivedGroups,
     /// Drained sections that another context holds.
     pub(crate) remote_sections: RefCell<Vec<Weak<RemoteSection>>>,
 }
@@ -97,6 +99,7 @@ impl Graph {
             directory,
             perms_later: Cell::new(false),
             throttle_groups: ThrottleGroups::new(),
+            arrived_groups: RefCell::default(),
             remote_sections: RefCell::default(),
         })
     }

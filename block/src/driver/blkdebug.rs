@@ -21,9 +21,12 @@ pub use event::{Event, IoType};
 pub use options::BlkdebugOptions;
 pub use rules::{InjectError, SetState};
 
+use self::rules::Rules;
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{Perm, PermPair, filter_perms};
 
@@ -202,6 +205,43 @@ impl Driver for BlkdebugDriver {
                 .await?;
             // A filter holds nothing itself: whoever walks the chain goes on below it.
             Ok(BlockStatus::unallocated(bytes))
+        })
+    }
+
+    /// A request that is suspended waits for somebody of this context.
+    fn can_move(&self, node: &Node) -> BlockResult<()> {
+        let Some(tag) = self.control.held_tags().into_iter().next() else {
+            return Ok(());
+        };
+        let text = format!("Node '{}' has a request suspended as '{tag}'", node.name());
+        Err(BlockError::new(ErrorKind::InUse, text))
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        Box::new(PackedBlkdebug {
+            rules: self.control.take_rules(),
+            limits: self.limits,
+            take_child_perms: self.take_child_perms,
+            unshare_child_perms: self.unshare_child_perms,
+        })
+    }
+}
+
+/// The rules, and the state they are in. Whoever has kept the control asks the driver for it again.
+struct PackedBlkdebug {
+    rules: Rules,
+    limits: LimitOptions,
+    take_child_perms: Perm,
+    unshare_child_perms: Perm,
+}
+
+impl PackedDriver for PackedBlkdebug {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(BlkdebugDriver {
+            control: Blkdebug::with_rules(self.rules),
+            limits: self.limits,
+            take_child_perms: self.take_child_perms,
+            unshare_child_perms: self.unshare_child_perms,
         })
     }
 }

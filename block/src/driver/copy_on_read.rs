@@ -16,6 +16,8 @@ use bytes::{Bytes, BytesMut};
 use super::{Driver, IoFuture, ReadResult};
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{Perm, PermPair};
 
@@ -31,7 +33,10 @@ pub struct CopyOnReadOptions {
 
 /// The driver `copy-on-read`.
 pub struct CopyOnReadDriver {
-    bottom: Option<Rc<Node>>,
+    /// Kept alive by the edges to it, which nobody can take away.
+    bottom: RefCell<Option<Weak<Node>>>,
+    /// The name of a bottom node that has not arrived yet.
+    awaited: RefCell<Option<String>>,
     frozen: RefCell<Vec<Weak<Child>>>,
 }
 
@@ -47,7 +52,8 @@ impl CopyOnReadOptions {
     /// that is not below: there QEMU looks for ever.
     pub fn build(self, file: &Rc<Node>) -> BlockResult<CopyOnReadDriver> {
         let driver = CopyOnReadDriver {
-            bottom: None,
+            bottom: RefCell::default(),
+            awaited: RefCell::default(),
             frozen: RefCell::default(),
         };
         let Some(name) = self.bottom else {
@@ -68,7 +74,8 @@ impl CopyOnReadOptions {
             driver.freeze(&edge);
         }
         Ok(CopyOnReadDriver {
-            bottom: Some(bottom),
+            bottom: RefCell::new(Some(Rc::downgrade(&bottom))),
+            awaited: RefCell::default(),
             frozen: RefCell::new(driver.frozen.take()),
         })
     }
@@ -108,7 +115,7 @@ fn chain(top: &Rc<Node>, bottom: &Rc<Node>) -> BlockResult<Vec<Rc<Child>>> {
 impl CopyOnReadDriver {
     /// The last node of the chain from which something is copied, if there is such a limit.
     pub fn bottom(&self) -> Option<Rc<Node>> {
-        self.bottom.clone()
+        self.bottom.borrow().as_ref()?.upgrade()
     }
 
     /// Lets the links to the bottom node be changed again: the filter is about to be taken out.
@@ -141,7 +148,7 @@ impl CopyOnReadDriver {
             Ok(answer) => answer,
             Err(_) => return (true, bytes),
         };
-        let (false, Some(bottom)) = (held, &self.bottom) else {
+        let (false, Some(bottom)) = (held, self.bottom()) else {
             return (!held, run);
         };
         let below = bottom.skip_filters().backing().map(|edge| edge.node());
@@ -229,7 +236,7 @@ impl Driver for CopyOnReadDriver {
 
     /// Its own link belongs to the way to the bottom node.
     fn child_changed(&self, _node: &Node, child: &Child) {
-        if self.bottom.is_none() {
+        if self.bottom.borrow().is_none() {
             return;
         }
         let users = child.node().parents();
@@ -239,5 +246,50 @@ impl Driver for CopyOnReadDriver {
         if let Some(edge) = attached {
             self.freeze(&edge);
         }
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        let bottom = self.bottom().map(|bottom| bottom.name().to_owned());
+        Box::new(PackedCopyOnRead { bottom })
+    }
+
+    /// The edges are frozen as they were; now it is known again that this is its doing.
+    fn arrived(&self, node: &Node) {
+        let name = self.awaited.take();
+        let (Some(name), Some(graph)) = (name, node.graph()) else {
+            return;
+        };
+        let bottom = graph.find_node(&name);
+        let bottom = bottom.expect("it has moved along");
+        *self.bottom.borrow_mut() = Some(Rc::downgrade(&bottom));
+        let mut above = node.rc();
+        while !Rc::ptr_eq(&above, &bottom) {
+            let Some(edge) = above.filtered().or_else(|| above.backing()) else {
+                return;
+            };
+            if edge.is_frozen() {
+                self.frozen.borrow_mut().push(Rc::downgrade(&edge));
+            }
+            above = edge.node();
+        }
+    }
+}
+
+/// The name of the bottom node.
+struct PackedCopyOnRead {
+    bottom: Option<String>,
+}
+
+impl PackedDriver for PackedCopyOnRead {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(CopyOnReadDriver {
+            bottom: RefCell::default(),
+            awaited: RefCell::new(self.bottom),
+            frozen: RefCell::default(),
+        })
     }
 }

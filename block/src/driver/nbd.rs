@@ -30,19 +30,23 @@
 //! In `Waiting` and `Down` a coroutine tries to connect, with growing pauses. It is no request: a
 //! drained section does not wait for it, only for requests, and those end with the delay.
 //!
+//! When the node moves to another context its socket moves along, if the transport can hand it over: a
+//! server that serves one client and ends with it must not notice. See `nbd/moving.rs`.
+//!
 //! QEMU: block/nbd.c, nbd/client-connection.c.
 
 mod channel;
 mod connect;
 mod device;
 mod engine;
+mod moving;
 mod outbox;
 mod reconnect;
 mod request;
 mod transport;
 
 pub use device::NbdDriver;
-pub use transport::{ByteStream, Connecting, Transport};
+pub use transport::{ByteStream, Connecting, PackedStream, PackedTransport, Transport};
 
 /// How an `nbd` node is made; the names are QEMU's options.
 ///

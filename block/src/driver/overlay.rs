@@ -10,12 +10,15 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::pages::{Page, PageStore, Part};
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::graph::Graph;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 
 /// How an `overlay` node is made.
@@ -316,6 +319,27 @@ impl Driver for OverlayDriver {
             self.store.borrow_mut().cut(len);
             Ok(())
         })
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        let page_bytes = self.store.borrow().page_bytes();
+        Box::new(PackedOverlay(OverlayDriver {
+            len: Cell::new(self.len.take()),
+            store: RefCell::new(self.store.replace(PageStore::new(page_bytes))),
+        }))
+    }
+}
+
+/// Its clusters.
+struct PackedOverlay(OverlayDriver);
+
+impl PackedDriver for PackedOverlay {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(self.0)
     }
 }
 

@@ -33,6 +33,7 @@ mod file;
 mod header;
 mod image;
 mod load;
+mod moving;
 mod open;
 mod owed;
 mod port;
@@ -60,6 +61,7 @@ use self::header::{Extension, extension};
 use self::image::Image;
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::BlockResult;
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{Perm, PermPair};
 
@@ -233,5 +235,13 @@ impl Driver for Qcow2Driver {
         let file = File::of(node);
         let resize = self.image.clone().resize(node.rc(), file.clone(), len);
         Box::pin(async move { file.apart("qcow2_co_truncate", resize).await })
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.image.pack_up()
     }
 }

@@ -9,6 +9,7 @@
 mod children;
 mod event;
 mod join;
+mod moving;
 mod options;
 mod read;
 mod vote;
@@ -27,6 +28,7 @@ pub use options::{QuorumOptions, ReadPattern};
 use super::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags, not_supported};
 use crate::child::{Child, ChildRole};
 use crate::error::{BlockError, BlockResult};
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::{Perm, PermPair};
 use join::join_all;
@@ -64,7 +66,8 @@ pub struct QuorumDriver {
 
 impl QuorumDriver {
     /// Whom to tell of children that fail or differ. It is called in the middle of requests, and
-    /// must only take note.
+    /// must only take note. It does not move along with the node: whoever wants to hear of that says so
+    /// again in the other context.
     pub fn on_event(&self, sink: impl Fn(&QuorumEvent) + 'static) {
         let before = self.sink.replace(Some(Rc::new(sink)));
         drop(before);
@@ -285,5 +288,13 @@ impl Driver for QuorumDriver {
                 data => BlockStatus::data(data),
             })
         })
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.pack_up()
     }
 }

@@ -11,12 +11,15 @@ mod group;
 mod groups;
 mod limits;
 mod member;
+mod moving;
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+
+pub(crate) use moving::ArrivedGroups;
 
 pub use group::ThrottleGroup;
 pub use groups::ThrottleGroups;
@@ -25,6 +28,7 @@ pub use limits::ThrottleLimits;
 use super::{Driver, IoFuture, ReadResult, ZeroFlags};
 use crate::child::Child;
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use member::{Direction, Member};
 
@@ -91,6 +95,9 @@ impl ThrottleDriver {
             return;
         }
         let before = self.place.replace(Place::take(group, true));
+        let place = self.place.borrow();
+        *place.member.node.borrow_mut() = Rc::downgrade(&node.rc());
+        drop(place);
         before.leave();
     }
 
@@ -193,5 +200,23 @@ impl Driver for ThrottleDriver {
     /// QEMU: `throttle_drain_end` (block/throttle.c).
     fn drained_end(&self, _node: &Node) {
         self.set_limits_disabled(false);
+    }
+
+    /// It is told of its file before anybody uses it.
+    fn child_changed(&self, node: &Node, _child: &Child) {
+        let place = self.place.borrow();
+        *place.member.node.borrow_mut() = Rc::downgrade(&node.rc());
+    }
+
+    fn ties(&self, _node: &Node) -> Vec<Rc<Node>> {
+        self.group().nodes()
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.pack_up()
     }
 }

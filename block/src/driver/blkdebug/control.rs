@@ -41,6 +41,18 @@ impl Blkdebug {
         }
     }
 
+    /// The rules, for a node in another context. This one has none from now on.
+    pub(super) fn take_rules(&self) -> Rules {
+        self.shared.rules.replace(Rules::new())
+    }
+
+    /// With the rules that a node had in another context.
+    pub(super) fn with_rules(rules: Rules) -> Self {
+        let blkdebug = Self::new();
+        blkdebug.shared.rules.replace(rules);
+        blkdebug
+    }
+
     /// Adds a rule. Of several that fit a request, the one that was added first counts.
     pub fn inject_error(&self, error: InjectError) {
         self.shared.rules.borrow_mut().inject(error);
@@ -135,7 +147,7 @@ impl Blkdebug {
         let tags = self.shared.rules.borrow_mut().raise(event);
         for tag in tags {
             let held = Rc::new(Held {
-                tag,
+                tag: Rc::from(&*tag),
                 released: Cell::new(false),
                 queue: CoQueue::new(),
             });

@@ -8,7 +8,8 @@
 //! QEMU: `process_rule`, `rule_check` (block/blkdebug.c).
 
 use std::ops::Range;
-use std::rc::Rc;
+
+use blockjob_runtime::sync::Arc;
 
 use super::event::{Event, IoType};
 use crate::error::BlockError;
@@ -123,9 +124,9 @@ pub struct SetState {
 }
 
 enum Action {
-    Inject(Rc<InjectError>),
+    Inject(Arc<InjectError>),
     SetState(u32),
-    Suspend { tag: Rc<str>, once: bool },
+    Suspend { tag: Arc<str>, once: bool },
 }
 
 struct Rule {
@@ -138,7 +139,7 @@ struct Rule {
 pub(super) struct Rules {
     state: u32,
     rules: Vec<Rule>,
-    active: Vec<Rc<InjectError>>,
+    active: Vec<Arc<InjectError>>,
 }
 
 impl Rules {
@@ -151,7 +152,7 @@ impl Rules {
     }
 
     pub(super) fn inject(&mut self, error: InjectError) {
-        let error = Rc::new(error);
+        let error = Arc::new(error);
         if error.event == Event::NONE {
             if error.state.is_none_or(|state| state == self.state) {
                 self.active.push(error);
@@ -201,7 +202,7 @@ impl Rules {
     /// Applies the rules for an event, and returns the tags under which it suspends its request.
     ///
     /// QEMU: `blkdebug_co_debug_event` (block/blkdebug.c).
-    pub(super) fn raise(&mut self, event: Event) -> Vec<Rc<str>> {
+    pub(super) fn raise(&mut self, event: Event) -> Vec<Arc<str>> {
         let mut new_state = self.state;
         let mut injected = Vec::new();
         let mut suspended = Vec::new();
@@ -235,7 +236,7 @@ impl Rules {
         io_type: IoType,
         offset: u64,
         bytes: u64,
-    ) -> Option<Rc<InjectError>> {
+    ) -> Option<Arc<InjectError>> {
         let index = self
             .active
             .iter()
@@ -248,7 +249,7 @@ impl Rules {
         if error.once {
             self.active.remove(index);
             self.rules.retain(
-                |rule| !matches!(&rule.action, Action::Inject(other) if Rc::ptr_eq(other, &error)),
+                |rule| !matches!(&rule.action, Action::Inject(other) if Arc::ptr_eq(other, &error)),
             );
         }
         Some(error)

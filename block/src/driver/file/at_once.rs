@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 16 << 10;
 const MAX_PASS_BYTES: usize = 256 << 10;
 
 /// How much of an image was done at once in the present pass.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct AtOnce {
     pass_ns: Cell<u64>,
     spent_bytes: Cell<usize>,

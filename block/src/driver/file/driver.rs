@@ -18,11 +18,12 @@ use super::lanes::{Lanes, Way};
 use super::{BlockStatus as FileStatus, FileHandle, ImagePermissions, OpenOptions};
 use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::moving::PackedDriver;
 use crate::node::Node;
 use crate::perm::PermPair;
 
 /// An open file and its length, as the threads of the pool share them.
-struct Image {
+pub(super) struct Image {
     handle: FileHandle,
     /// The length as last asked of the system. A request that may have changed it asks again
     /// before it reports that it is done, so who waited for that request sees the new length;
@@ -161,6 +162,21 @@ impl FileDriver {
         *self.image.borrow_mut() = next;
         self.known_data.forget();
         Ok(())
+    }
+
+    /// Works on an image that another driver has worked on.
+    pub(super) fn again(image: Arc<Image>, known_data: KnownData, at_once: AtOnce) -> FileDriver {
+        FileDriver {
+            lanes: Lanes::new(image.handle.is_direct()),
+            at_once,
+            known_data,
+            image: RefCell::new(image),
+        }
+    }
+
+    /// What it works on, for a driver in another context: see [`again`](Self::again).
+    pub(super) fn parts(&self) -> (Arc<Image>, KnownData, AtOnce) {
+        (self.image(), self.known_data.clone(), self.at_once.clone())
     }
 
     fn image(&self) -> Arc<Image> {
@@ -469,5 +485,13 @@ impl Driver for FileDriver {
             image.refresh_length()?;
             result
         }))
+    }
+
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.pack_up()
     }
 }

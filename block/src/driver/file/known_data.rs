@@ -10,7 +10,7 @@
 use std::cell::Cell;
 
 /// The last range that was found to hold data.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct KnownData {
     /// Start and end, in bytes.
     range: Cell<Option<(u64, u64)>>,

@@ -15,6 +15,7 @@ mod known_data;
 mod lanes;
 mod lock;
 mod lock_bytes;
+mod moving;
 mod open;
 mod probe;
 mod status;

@@ -71,6 +71,12 @@ impl Channel {
         }
     }
 
+    /// The stream, in between two requests; nothing if it is in the middle of one.
+    pub(super) fn into_stream(self) -> Option<Box<dyn ByteStream>> {
+        let between = !self.is_busy() && self.out.is_empty();
+        between.then_some(self.stream)
+    }
+
     /// True if the server owes an answer.
     pub(super) fn is_busy(&self) -> bool {
         self.transmission.in_flight() > 0

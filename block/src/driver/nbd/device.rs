@@ -15,6 +15,7 @@ use super::request::Pending;
 use super::transport::Transport;
 use crate::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
 use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::moving::PackedDriver;
 use crate::nbd::client::{Command, ExportInfo, Outcome};
 use crate::nbd::proto::{MAX_PAYLOAD, base_allocation, flag};
 use crate::node::Node;
@@ -30,9 +31,9 @@ const SECTOR_BYTES: u32 = 512;
 ///
 /// QEMU: `bdrv_nbd` (block/nbd.c).
 pub struct NbdDriver {
-    engine: Rc<Engine>,
+    pub(super) engine: Rc<Engine>,
     /// The oldest connection over which something was written that no flush has made safe.
-    unflushed: Cell<Option<u64>>,
+    pub(super) unflushed: Cell<Option<u64>>,
 }
 
 impl NbdDriver {
@@ -340,5 +341,20 @@ impl Driver for NbdDriver {
 
     fn cancel_in_flight(&self, _node: &Node) {
         self.engine.cancel_in_flight();
+    }
+
+    fn can_move(&self, node: &Node) -> BlockResult<()> {
+        if self.engine.transport.pack().is_some() {
+            return Ok(());
+        }
+        let text = format!(
+            "Node '{}' cannot change its context: nobody knows the way to its server from there",
+            node.name()
+        );
+        Err(BlockError::new(ErrorKind::NotSupported, text))
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.pack_up()
     }
 }

@@ -20,19 +20,19 @@ use crate::oneshot::Receiver;
 /// See the module `nbd`.
 ///
 /// QEMU: `NBDClientState` (block/nbd.c).
-enum Link {
+pub(super) enum Link {
     Up(Box<Channel>),
     Waiting,
     Down,
     Over,
 }
 
-struct State {
-    link: Link,
+pub(super) struct State {
+    pub(super) link: Link,
     /// What was not sent yet, or is to be sent again.
-    waiting: VecDeque<Job>,
+    pub(super) waiting: VecDeque<Job>,
     /// Why there is no connection.
-    reason: String,
+    pub(super) reason: String,
 }
 
 pub(super) struct Engine {
@@ -41,11 +41,11 @@ pub(super) struct Engine {
     pub(super) options: NbdOptions,
     /// What the first connection has found. Those that follow must find no less.
     pub(super) info: ExportInfo,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
     /// Ends `Waiting`.
-    delay: RefCell<Option<Timer>>,
+    pub(super) delay: RefCell<Option<Timer>>,
     /// How many connections there have been: so that who serves one does not serve the next.
-    connections: Cell<u64>,
+    pub(super) connections: Cell<u64>,
     /// How long the next pause between two attempts is, in nanoseconds.
     pub(super) pause_ns: Cell<u64>,
     /// A coroutine tries to connect.
@@ -63,11 +63,23 @@ impl Engine {
         options: NbdOptions,
         connected: Connected,
     ) -> Rc<Engine> {
+        let engine = Self::unconnected(context, transport, options, connected.info.clone());
+        engine.install(connected);
+        engine
+    }
+
+    /// Without a connection, and nobody who tries to get one.
+    pub(super) fn unconnected(
+        context: &AioContext,
+        transport: Box<dyn Transport>,
+        options: NbdOptions,
+        info: ExportInfo,
+    ) -> Rc<Engine> {
         let engine = Rc::new(Engine {
             context: context.clone(),
             transport,
             options,
-            info: connected.info.clone(),
+            info,
             state: RefCell::new(State {
                 link: Link::Down,
                 waiting: VecDeque::new(),
@@ -87,7 +99,6 @@ impl Engine {
             }
         });
         engine.delay.replace(Some(timer));
-        engine.install(connected);
         engine
     }
 

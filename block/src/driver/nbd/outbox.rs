@@ -42,6 +42,11 @@ impl Outbox {
         self.pieces.extend(data.map(Piece::Data));
     }
 
+    /// True if all is written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     /// True in between two requests.
     pub(super) fn is_at_a_boundary(&self) -> bool {
         self.written == 0 && !matches!(self.pieces.front(), Some(Piece::Data(_)))

@@ -61,9 +61,9 @@ pub(super) struct Image {
     pub(super) server: Rc<Server>,
     pub(super) ranges: Ranges,
     pub(super) gate: CoRwlock,
-    lock: CoRwlock,
-    imago: RefCell<Option<Rc<Imago>>>,
-    writable: Cell<bool>,
+    pub(super) lock: CoRwlock,
+    pub(super) imago: RefCell<Option<Rc<Imago>>>,
+    pub(super) writable: Cell<bool>,
     /// `imago` may have something to write back.
     pub(super) dirty: Cell<bool>,
     /// Data of the guest's past was copied since the last flush.

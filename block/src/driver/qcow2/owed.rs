@@ -18,6 +18,16 @@ use super::header::Header;
 pub(super) struct Owed(RefCell<BTreeMap<u64, Bytes>>);
 
 impl Owed {
+    /// All of it, for an image in another context.
+    pub(super) fn take(&self) -> BTreeMap<u64, Bytes> {
+        self.0.take()
+    }
+
+    /// What was owed in another context.
+    pub(super) fn again(owed: BTreeMap<u64, Bytes>) -> Owed {
+        Owed(RefCell::new(owed))
+    }
+
     /// A write of `imago` has ended.
     pub(super) fn note(&self, header: &Header, offset: u64, data: &Bytes, done: bool) {
         let mut owed = self.0.borrow_mut();

@@ -16,6 +16,7 @@
 //! `qcow2_cache_set_dependency` (block/qcow2-cache.c).
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -52,7 +53,43 @@ pub(super) struct Server {
     owed: Owed,
 }
 
+/// What serves an image, on its way to another context. Nothing is asked or written at that time.
+pub(super) struct PackedServer {
+    queue: Queue,
+    header: Header,
+    marked: bool,
+    ordered_runs: u64,
+    safe_runs: u64,
+    owed: BTreeMap<u64, Bytes>,
+}
+
+impl PackedServer {
+    pub(super) fn unpack(self) -> Server {
+        Server {
+            queue: self.queue,
+            header: RefCell::new(self.header),
+            marked: Cell::new(self.marked),
+            ordered_runs: Cell::new(self.ordered_runs),
+            safe_runs: Cell::new(self.safe_runs),
+            owed: Owed::again(self.owed),
+            ..Server::default()
+        }
+    }
+}
+
 impl Server {
+    pub(super) fn pack(&self) -> PackedServer {
+        PackedServer {
+            // It is what `imago` knows as its file.
+            queue: self.queue.clone(),
+            header: self.header.borrow().clone(),
+            marked: self.marked.get(),
+            ordered_runs: self.ordered_runs.get(),
+            safe_runs: self.safe_runs.get(),
+            owed: self.owed.take(),
+        }
+    }
+
     /// Polls a future of `imago` to its end, and runs what it asks for meanwhile.
     pub(super) async fn serve<T>(
         self: &Rc<Self>,

@@ -14,32 +14,37 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
+use blockjob_runtime::sync::Arc;
 use blockjob_runtime::{AioContext, Timer};
 
 use super::bucket::Bucket;
+use super::groups::GroupMap;
 use super::limits::{
     BPS_READ, BPS_TOTAL, BPS_WRITE, BUCKETS, Config, OPS_READ, OPS_TOTAL, OPS_WRITE, ThrottleLimits,
 };
 use super::member::{Direction, Member, Waiter};
+use super::moving::PackedGroup;
 use crate::error::BlockResult;
+use crate::node::Node;
 use crate::oneshot;
 
 /// What the requests of one direction wait for.
-struct Lane {
+pub(super) struct Lane {
     timer: Timer,
     /// The timer is armed, for the first request of the member that has the token.
     armed: Cell<bool>,
     /// The member whose turn it was last, or is when the timer fires.
-    token: Cell<u64>,
+    pub(super) token: Cell<u64>,
 }
 
 /// What has passed lately.
 ///
 /// QEMU: `ThrottleState` (include/qemu/throttle.h).
-struct Levels {
+#[derive(Clone)]
+pub(super) struct Levels {
     config: Config,
     buckets: [Bucket; BUCKETS],
-    leaked_at_ns: u64,
+    pub(super) leaked_at_ns: u64,
 }
 
 /// A group of nodes that share limits, on the clock of one context.
@@ -48,10 +53,14 @@ struct Levels {
 pub struct ThrottleGroup {
     name: String,
     context: AioContext,
-    levels: RefCell<Levels>,
+    pub(super) levels: RefCell<Levels>,
     members: RefCell<Vec<Rc<Member>>>,
-    lanes: [Lane; 2],
-    next_id: Cell<u64>,
+    pub(super) lanes: [Lane; 2],
+    pub(super) next_id: Cell<u64>,
+    /// Where it is found by its name.
+    pub(super) listed: RefCell<Weak<GroupMap>>,
+    /// What the first member to be packed has packed of it.
+    pub(super) packed: RefCell<Option<Arc<PackedGroup>>>,
 }
 
 impl ThrottleGroup {
@@ -68,6 +77,14 @@ impl ThrottleGroup {
         limits: &ThrottleLimits,
     ) -> BlockResult<Rc<ThrottleGroup>> {
         let config = Config::default().with(limits)?;
+        Ok(Self::build(
+            context,
+            name,
+            Levels::new(config, context.now_ns()),
+        ))
+    }
+
+    pub(super) fn build(context: &AioContext, name: &str, levels: Levels) -> Rc<ThrottleGroup> {
         let lane = |myself: &Weak<ThrottleGroup>, direction| {
             let group = myself.clone();
             Lane {
@@ -80,14 +97,20 @@ impl ThrottleGroup {
                 token: Cell::new(0),
             }
         };
-        Ok(Rc::new_cyclic(|myself| ThrottleGroup {
+        Rc::new_cyclic(|myself| ThrottleGroup {
             name: name.to_owned(),
             context: context.clone(),
-            levels: RefCell::new(Levels::new(config, context.now_ns())),
+            levels: RefCell::new(levels),
             members: RefCell::default(),
             lanes: Direction::BOTH.map(|direction| lane(myself, direction)),
             next_id: Cell::new(1),
-        }))
+            listed: RefCell::default(),
+            packed: RefCell::default(),
+        })
+    }
+
+    pub(super) fn context(&self) -> &AioContext {
+        &self.context
     }
 
     /// Its name.
@@ -137,6 +160,17 @@ impl ThrottleGroup {
         members.iter().map(pending).sum()
     }
 
+    /// The nodes of its members.
+    pub(super) fn nodes(&self) -> Vec<Rc<Node>> {
+        let members = self.members.borrow();
+        let nodes = members.iter().filter_map(|it| it.node.borrow().upgrade());
+        nodes.collect()
+    }
+
+    pub(super) fn set_listed(&self, listed: Weak<GroupMap>) {
+        *self.listed.borrow_mut() = listed;
+    }
+
     fn new_id(&self) -> u64 {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
@@ -147,6 +181,16 @@ impl ThrottleGroup {
     pub(super) fn join(&self, limits_disabled: bool) -> Rc<Member> {
         let member = Rc::new(Member::new(self.new_id(), limits_disabled));
         self.members.borrow_mut().push(member.clone());
+        member
+    }
+
+    /// A member that has been one in another context, and whose turn it may be.
+    pub(super) fn join_again(&self, id: u64) -> Rc<Member> {
+        let member = Rc::new(Member::new(id, false));
+        let mut members = self.members.borrow_mut();
+        // Their turns go by their ids.
+        let at = members.partition_point(|other| other.id < id);
+        members.insert(at, member.clone());
         member
     }
 
@@ -318,7 +362,7 @@ impl Levels {
     }
 
     /// QEMU: `throttle_do_leak` (util/throttle.c).
-    fn leak_to(&mut self, now_ns: u64) {
+    pub(super) fn leak_to(&mut self, now_ns: u64) {
         let delta_ns = now_ns.saturating_sub(self.leaked_at_ns);
         self.leaked_at_ns = now_ns;
         for bucket in &mut self.buckets {

@@ -15,8 +15,11 @@ use crate::error::{BlockError, BlockResult, ErrorKind};
 /// The throttle groups of a program. The errors are worded as those of QEMU's monitor.
 #[derive(Debug, Default)]
 pub struct ThrottleGroups {
-    groups: RefCell<BTreeMap<String, Rc<ThrottleGroup>>>,
+    groups: Rc<GroupMap>,
 }
+
+/// Groups by their names.
+pub(super) type GroupMap = RefCell<BTreeMap<String, Rc<ThrottleGroup>>>;
 
 impl ThrottleGroups {
     /// None yet.
@@ -41,9 +44,16 @@ impl ThrottleGroups {
             return Err(BlockError::new(ErrorKind::AlreadyExists, text));
         }
         let group = ThrottleGroup::new(context, name, limits)?;
-        let mut groups = self.groups.borrow_mut();
-        groups.insert(name.to_owned(), group.clone());
+        self.enter(&group);
         Ok(group)
+    }
+
+    /// Takes in a group, with its name. When its members move to another context it moves along, to the
+    /// groups of the graph there.
+    pub(super) fn enter(&self, group: &Rc<ThrottleGroup>) {
+        group.set_listed(Rc::downgrade(&self.groups));
+        let mut groups = self.groups.borrow_mut();
+        groups.insert(group.name().to_owned(), group.clone());
     }
 
     /// The group of that name.

@@ -4,7 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Weak;
 
+use crate::node::Node;
 use crate::oneshot::Sender;
 
 /// What a request does, as far as limits go.
@@ -32,6 +34,8 @@ pub(super) struct Member {
     pub(super) id: u64,
     /// The node is drained: its requests do not wait.
     pub(super) limits_disabled: Cell<bool>,
+    /// The node, once it is known.
+    pub(super) node: RefCell<Weak<Node>>,
     queues: [RefCell<VecDeque<Waiter>>; 2],
 }
 
@@ -40,6 +44,7 @@ impl Member {
         Member {
             id,
             limits_disabled: Cell::new(limits_disabled),
+            node: RefCell::default(),
             queues: Default::default(),
         }
     }
