@@ -12,8 +12,7 @@
 //! | step | where | what |
 //! |---|---|---|
 //! | [`check_move`] | here | everybody is asked; whoever cannot move says why |
-//! | [`FamilySection::begin`] | here | the family is drained, and asked again: jobs may have ended meanwhile |
-//! | [`Family::before_move`] | here | what takes time: caches are written back. The last thing that may fail |
+//! | [`FamilySection::begin`] | here | the family is drained, and asked again, for the last time: jobs may have ended meanwhile |
 //! | [`pack`] | here | users, then drivers, hand over what they are; the old nodes are empty shells |
 //! | [`unpack`] | there | nodes, drained; their edges; their sections; their users; permissions, at last |
 //! | end of [`Moved`] | there | the section ends, and requests go on |
@@ -22,8 +21,8 @@
 //! file, which travels as it is: there is no moment without them, and since permissions are computed once,
 //! when everybody is there again, none in which they are less.
 //!
-//! Contexts among which something moves must run on the same clock, the real one or one virtual one: what
-//! was measured before, as the levels of a throttle group, goes on there.
+//! Contexts among which something moves share a clock, the real one or one virtual one, but not its origin: what
+//! goes on there, as the levels of a throttle group do, moves as distances in time, not as moments.
 //!
 //! QEMU: `bdrv_try_change_aio_context`, `bdrv_change_aio_context` (block.c), which point the same
 //! objects at another thread, and walk the edges in the same way.

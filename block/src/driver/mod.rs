@@ -334,13 +334,6 @@ pub trait Driver: 'static {
         Err(BlockError::new(ErrorKind::NotSupported, text))
     }
 
-    /// Does what takes time and must be done before the node can move. The node is drained. If it fails,
-    /// the move is refused.
-    fn before_move<'a>(&'a self, node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
-        let _ = node;
-        Box::pin(async { Ok(()) })
-    }
-
     /// Hands over what it holds. Called once, after [`can_move`](Self::can_move) has allowed it; the node
     /// is drained and still has its children. The driver is not used any more after this.
     ///

@@ -116,36 +116,21 @@ impl Family {
         Ok(())
     }
 
-    /// Has every driver do what takes time: write back what it has in its cache. The family is drained.
-    ///
-    /// # Errors
-    ///
-    /// What the first one says that cannot; nothing has changed then that would matter to anybody.
-    pub async fn before_move(&self) -> BlockResult<()> {
-        for node in &self.nodes {
-            node.driver().before_move(node).await?;
-        }
-        Ok(())
-    }
-
     pub(crate) fn remote_sections(&self) -> Vec<Rc<RemoteSection>> {
         let graph = self.nodes.first().and_then(|node| node.graph());
         let sections = graph.map(|graph| graph.remote_sections.borrow().clone());
         let sections = sections.unwrap_or_default();
         let alive = sections.iter().filter_map(std::rc::Weak::upgrade);
-        alive.filter(|section| section.touches(self)).collect()
+        alive.filter(|section| section.count_in(self) > 0).collect()
     }
 
     /// A section that nobody hands over would end at nodes that are not there any more.
     fn check_sections(&self) -> BlockResult<()> {
         let remote = self.remote_sections();
-        if let Some(section) = remote.iter().find(|section| !section.is_within(self)) {
-            return Err(in_use(format!(
-                "A drained section by '{}' also covers nodes that would stay",
-                section.owner()
-            )));
-        }
-        let asked: usize = remote.iter().map(|section| section.len()).sum::<usize>()
+        let asked: usize = remote
+            .iter()
+            .map(|section| section.count_in(self))
+            .sum::<usize>()
             + self.users.iter().map(|user| user.sections()).sum::<usize>()
             + self.kept.len();
         let open = self.open_sections();

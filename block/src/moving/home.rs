@@ -68,6 +68,18 @@ fn check<S: Home>(home: &S, node: &str) -> BlockResult<Family> {
 
 type Luggage<S> = Arc<Mutex<Option<(Parcel, <S as Home>::Goods)>>>;
 
+/// False if the family is not drained any more: it has grown.
+fn pack_into<S: Home>(home: &S, node: &str, luggage: &Luggage<S>) -> BlockResult<bool> {
+    // Jobs may have ended meanwhile, and others begun.
+    let family = check(home, node)?;
+    if !family.is_drained() {
+        return Ok(false);
+    }
+    let goods = home.pack(&family);
+    *luggage.lock() = Some((pack(family), goods));
+    Ok(true)
+}
+
 fn arrive<S: Home>(home: &S, luggage: &Luggage<S>) {
     let taken = luggage.lock().take();
     if let Some((parcel, goods)) = taken {
@@ -98,18 +110,17 @@ pub async fn co_set_aio_context<S: Home>(
     // Whoever cannot move must not be made to wait for that.
     let asked = from.request("can move", move |home| check(&**home, &name).map(drop));
     asked.await.map_err(gone)??;
-    let drained = co_drained_begin(from, node, "set-aio-context").await?;
-    prepare(node, from).await?;
-    let (luggage, name) = (Luggage::<S>::default(), node.to_owned());
-    let packed = luggage.clone();
-    let sent = from.request("pack", move |home| {
-        // Jobs may have ended meanwhile, and others begun.
-        let family = check(&**home, &name)?;
-        let goods = home.pack(&family);
-        *packed.lock() = Some((pack(family), goods));
-        Ok(())
-    });
-    sent.await.map_err(gone)??;
+    let luggage = Luggage::<S>::default();
+    let mut sections = Vec::new();
+    loop {
+        sections.push(co_drained_begin(from, node, "set-aio-context").await?);
+        let (packed, name) = (luggage.clone(), node.to_owned());
+        let sent = from.request("pack", move |home| pack_into(&**home, &name, &packed));
+        // Somebody has come who is not drained yet.
+        if sent.await.map_err(gone)?? {
+            break;
+        }
+    }
     let arriving = luggage.clone();
     let arrived = to
         .request("unpack", move |home| arrive(&**home, &arriving))
@@ -121,22 +132,8 @@ pub async fn co_set_aio_context<S: Home>(
             .await;
         return Err(gone(back.err().unwrap_or(error)));
     }
-    drop(drained);
+    drop(sections);
     Ok(())
-}
-
-async fn prepare<S: Home>(node: &str, from: &Resident<S>) -> BlockResult<()> {
-    let (name, whom) = (node.to_owned(), from.clone());
-    let prepared = from
-        .handle()
-        .request_co("before move", move |_| async move {
-            let family = match whom.get() {
-                Some(home) => Family::of(&find_node(home.place().graph(), &name)?),
-                None => return Ok(()),
-            };
-            family.before_move().await
-        });
-    prepared.await.map_err(gone)?
 }
 
 /// As [`co_set_aio_context`], from outside of coroutines: `main` goes on serving its own loop meanwhile.

@@ -12,6 +12,7 @@ use crate::moving::remote::PackedRemote;
 use crate::moving::section::PackedSection;
 use crate::moving::{PackedDriver, PackedNode, PackedUser};
 use crate::node::Node;
+use crate::perm::PermPair;
 use crate::settings::NodeSettings;
 
 /// A family on its way. Dropping it loses the family.
@@ -30,6 +31,8 @@ pub(crate) struct PackedEdge {
     pub(crate) role: ChildRole,
     pub(crate) to: PackedNode,
     pub(crate) frozen: bool,
+    /// To be compared there.
+    pub(crate) perms: PermPair,
 }
 
 /// What a node is, without whom it uses and who uses it.
@@ -93,6 +96,7 @@ pub fn pack(family: Family) -> Parcel {
     );
     let remote = family.remote_sections();
     let Family { nodes, users, kept } = family;
+    let some_hold_nodes = users.iter().any(|user| user.holds_nodes());
     let packer = Packer::new(&nodes);
     let edges: Vec<_> = nodes.iter().map(|node| edges_of(&packer, node)).collect();
     let counters: Vec<_> = nodes.iter().map(|node| node.quiesce_counter()).collect();
@@ -114,10 +118,14 @@ pub fn pack(family: Family) -> Parcel {
         ..take_apart(node, edges, driver, &mut bits)
     });
     let packed = packed.collect();
+    nodes.iter().for_each(|node| node.shed_edges());
     for node in nodes {
-        node.shed_edges();
         // Whoever waits for a section of this node need not wait any more.
         node.drain_kick();
+        debug_assert!(
+            some_hold_nodes || Rc::strong_count(&node) == 1,
+            "somebody has kept {node:?}"
+        );
     }
     Parcel {
         nodes: packed,
@@ -135,6 +143,7 @@ fn edges_of(packer: &Packer<'_>, node: &Node) -> Vec<PackedEdge> {
         role: edge.role(),
         to: packer.node(&edge.node()),
         frozen: edge.is_frozen(),
+        perms: edge.perms(),
     });
     edges.collect()
 }

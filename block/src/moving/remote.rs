@@ -21,20 +21,22 @@ use crate::moving::packer::Packer;
 use crate::moving::section::{FamilySection, PackedSection};
 use crate::node::Node;
 
-/// Where a section is that is held from elsewhere.
-enum Whereabouts {
-    At(Resident<RemoteSection>),
-    /// In a parcel.
-    Travelling,
+/// Where the parts of a section are that is held from elsewhere. Those in a parcel are nowhere.
+#[derive(Default)]
+struct Whereabouts {
+    at: Vec<Resident<RemoteSection>>,
     /// Nobody holds it any more.
-    Ended,
+    ended: bool,
 }
 
-/// A drained section that another context holds, where its nodes are.
+/// A drained section that another context holds, where its nodes are; or a part of it, if some of them have
+/// moved away from the others.
 pub(crate) struct RemoteSection {
     owner: &'static str,
     sections: RefCell<Vec<Drained>>,
     whereabouts: Arc<Mutex<Whereabouts>>,
+    /// By which others know it.
+    resident: RefCell<Option<Resident<RemoteSection>>>,
 }
 
 impl RemoteSection {
@@ -49,11 +51,12 @@ impl RemoteSection {
             owner,
             sections: RefCell::new(sections),
             whereabouts: whereabouts.clone(),
+            resident: RefCell::default(),
         });
         // Whoever lets go of it does so before, and then it ends here, or after, and then it is there to
         // be ended.
         let mut place = whereabouts.lock();
-        if matches!(*place, Whereabouts::Ended) {
+        if place.ended {
             drop(place);
             return;
         }
@@ -61,48 +64,45 @@ impl RemoteSection {
         known.retain(|section| section.strong_count() > 0);
         known.push(Rc::downgrade(&section));
         drop(known);
-        *place = Whereabouts::At(graph.context().settle(section));
+        let resident = graph.context().settle(section.clone());
+        section.resident.replace(Some(resident.clone()));
+        place.at.push(resident);
     }
 
-    pub(crate) fn owner(&self) -> &'static str {
-        self.owner
-    }
-
-    /// How many sections of nodes it is made of.
-    pub(crate) fn len(&self) -> usize {
-        self.sections.borrow().len()
-    }
-
-    pub(crate) fn touches(&self, family: &Family) -> bool {
+    /// How many sections of nodes of the family it is made of.
+    pub(crate) fn count_in(&self, family: &Family) -> usize {
         let sections = self.sections.borrow();
-        let mut nodes = sections.iter().filter_map(Drained::node);
-        nodes.any(|(node, _)| family.contains(node))
+        let nodes = sections.iter().filter_map(Drained::node);
+        nodes.filter(|(node, _)| family.contains(node)).count()
     }
 
-    /// True if none of its nodes would stay. Those that nobody uses any more do not count.
-    pub(crate) fn is_within(&self, family: &Family) -> bool {
-        let sections = self.sections.borrow();
-        let mut nodes = sections.iter().map(Drained::node);
-        nodes.all(|node| node.is_some_and(|(node, _)| family.contains(node)))
-    }
-
-    /// Takes it along, unless whoever held it has let go.
-    pub(crate) fn pack(&self, packer: &Packer<'_>) -> Option<PackedRemote> {
+    /// Takes along what it drains of the family, unless whoever held it has let go. Nodes that have left
+    /// the family since stay drained where they are.
+    pub(crate) fn pack(self: &Rc<Self>, packer: &Packer<'_>) -> Option<PackedRemote> {
         let mut whereabouts = self.whereabouts.lock();
-        let before = std::mem::replace(&mut *whereabouts, Whereabouts::Travelling);
-        let Whereabouts::At(resident) = before else {
-            *whereabouts = before;
+        if whereabouts.ended {
             return None;
+        }
+        let moves = |section: &Drained| {
+            let node = section.node();
+            node.is_some_and(|(node, _)| packer.find(node).is_some())
         };
-        drop(whereabouts);
         let sections = self.sections.take();
-        let packed = sections
+        let (moving, staying): (Vec<_>, Vec<_>) = sections.into_iter().partition(moves);
+        if staying.is_empty()
+            && let Some(resident) = self.resident.take()
+        {
+            whereabouts.at.retain(|other| *other != resident);
+            packer.nodes[0].context().evict(&resident);
+        }
+        drop(whereabouts);
+        self.sections.replace(staying);
+        let packed = moving
             .iter()
             .map(|section| PackedSection::of(packer, section));
         let packed = packed.collect();
         // They end when they cannot let anybody go on any more.
-        packer.sections.borrow_mut().extend(sections);
-        AioContext::current().evict(&resident);
+        packer.sections.borrow_mut().extend(moving);
         Some(PackedRemote {
             owner: self.owner,
             sections: packed,
@@ -136,15 +136,18 @@ pub struct RemoteDrained {
 impl RemoteDrained {
     fn new() -> RemoteDrained {
         RemoteDrained {
-            whereabouts: Arc::new(Mutex::new(Whereabouts::Travelling)),
+            whereabouts: Arc::default(),
         }
     }
 }
 
 impl Drop for RemoteDrained {
     fn drop(&mut self) {
-        let before = std::mem::replace(&mut *self.whereabouts.lock(), Whereabouts::Ended);
-        if let Whereabouts::At(resident) = before {
+        let mut whereabouts = self.whereabouts.lock();
+        whereabouts.ended = true;
+        let parts = std::mem::take(&mut whereabouts.at);
+        drop(whereabouts);
+        for resident in parts {
             // Behind whatever was sent there before, and before whatever is sent later.
             let place = resident.handle().clone();
             place.schedule_oneshot("drained end", move |ctx| {
@@ -157,13 +160,11 @@ impl Drop for RemoteDrained {
 
 impl fmt::Debug for RemoteDrained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.whereabouts.lock() {
-            Whereabouts::At(resident) => {
-                write!(f, "RemoteDrained(in {})", resident.handle().name())
-            }
-            Whereabouts::Travelling => f.write_str("RemoteDrained(on its way)"),
-            Whereabouts::Ended => f.write_str("RemoteDrained(ended)"),
-        }
+        let whereabouts = self.whereabouts.lock();
+        let places = whereabouts.at.iter().map(|it| it.handle().name());
+        f.debug_tuple("RemoteDrained")
+            .field(&Vec::from_iter(places))
+            .finish()
     }
 }
 

@@ -96,7 +96,7 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     // Before there is anybody who could send a request.
     let sections = kept.into_iter().map(|it| it.begin(&nodes)).collect();
     remote.into_iter().for_each(|it| it.unpack(graph, &nodes));
-    for (node, edges) in nodes.iter().zip(edges) {
+    for (node, edges) in nodes.iter().zip(&edges) {
         attach(graph, &nodes, node, edges);
     }
     nodes.iter().for_each(|node| node.driver().arrived(node));
@@ -119,11 +119,24 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
         tracing::error!(%error, "permissions that held in one context do not hold in another");
         debug_assert!(false, "permissions do not hold any more: {error}");
     }
+    debug_assert!(
+        nodes
+            .iter()
+            .zip(&edges)
+            .all(|(node, edges)| keeps_perms(node, edges)),
+        "what nodes do with others has changed on the way"
+    );
     Moved {
         nodes,
         backends,
         sections,
     }
+}
+
+fn keeps_perms(node: &Node, were: &[PackedEdge]) -> bool {
+    let edges = node.children();
+    let mut pairs = edges.iter().zip(were);
+    pairs.all(|(edge, was)| edge.perms() == was.perms)
 }
 
 /// A node without edges, in as many sections as there are of the whole graph.
@@ -153,7 +166,7 @@ fn build(graph: &Rc<Graph>, state: NodeState) -> Rc<Node> {
     node
 }
 
-fn attach(graph: &Rc<Graph>, nodes: &[Rc<Node>], node: &Rc<Node>, edges: Vec<PackedEdge>) {
+fn attach(graph: &Rc<Graph>, nodes: &[Rc<Node>], node: &Rc<Node>, edges: &[PackedEdge]) {
     for edge in edges {
         let attached = graph.attach_noperm(node, edge.name, edge.role, &nodes[edge.to.0]);
         attached.set_frozen(edge.frozen);
