@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use blockjob_block::Node;
 use blockjob_block::settings::ZeroDetection;
+use blockjob_block::{Graph, Node};
 
 use crate::daemon::open::options::Options;
 
@@ -54,6 +54,74 @@ pub struct NodeFacts {
     pub inherits_from: RefCell<Weak<Node>>,
 }
 
+/// Facts on their way to another context.
+pub struct PackedFacts {
+    explicit_options: Options,
+    options: Options,
+    cache_direct: bool,
+    cache_no_flush: bool,
+    auto_read_only: bool,
+    force_share: bool,
+    discard_unmap: bool,
+    detect_zeroes: ZeroDetection,
+    probed: bool,
+    no_backing: bool,
+    opened_name: String,
+    backing_file: String,
+    auto_backing_file: String,
+    backing_format: String,
+    /// The name of the node.
+    inherits_from: Option<String>,
+}
+
+impl NodeFacts {
+    fn pack(&self) -> PackedFacts {
+        let leader = self.inherits_from.borrow().upgrade();
+        PackedFacts {
+            explicit_options: self.explicit_options.borrow().clone(),
+            options: self.options.borrow().clone(),
+            cache_direct: self.cache_direct.get(),
+            cache_no_flush: self.cache_no_flush.get(),
+            auto_read_only: self.auto_read_only.get(),
+            force_share: self.force_share.get(),
+            discard_unmap: self.discard_unmap.get(),
+            detect_zeroes: self.detect_zeroes.get(),
+            probed: self.probed.get(),
+            no_backing: self.no_backing.get(),
+            opened_name: self.opened_name.borrow().clone(),
+            backing_file: self.backing_file.borrow().clone(),
+            auto_backing_file: self.auto_backing_file.borrow().clone(),
+            backing_format: self.backing_format.borrow().clone(),
+            inherits_from: leader.map(|leader| leader.name().to_owned()),
+        }
+    }
+}
+
+impl PackedFacts {
+    /// The facts again, when the nodes are there.
+    pub fn unpack(self, graph: &Graph) -> Rc<NodeFacts> {
+        let leader = self.inherits_from.and_then(|name| graph.find_node(&name));
+        let leader = leader.map_or_else(Weak::new, |leader| Rc::downgrade(&leader));
+        Rc::new(NodeFacts {
+            explicit_options: RefCell::new(self.explicit_options),
+            options: RefCell::new(self.options),
+            cache_direct: Cell::new(self.cache_direct),
+            cache_no_flush: Cell::new(self.cache_no_flush),
+            auto_read_only: Cell::new(self.auto_read_only),
+            force_share: Cell::new(self.force_share),
+            discard_unmap: Cell::new(self.discard_unmap),
+            detect_zeroes: Cell::new(self.detect_zeroes),
+            probed: Cell::new(self.probed),
+            no_backing: Cell::new(self.no_backing),
+            opened_name: RefCell::new(self.opened_name),
+            backing_file: RefCell::new(self.backing_file),
+            auto_backing_file: RefCell::new(self.auto_backing_file),
+            backing_format: RefCell::new(self.backing_format),
+            inherits_from: RefCell::new(leader),
+        })
+    }
+}
+
 /// The facts of all nodes of a daemon. It keeps no node alive.
 #[derive(Default)]
 pub struct Facts {
@@ -79,6 +147,13 @@ impl Facts {
         }
         let facts = Rc::<NodeFacts>::default();
         self.set(node, facts.clone());
+        facts
+    }
+
+    /// What is known of `node`, which leaves this context.
+    pub(in crate::daemon) fn take(&self, node: &Rc<Node>) -> PackedFacts {
+        let facts = self.of(node).pack();
+        self.nodes.borrow_mut().remove(node.name());
         facts
     }
 

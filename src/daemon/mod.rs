@@ -1,12 +1,15 @@
 //! The daemon: the state that commands work on, and the commands.
 //!
-//! One thread, one context. Commands are plain functions that the dispatcher calls outside of
-//! coroutines, one at a time; what they need of the disks they do by polling ([`AioContext::run`]), as
-//! QEMU's do.
+//! Commands are plain functions that the dispatcher calls outside of coroutines, one at a time; what
+//! they need of the disks they do by polling ([`AioContext::run`]), as QEMU's do.
+//!
+//! A [`Daemon`] is the state of one context. Each I/O thread has one of its own, and the one in the main
+//! context knows of them ([`contexts`]): it has a command run where that lives which it is about.
 //!
 //! QEMU: storage-daemon/qemu-storage-daemon.c, blockdev.c.
 
 pub mod commands;
+pub mod contexts;
 pub mod convergence;
 pub mod drive_device;
 pub mod explain;
@@ -26,13 +29,14 @@ use blockjob_block::buf::BufferPool;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::list::JobList;
 use blockjob_runtime::AioContext;
+use blockjob_runtime::sync::Arc;
 
 use crate::export::Exports;
 use crate::qapi::{Dict, QapiEvent, QapiObject};
+use contexts::{Common, Contexts};
 use facts::Facts;
 use objects::Objects;
 use owned::Owned;
-use receipts::Receipts;
 use run_state::RunState;
 
 /// Buffers begin at multiples of this, in bytes: what any disk asks of direct I/O.
@@ -46,7 +50,7 @@ pub trait EventSink {
     fn emit(&self, name: &'static str, data: Dict);
 }
 
-/// The state of a storage daemon.
+/// The state of a storage daemon in one of its contexts.
 ///
 /// QEMU has it in globals: `monitor_bdrv_states` (blockdev.c), `jobs` (job.c), `all_bdrv_states`
 /// (block.c).
@@ -56,6 +60,9 @@ pub struct Daemon {
     jobs: Rc<JobList>,
     pool: Rc<BufferPool>,
     events: RefCell<Rc<dyn EventSink>>,
+    common: Arc<Common>,
+    /// The I/O threads; the main context's daemon has them.
+    pub contexts: Contexts,
     /// Nodes and drives that exist because somebody has asked for them.
     pub owned: Owned,
     /// What others use of us.
@@ -64,8 +71,6 @@ pub struct Daemon {
     pub facts: Facts,
     /// Throttle groups and secrets.
     pub objects: Objects,
-    /// What has become of jobs that are over.
-    pub receipts: Receipts,
     /// Whether guests run, and whether the daemon is to end.
     pub run_state: RunState,
 }
@@ -80,45 +85,69 @@ impl EventSink for NoSink {
 impl Daemon {
     /// A daemon without nodes whose main context is `context`.
     pub fn new(context: &AioContext) -> Rc<Daemon> {
+        Self::with_common(context, &Common::new(context))
+    }
+
+    /// The part of a daemon that lives in `context`.
+    fn with_common(context: &AioContext, common: &Arc<Common>) -> Rc<Daemon> {
         Rc::new_cyclic(|myself: &Weak<Daemon>| {
             let told = myself.clone();
             let sink = move |event: JobEvent| {
                 if let Some(daemon) = told.upgrade() {
+                    contexts::note_job(&daemon, &event);
                     commands::job_events::tell(&daemon, &event);
                 }
             };
+            let sink = Rc::new(sink);
+            let jobs = match context.handle() == *common.main() {
+                true => JobList::new(context, sink),
+                false => JobList::with_main_loop(context, sink, Rc::new(common.main().clone())),
+            };
+            let names = common.clone();
+            jobs.set_taken_elsewhere(move |id| names.names.lock().job(id).is_some());
             Daemon {
                 context: context.clone(),
-                graph: Graph::new(context),
-                jobs: JobList::new(context, Rc::new(sink)),
+                graph: Graph::with_directory(context, common.directory()),
+                jobs,
                 pool: Rc::new(BufferPool::new(MEMORY_ALIGNMENT, KEPT_BYTES)),
                 events: RefCell::new(Rc::new(NoSink)),
+                common: common.clone(),
+                contexts: Contexts::default(),
                 owned: Owned::default(),
-                exports: Exports::default(),
+                exports: Exports::new(common),
                 facts: Facts::default(),
                 objects: Objects::default(),
-                receipts: Receipts::default(),
                 run_state: RunState::default(),
             }
         })
     }
 
-    /// The main context.
+    /// The context in which all of this lives.
     pub fn context(&self) -> &AioContext {
         &self.context
     }
 
-    /// All nodes.
+    /// What it has in common with the other contexts.
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    /// True in the main context.
+    pub fn is_main(&self) -> bool {
+        self.context.handle() == *self.common.main()
+    }
+
+    /// All nodes of this context.
     pub fn graph(&self) -> &Rc<Graph> {
         &self.graph
     }
 
-    /// All jobs.
+    /// All jobs of this context.
     pub fn jobs(&self) -> &Rc<JobList> {
         &self.jobs
     }
 
-    /// The buffers that all jobs share.
+    /// The buffers that all jobs of this context share.
     pub fn pool(&self) -> &Rc<BufferPool> {
         &self.pool
     }
@@ -132,6 +161,8 @@ impl Daemon {
     pub fn emit<E: QapiEvent>(&self, event: &E) {
         let mut data = Dict::new();
         QapiObject::put_members(event, &mut data);
+        // What others have said before is told before.
+        self.tell_events();
         let events = self.events.borrow().clone();
         events.emit(E::NAME, data);
     }

@@ -1,4 +1,4 @@
-//! Objects that a user makes by `object-add` or `--object`: throttle groups and secrets.
+//! Objects that a user makes by `object-add` or `--object`: I/O threads, throttle groups and secrets.
 //!
 //! QEMU: `user_creatable_add_qapi` (qom/object_interfaces.c), crypto/secret.c,
 //! block/throttle-groups.c.
@@ -10,20 +10,20 @@ use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use blockjob_block::driver::throttle::{self, ThrottleGroups};
+use blockjob_block::driver::throttle;
+use blockjob_runtime::AioHandle;
 
 use super::Daemon;
+use super::contexts::{self, iothread};
 use crate::qapi::types::qom::{
     ObjectOptions, ObjectOptionsKind, QCryptoSecretFormat, SecretProperties,
     ThrottleGroupProperties, ThrottleLimits,
 };
 use crate::qapi::{QmpError, QmpResult};
 
-/// The objects, by their ids.
+/// The objects, by their ids. Throttle groups are with the nodes that keep to them, each in one context.
 #[derive(Default)]
 pub struct Objects {
-    /// The throttle groups.
-    pub throttle_groups: ThrottleGroups,
     secrets: RefCell<BTreeMap<String, Rc<[u8]>>>,
 }
 
@@ -40,24 +40,6 @@ impl Objects {
         let found = secrets.get(id).cloned();
         found.ok_or_else(|| QmpError::generic(format!("No secret with id '{id}'")))
     }
-
-    fn contains(&self, id: &str) -> bool {
-        self.secrets.borrow().contains_key(id) || self.throttle_groups.find(id).is_ok()
-    }
-
-    /// Forgets an object.
-    ///
-    /// QEMU: `user_creatable_del` (qom/object_interfaces.c).
-    ///
-    /// # Errors
-    ///
-    /// There is none of that name, or somebody uses it.
-    pub fn remove(&self, id: &str) -> QmpResult<()> {
-        if self.secrets.borrow_mut().remove(id).is_some() {
-            return Ok(());
-        }
-        Ok(self.throttle_groups.remove(id)?)
-    }
 }
 
 impl Daemon {
@@ -68,7 +50,7 @@ impl Daemon {
     /// # Errors
     ///
     /// The id is taken, or no id; or what the object says of its options.
-    pub fn add_object(&self, options: &ObjectOptions) -> QmpResult<()> {
+    pub fn add_object(self: &Rc<Self>, options: &ObjectOptions) -> QmpResult<()> {
         let id = &options.base.id;
         if !blockjob_block::graph::name_wellformed(id) {
             let error = QmpError::generic("Parameter 'id' expects an identifier");
@@ -84,7 +66,13 @@ impl Daemon {
             ObjectOptionsKind::ThrottleGroup(group) => Some(throttle_limits(group)),
             _ => None,
         };
-        if self.objects.contains(id) {
+        if let ObjectOptionsKind::Iothread(properties) = &options.u {
+            iothread::check(properties)?;
+        }
+        let is_taken = self.objects.secrets.borrow().contains_key(id)
+            || self.contexts.find(id).is_some()
+            || self.home_of_group(id)?.is_some();
+        if is_taken {
             return Err(QmpError::generic(format!(
                 "attempt to add duplicate property '{id}' to object (type 'container')"
             )));
@@ -93,11 +81,50 @@ impl Daemon {
             self.objects.secrets.borrow_mut().insert(id.clone(), secret);
         }
         if let Some(limits) = limits {
-            self.objects
-                .throttle_groups
-                .create(self.context(), id, &limits)?;
+            let groups = self.graph().throttle_groups();
+            groups.create(self.context(), id, &limits)?;
+        }
+        if let ObjectOptionsKind::Iothread(_) = &options.u {
+            self.add_iothread(id)?;
         }
         Ok(())
+    }
+
+    /// Forgets an object.
+    ///
+    /// QEMU: `user_creatable_del` (qom/object_interfaces.c).
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name, or somebody uses it.
+    pub fn remove_object(self: &Rc<Self>, id: &str) -> QmpResult<()> {
+        if let Some(io) = self.contexts.find(id) {
+            return self.remove_iothread(&io);
+        }
+        if self.objects.secrets.borrow_mut().remove(id).is_some() {
+            return Ok(());
+        }
+        let home = self.home_of_group(id)?;
+        let home = home.unwrap_or_else(|| self.context().handle());
+        let id = id.to_owned();
+        let remove = move |daemon: &Rc<Daemon>| daemon.graph().throttle_groups().remove(&id);
+        Ok(contexts::call(self, &home, remove)??)
+    }
+
+    /// In which context the throttle group of that name is, if there is one.
+    pub(in crate::daemon) fn home_of_group(
+        self: &Rc<Self>,
+        id: &str,
+    ) -> QmpResult<Option<AioHandle>> {
+        for home in contexts::homes(self) {
+            let id = id.to_owned();
+            let find =
+                move |daemon: &Rc<Daemon>| daemon.graph().throttle_groups().find(&id).is_ok();
+            if contexts::call(self, &home, find)? {
+                return Ok(Some(home));
+            }
+        }
+        Ok(None)
     }
 
     /// QEMU: `qcrypto_secret_load_data` (crypto/secret.c), `qcrypto_secret_complete`
@@ -198,7 +225,7 @@ mod tests {
     use crate::qapi::{Flavour, Input, Qapi};
     use blockjob_runtime::AioContext;
 
-    fn add(daemon: &Daemon, json: &str) -> String {
+    fn add(daemon: &Rc<Daemon>, json: &str) -> String {
         let value = from_json(json).expect("the test writes JSON");
         let options = ObjectOptions::visit(Input::top(&value, Flavour::Json));
         match options.and_then(|options| daemon.add_object(&options)) {
@@ -223,7 +250,7 @@ mod tests {
             add(&daemon, "{'qom-type': 'throttle-group', 'id': 'a'}"),
             taken
         );
-        daemon.objects.remove("a").expect("it is there");
+        daemon.remove_object("a").expect("it is there");
         assert_eq!(
             add(&daemon, "{'qom-type': 'throttle-group', 'id': 'a'}"),
             ""
@@ -271,8 +298,8 @@ mod tests {
         );
         let group = |name| {
             daemon
-                .objects
-                .throttle_groups
+                .graph()
+                .throttle_groups()
                 .find(name)
                 .expect("it is there")
         };

@@ -44,6 +44,13 @@ impl Owned {
             .any(|owned| Rc::ptr_eq(owned, node))
     }
 
+    /// How many references to `node` are kept here.
+    pub(super) fn holds(&self, node: &Node) -> usize {
+        let nodes = self.nodes.borrow();
+        let is_it = |owned: &&Rc<Node>| std::ptr::eq(&raw const ***owned, node);
+        nodes.iter().filter(is_it).count()
+    }
+
     /// The nodes, the oldest first.
     pub fn nodes(&self) -> Vec<Rc<Node>> {
         self.nodes.borrow().clone()

@@ -3,7 +3,6 @@
 //! Only mirrors leave a receipt: a job that makes an image copies nothing, and says all that there is
 //! to say of it in `query-jobs`, until it is dismissed.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -11,6 +10,7 @@ use blockjob_block::Node;
 use blockjob_jobs::event::JobType;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::{MirrorEnd, MirrorJob, MirrorSync, Receipt, Verified};
+use blockjob_runtime::sync::{Arc, Mutex};
 
 use super::Daemon;
 use super::open::filename;
@@ -24,31 +24,36 @@ pub const MAX_RECEIPTS: usize = 1000;
 
 const NS_PER_MS: u64 = 1_000_000;
 
+/// The receipts of jobs in all contexts.
+#[derive(Default)]
+pub struct Receipts(Mutex<Kept>);
+
 /// The receipts, the oldest first.
 #[derive(Default)]
-pub struct Receipts {
-    kept: RefCell<VecDeque<Rc<JobReceipt>>>,
+struct Kept {
+    receipts: VecDeque<Arc<JobReceipt>>,
     /// How many there have been.
-    written: Cell<u64>,
+    written: u64,
 }
 
 impl Receipts {
     /// Those that are kept, of jobs named `id` if one is given, the oldest first.
-    pub fn of(&self, id: Option<&str>) -> Vec<Rc<JobReceipt>> {
-        let kept = self.kept.borrow();
-        let wanted = kept.iter().filter(|it| id.is_none_or(|id| it.id == id));
+    pub fn of(&self, id: Option<&str>) -> Vec<Arc<JobReceipt>> {
+        let kept = self.0.lock();
+        let receipts = kept.receipts.iter();
+        let wanted = receipts.filter(|it| id.is_none_or(|id| it.id == id));
         wanted.cloned().collect()
     }
 
     /// Keeps `receipt`, with the next number.
     pub fn add(&self, mut receipt: JobReceipt) {
-        receipt.number = self.written.get() + 1;
-        self.written.set(receipt.number);
-        let mut kept = self.kept.borrow_mut();
-        if kept.len() == MAX_RECEIPTS {
-            kept.pop_front();
+        let mut kept = self.0.lock();
+        kept.written += 1;
+        receipt.number = kept.written;
+        if kept.receipts.len() == MAX_RECEIPTS {
+            kept.receipts.pop_front();
         }
-        kept.push_back(Rc::new(receipt));
+        kept.receipts.push_back(Arc::new(receipt));
     }
 }
 
@@ -75,7 +80,7 @@ pub fn keep(daemon: &Rc<Daemon>, job: &Job, mirror: &Rc<MirrorJob>, names: Filen
     job.on_finished(move |_, _| {
         let receipt = mirror.upgrade().and_then(|mirror| mirror.receipt());
         if let (Some(daemon), Some(receipt)) = (daemon.upgrade(), receipt) {
-            daemon.receipts.add(of_mirror(receipt, names));
+            daemon.common().receipts.add(of_mirror(receipt, names));
         }
     });
 }

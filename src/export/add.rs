@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use blockjob_block::graph::name_wellformed;
 use blockjob_block::nbd::proto::MAX_STRING;
-use blockjob_block::{BlockBackend, Perm, PermPair};
+use blockjob_block::{BlockBackend, Node, Perm, PermPair};
 
 use super::nbd::{NbdExport, NbdExportOptions};
 use super::{BlockExport, Kind};
@@ -29,22 +29,26 @@ pub struct ExportOptions {
     pub name: Option<String>,
     /// For people.
     pub description: Option<String>,
+    /// Whether the node must stay in the context in which it is.
+    pub fixed_iothread: bool,
 }
 
 fn fail<T>(text: impl Into<String>) -> QmpResult<T> {
     Err(QmpError::generic(text))
 }
 
-/// Makes an NBD export.
+/// Refuses what is wrong whatever the kind of export. Called where the node lives.
+///
+/// QEMU: the first half of `blk_exp_add` (block/export/export.c).
 ///
 /// # Errors
 ///
 /// In the peer's words, and in its order.
-pub fn add(daemon: &Rc<Daemon>, options: ExportOptions) -> QmpResult<()> {
+pub fn check(daemon: &Daemon, options: &ExportOptions) -> QmpResult<Rc<Node>> {
     if !name_wellformed(&options.id) {
         return fail("Invalid block export id");
     }
-    if daemon.exports.find(&options.id).is_some() {
+    if daemon.common().names.lock().export(&options.id).is_some() {
         return fail(format!(
             "Block export id '{}' is already in use",
             options.id
@@ -57,6 +61,16 @@ pub fn add(daemon: &Rc<Daemon>, options: ExportOptions) -> QmpResult<()> {
     if options.writable && node.is_read_only() {
         return fail("Cannot export read-only node as writable");
     }
+    Ok(node)
+}
+
+/// Makes an NBD export. Called where the node lives.
+///
+/// # Errors
+///
+/// In the peer's words, and in its order.
+pub fn add(daemon: &Rc<Daemon>, options: ExportOptions) -> QmpResult<()> {
+    let node = check(daemon, &options)?;
     let used = match options.writable {
         true => Perm::CONSISTENT_READ | Perm::WRITE,
         false => Perm::CONSISTENT_READ,
@@ -73,11 +87,12 @@ pub fn add(daemon: &Rc<Daemon>, options: ExportOptions) -> QmpResult<()> {
             return Err(error);
         }
     };
-    daemon.exports.push(Rc::new(BlockExport {
+    let export = BlockExport {
         id: options.id,
         kind: Kind::Nbd(nbd),
         shutting_down: Cell::new(false),
-    }));
+    };
+    daemon.exports.push(daemon, Rc::new(export));
     Ok(())
 }
 
@@ -87,7 +102,7 @@ fn create_nbd(
     options: &ExportOptions,
     blk: Rc<BlockBackend>,
 ) -> QmpResult<Rc<NbdExport>> {
-    let Some(server) = daemon.exports.nbd_server() else {
+    let Some(server) = daemon.common().nbd_server() else {
         return fail("NBD server not running");
     };
     let name = options.name.as_ref().unwrap_or(&options.node_name);
@@ -99,23 +114,20 @@ fn create_nbd(
     {
         return fail(format!("description '{description}' too long"));
     }
-    if daemon.exports.find_nbd(name).is_some() {
+    if daemon.common().names.lock().nbd_export(name).is_some() {
         return fail(format!("NBD server already has export named '{name}'"));
     }
     if let Err(error) = blk.len() {
         return Err(QmpError::from(error).prepend("Failed to determine the NBD export's length: "));
     }
     let options = NbdExportOptions {
+        id: options.id.clone(),
         name: name.clone(),
         description: options.description.clone(),
         writable: options.writable,
         writethrough: options.writethrough,
-        multi_conn: server.options().max_connections != 1,
+        multi_conn: server.max_connections != 1,
+        fixed_iothread: options.fixed_iothread,
     };
-    Ok(NbdExport::new(
-        daemon.context(),
-        daemon.pool(),
-        blk,
-        options,
-    ))
+    Ok(NbdExport::new(daemon, blk, options))
 }

@@ -12,10 +12,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use blockjob_block::Node;
+use blockjob_runtime::sync::Arc;
 
-pub use add::{ExportOptions, add};
+pub use add::{ExportOptions, add, check};
 use nbd::{NbdExport, NbdServer};
 
+use crate::daemon::contexts::{self, Common};
 use crate::daemon::{Daemon, open};
 use crate::qapi::types::export::{BlockExportDeleted, BlockExportType};
 
@@ -65,21 +67,30 @@ impl BlockExport {
     }
 }
 
-/// The exports of a daemon, and the servers that they are reached by.
-#[derive(Default)]
+/// The exports of a context, and, of the main one, the servers that they are reached by.
 pub struct Exports {
+    common: Arc<Common>,
     /// The oldest first.
     list: RefCell<Vec<Rc<BlockExport>>>,
     nbd_server: RefCell<Option<Rc<NbdServer>>>,
 }
 
 impl Exports {
-    /// All exports, the newest first.
+    /// None yet, in one of the contexts of `common`.
+    pub(crate) fn new(common: &Arc<Common>) -> Self {
+        Exports {
+            common: common.clone(),
+            list: RefCell::default(),
+            nbd_server: RefCell::default(),
+        }
+    }
+
+    /// All exports of the context, the newest first.
     pub fn all(&self) -> Vec<Rc<BlockExport>> {
         self.list.borrow().iter().rev().cloned().collect()
     }
 
-    /// The export of that name.
+    /// The export of that name, if it is in this context.
     ///
     /// QEMU: `blk_exp_find` (block/export/export.c).
     pub fn find(&self, id: &str) -> Option<Rc<BlockExport>> {
@@ -87,7 +98,7 @@ impl Exports {
         list.iter().find(|export| export.id == id).cloned()
     }
 
-    /// The NBD exports to which clients may come, the oldest first.
+    /// The NBD exports of this context to which clients may come, the oldest first.
     pub fn open_nbd(&self) -> Vec<Rc<NbdExport>> {
         let list = self.list.borrow();
         let open = list.iter().filter(|export| !export.is_shutting_down());
@@ -98,7 +109,7 @@ impl Exports {
         .collect()
     }
 
-    /// The NBD export that clients know by that name.
+    /// The NBD export that clients know by that name, if it is in this context.
     ///
     /// QEMU: `nbd_export_find` (nbd/server.c).
     pub fn find_nbd(&self, name: &str) -> Option<Rc<NbdExport>> {
@@ -113,12 +124,43 @@ impl Exports {
 
     /// There is another NBD server from now on, or none.
     pub fn set_nbd_server(&self, server: Option<Rc<NbdServer>>) {
+        self.common
+            .set_nbd_server(server.as_ref().map(|server| server.options()));
         let before = self.nbd_server.replace(server);
         drop(before);
     }
 
-    fn push(&self, export: Rc<BlockExport>) {
+    /// A new export.
+    fn push(&self, daemon: &Daemon, export: Rc<BlockExport>) {
+        let Kind::Nbd(nbd) = &export.kind;
+        let mut names = self.common.names.lock();
+        names.add_export(&export.id, nbd.name(), &daemon.context().handle());
+        drop(names);
         self.list.borrow_mut().push(export);
+    }
+
+    /// The export goes to another context.
+    fn leave(&self, id: &str) {
+        let mut list = self.list.borrow_mut();
+        let place = list.iter().position(|export| export.id == id);
+        // Its sessions hold it until they end, so nothing ends here.
+        let left = place.map(|place| list.remove(place));
+        drop(list);
+        drop(left);
+    }
+
+    /// An export has come from another context.
+    fn arrive(daemon: &Rc<Daemon>, id: String, nbd: Rc<NbdExport>) {
+        let mut names = daemon.common().names.lock();
+        names.move_export(&id, &daemon.context().handle());
+        let export = Rc::new(BlockExport {
+            id,
+            kind: Kind::Nbd(nbd),
+            shutting_down: Cell::new(false),
+        });
+        let mut list = daemon.exports.list.borrow_mut();
+        list.push(export);
+        list.sort_by_key(|export| names.export(&export.id).map(|named| named.number));
     }
 
     /// Has an export end: no client comes to it any more, those that there are lose it, and when their
@@ -129,6 +171,7 @@ impl Exports {
         if export.shutting_down.replace(true) {
             return;
         }
+        daemon.common().names.lock().close_export(&export.id);
         let Kind::Nbd(nbd) = &export.kind;
         let gone = {
             let daemon = Rc::downgrade(daemon);
@@ -172,12 +215,14 @@ impl Exports {
             // The export was its last user.
             open::flush_before_close(daemon, &node);
         }
+        daemon.common().names.lock().remove_export(&export.id);
         daemon.emit(&BlockExportDeleted {
             id: export.id.clone(),
         });
     }
 
-    /// Ends all exports. Polls until they are gone.
+    /// Ends all exports of all contexts, the newest first. Polls until they are gone. Called in the
+    /// main context.
     ///
     /// QEMU: `blk_exp_close_all` (block/export/export.c).
     ///
@@ -185,21 +230,35 @@ impl Exports {
     ///
     /// Inside of a coroutine.
     pub fn close_all(daemon: &Rc<Daemon>) {
-        for export in daemon.exports.all() {
-            Self::request_shutdown(daemon, &export);
+        let exports = daemon.common().names.lock().exports();
+        for (id, home) in exports {
+            let end = move |daemon: &Rc<Daemon>| {
+                if let Some(export) = daemon.exports.find(&id) {
+                    Self::request_shutdown(daemon, &export);
+                }
+            };
+            // A thread that has panicked has taken its exports along.
+            let _ended = contexts::call(daemon, &home, end);
         }
-        daemon
-            .context()
-            .poll_while(|| !daemon.exports.list.borrow().is_empty());
+        for home in contexts::homes(daemon) {
+            let wait = |daemon: &Rc<Daemon>| {
+                let exports = &daemon.exports;
+                daemon
+                    .context()
+                    .poll_while(|| !exports.list.borrow().is_empty());
+            };
+            let _ended = contexts::call(daemon, &home, wait);
+        }
     }
 
-    /// Ends all exports, and the server. Polls until both are gone.
+    /// Ends all exports, and the server. Polls until both are gone. Called in the main context.
     ///
     /// # Panics
     ///
     /// Inside of a coroutine.
     pub fn shut_down(daemon: &Rc<Daemon>) {
         Self::close_all(daemon);
+        daemon.common().set_nbd_server(None);
         let server = daemon.exports.nbd_server.take();
         if let Some(server) = server {
             server.close();

@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use blockjob::daemon::{Daemon, commands, hmp, open};
+use blockjob::daemon::contexts::{self, Router};
+use blockjob::daemon::{Daemon, commands, open};
 use blockjob::monitor::{Chardev, ChardevBackend, MonitorMode, MonitorOptions, Monitors};
 use blockjob::qapi::opts::Opts;
 use blockjob::qapi::types::export::{BlockExportOptions, NbdServerOptions};
@@ -33,7 +34,7 @@ impl Doors {
     /// None yet. What happens in the daemon is told to those that come.
     pub(super) fn new(daemon: &Rc<Daemon>, daemonize: bool) -> Self {
         let monitors = Monitors::new(daemon.context());
-        monitors.serve(daemon, commands::find, hmp::run);
+        monitors.set_dispatch(Router::new(daemon));
         daemon.set_event_sink(monitors.clone());
         Doors {
             monitors,
@@ -136,9 +137,9 @@ pub(super) fn apply(daemon: &Rc<Daemon>, doors: &Doors, step: &Step) -> Result<(
 }
 
 /// QEMU: `user_creatable_parse_str` (qom/object_interfaces.c).
-fn add_object(daemon: &Daemon, text: &str) -> QmpResult<()> {
+fn add_object(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
     if text == "help" {
-        say::out("List of user creatable objects:\n  secret\n  throttle-group");
+        say::out("List of user creatable objects:\n  iothread\n  secret\n  throttle-group");
         daemon.run_state.request_exit();
         return Ok(());
     }
@@ -161,7 +162,7 @@ fn add_export(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
     let mut args = Dict::new();
     options.put_members(&mut args);
     let command = commands::find("block-export-add").expect("the daemon has the command");
-    (command.marshal)(daemon, args).map(|_nothing| ())
+    contexts::run(daemon, command, args).map(|_nothing| ())
 }
 
 /// The option is the command `blockdev-add` in another dress.
@@ -170,5 +171,5 @@ fn add_blockdev(daemon: &Rc<Daemon>, text: &str) -> QmpResult<()> {
     let mut args = Dict::new();
     options.put_members(&mut args);
     let command = commands::find("blockdev-add").expect("the daemon has the command");
-    (command.marshal)(daemon, args).map(|_nothing| ())
+    contexts::run(daemon, command, args).map(|_nothing| ())
 }

@@ -70,6 +70,7 @@ fn with_client(test: impl FnOnce(&AioContext, &Rc<Daemon>, &Rc<Node>, Client<Pip
         writethrough: false,
         name: None,
         description: None,
+        fixed_iothread: false,
     };
     add(&daemon, options).expect("it can be exported");
     let (ours, theirs) = UnixStream::pair().expect("there are descriptors");

@@ -59,7 +59,7 @@ pub(super) fn lookup(
 /// True if a drive, a guest or a job has the node as its own.
 ///
 /// QEMU: `bdrv_has_blk` (block/block-backend.c).
-fn has_backend(daemon: &Daemon, node: &Rc<Node>) -> bool {
+pub(super) fn has_backend(daemon: &Daemon, node: &Rc<Node>) -> bool {
     let uses =
         |backend: &Rc<BlockBackend>| backend.node().is_some_and(|its| Rc::ptr_eq(&its, node));
     daemon.graph().backends().iter().any(uses)

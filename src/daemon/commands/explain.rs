@@ -32,9 +32,9 @@ fn x_job_explain_all(daemon: &Rc<Daemon>, (): ()) -> QmpResult<Vec<XJobExplanati
 }
 
 fn not_found(daemon: &Daemon, id: &str) -> String {
-    let jobs = daemon.jobs().jobs();
-    let names = jobs.iter().filter_map(|job| job.id());
-    let names: Vec<String> = names.map(|id| format!("'{id}'")).collect();
+    // Also those of other contexts.
+    let jobs = daemon.common().names.lock().jobs();
+    let names: Vec<String> = jobs.iter().map(|id| format!("'{id}'")).collect();
     match &*names {
         [] => format!("Job '{id}' not found: there are no jobs"),
         [only] => format!("Job '{id}' not found: there is only {only}"),

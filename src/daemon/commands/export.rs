@@ -5,11 +5,11 @@
 use std::rc::Rc;
 
 use crate::command;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, contexts};
 use crate::export::{self, ExportOptions, Exports};
 use crate::qapi::types::export::{
     BlockDirtyBitmapOrStr, BlockExportDel, BlockExportInfo, BlockExportOptions,
-    BlockExportOptionsKind, BlockExportRemoveMode,
+    BlockExportOptionsKind, BlockExportOptionsNbd, BlockExportRemoveMode,
 };
 use crate::qapi::{Command, QmpError, QmpResult};
 
@@ -38,33 +38,60 @@ fn qmp_block_export_add(daemon: &Rc<Daemon>, args: BlockExportOptions) -> QmpRes
     let BlockExportOptionsKind::Nbd(nbd) = args.u else {
         unreachable!("there is one kind of export");
     };
-    if let Some(iothread) = &base.iothread {
-        return fail(format!("iothread \"{iothread}\" not found"));
+    let options = ExportOptions {
+        id: base.id,
+        node_name: base.node_name,
+        writable: base.writable.unwrap_or(false),
+        writethrough: base.writethrough.unwrap_or(false),
+        name: nbd.name.clone(),
+        description: nbd.description.clone(),
+        fixed_iothread: base.fixed_iothread.unwrap_or(false),
+    };
+    if let Some(id) = &base.iothread {
+        go_to_iothread(daemon, id, &options)?;
     }
-    if base.fixed_iothread == Some(true) {
-        return fail("Option 'fixed-iothread' is not supported: there are no I/O threads".into());
+    let home = contexts::place_of_node(daemon, &options.node_name);
+    let home = home.unwrap_or_else(|| daemon.context().handle());
+    contexts::call(daemon, &home, move |daemon| {
+        let node = export::check(daemon, &options)?;
+        refuse_options(&nbd)?;
+        drop(node);
+        export::add(daemon, options)
+    })?
+}
+
+/// Has the node of an export that is to be, and all that is connected with it, live in a thread.
+///
+/// QEMU: `blk_exp_add` (block/export/export.c).
+fn go_to_iothread(daemon: &Rc<Daemon>, id: &str, options: &ExportOptions) -> QmpResult<()> {
+    let name = options.node_name.clone();
+    let home = contexts::place_of_node(daemon, &name);
+    let home = home.unwrap_or_else(|| daemon.context().handle());
+    let wanted = options.clone();
+    let check = move |daemon: &Rc<Daemon>| export::check(daemon, &wanted).map(drop);
+    contexts::call(daemon, &home, check)??;
+    let Some(io) = daemon.contexts.find(id) else {
+        return fail(format!("iothread \"{id}\" not found"));
+    };
+    match contexts::move_to(daemon, &name, io.handle()) {
+        Err(error) if options.fixed_iothread => Err(error),
+        // As with the peer: who does not insist is served where the node is.
+        _ => Ok(()),
     }
+}
+
+/// What NBD exports of the peer do and ours do not.
+fn refuse_options(nbd: &BlockExportOptionsNbd) -> QmpResult<()> {
     if nbd.allocation_depth == Some(true) {
         return fail("Option 'allocation-depth' is not supported".to_owned());
     }
     match nbd.bitmaps.as_deref().unwrap_or_default() {
-        [] => {}
-        [BlockDirtyBitmapOrStr::Local(name), ..] => refuse_bitmap(name)?,
+        [] => Ok(()),
+        [BlockDirtyBitmapOrStr::Local(name), ..] => refuse_bitmap(name),
         [BlockDirtyBitmapOrStr::External(bitmap), ..] => {
-            return fail(format!("Dirty bitmap '{}' not found", bitmap.name));
+            fail(format!("Dirty bitmap '{}' not found", bitmap.name))
         }
     }
-    export::add(
-        daemon,
-        ExportOptions {
-            id: base.id,
-            node_name: base.node_name,
-            writable: base.writable.unwrap_or(false),
-            writethrough: base.writethrough.unwrap_or(false),
-            name: nbd.name,
-            description: nbd.description,
-        },
-    )
 }
 
 /// QEMU: `qmp_block_export_del` (block/export/export.c).

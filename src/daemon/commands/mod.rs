@@ -12,6 +12,7 @@ pub mod explain;
 pub mod export;
 pub mod graph_dump;
 mod image_info;
+pub mod iothread;
 pub mod job;
 pub mod job_events;
 pub mod mirror;
@@ -43,6 +44,7 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     nbd::COMMANDS,
     export::COMMANDS,
     object::COMMANDS,
+    iothread::COMMANDS,
     control::COMMANDS,
     query_block::COMMANDS,
     query_nodes::COMMANDS,

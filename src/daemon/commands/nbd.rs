@@ -84,11 +84,11 @@ fn qmp_nbd_server_stop(daemon: &Rc<Daemon>, (): ()) -> QmpResult<()> {
 /// QEMU: `qmp_nbd_server_add` (block/export/export.c).
 fn qmp_nbd_server_add(daemon: &Rc<Daemon>, args: NbdServerAddOptions) -> QmpResult<()> {
     let node = lookup(daemon, Some(&args.device), Some(&args.device))?;
-    if daemon.exports.nbd_server().is_none() {
+    if daemon.common().nbd_server().is_none() {
         return fail("NBD server not running");
     }
     let name = args.name.clone().unwrap_or_else(|| args.device.clone());
-    if daemon.exports.find_nbd(&name).is_some() {
+    if daemon.common().names.lock().nbd_export(&name).is_some() {
         return fail(&format!("NBD server already has export named '{name}'"));
     }
     if let Some(bitmap) = &args.bitmap {
@@ -105,6 +105,7 @@ fn qmp_nbd_server_add(daemon: &Rc<Daemon>, args: NbdServerAddOptions) -> QmpResu
             writethrough: false,
             name: Some(name),
             description: args.description,
+            fixed_iothread: false,
         },
     )
 }

@@ -11,7 +11,7 @@ use crate::qapi::{Command, QmpResult};
 
 /// The table of this file.
 pub static COMMANDS: &[Command<Daemon>] = &[
-    command!("object-add", "Makes a throttle group or a secret.", ObjectOptions => (), qmp_object_add),
+    command!("object-add", "Makes an I/O thread, a throttle group or a secret.", ObjectOptions => (), qmp_object_add),
     command!("object-del", "Forgets an object that nobody uses.", ObjectDel => (), qmp_object_del),
 ];
 
@@ -22,5 +22,5 @@ fn qmp_object_add(daemon: &Rc<Daemon>, options: ObjectOptions) -> QmpResult<()> 
 
 /// QEMU: `qmp_object_del` (qom/qom-qmp-cmds.c).
 fn qmp_object_del(daemon: &Rc<Daemon>, args: ObjectDel) -> QmpResult<()> {
-    daemon.objects.remove(&args.id)
+    daemon.remove_object(&args.id)
 }

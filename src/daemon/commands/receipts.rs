@@ -18,6 +18,6 @@ fn qmp_x_query_job_receipts(
     daemon: &Rc<Daemon>,
     args: JobReceiptsArgument,
 ) -> QmpResult<Vec<JobReceipt>> {
-    let receipts = daemon.receipts.of(args.id.as_deref());
+    let receipts = daemon.common().receipts.of(args.id.as_deref());
     Ok(receipts.iter().map(|it| (**it).clone()).collect())
 }

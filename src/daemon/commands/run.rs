@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use crate::command;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, contexts};
 use crate::export::Exports;
 use crate::qapi::types::run_state::{Resume, RunState, Shutdown, ShutdownCause, StatusInfo, Stop};
 use crate::qapi::{Command, QmpResult};
@@ -66,8 +66,18 @@ pub fn vm_stop(daemon: &Rc<Daemon>, state: RunState) {
         daemon.run_state.set(state);
         daemon.emit(&Stop {});
     }
-    drop(daemon.graph().drain_all_begin("vm_stop"));
-    flush_all(daemon);
+    everywhere(daemon, |daemon| {
+        drop(daemon.graph().drain_all_begin("vm_stop"));
+        flush_all(daemon);
+    });
+}
+
+/// Has `work` done in one context after the other, the main one first.
+fn everywhere(daemon: &Rc<Daemon>, work: fn(&Rc<Daemon>)) {
+    for home in contexts::homes(daemon) {
+        // A thread that has panicked has nothing left to work on.
+        let _done = contexts::call(daemon, &home, work);
+    }
 }
 
 /// QEMU: `bdrv_flush_all` (block.c).
@@ -94,9 +104,11 @@ pub fn shut_down(daemon: &Rc<Daemon>, reason: ShutdownCause) {
         daemon.emit(&Shutdown { guest, reason });
     }
     Exports::shut_down(daemon);
-    let drained = daemon.graph().drain_all_begin("quit");
-    daemon.jobs().cancel_sync_all();
-    drop(drained);
-    // Images keep some of what was written to them in memory.
-    flush_all(daemon);
+    everywhere(daemon, |daemon| {
+        let drained = daemon.graph().drain_all_begin("quit");
+        daemon.jobs().cancel_sync_all();
+        drop(drained);
+        // Images keep some of what was written to them in memory.
+        flush_all(daemon);
+    });
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::args::{Arg, Parsed};
 use super::{HmpCommand, disk_io, help, qmp};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, contexts};
 use crate::qapi::{Dict, QmpError, QmpResult, Value};
 
 pub(super) static COMMANDS: &[HmpCommand] = &[
@@ -122,9 +122,7 @@ pub(super) static COMMANDS: &[HmpCommand] = &[
         params: "device \"command\"",
         help: "be the guest: run a command of qemu-io on a drive or node, such as \
                \"write -P 0x11 0 64k\"; \"help\" lists them",
-        run: |daemon, args, out| {
-            disk_io::run(daemon, args.need("device"), args.need("command"), out)
-        },
+        run: hmp_qemu_io,
     },
     HmpCommand {
         names: "stop|s",
@@ -182,6 +180,21 @@ fn hmp_snapshot_blkdev(daemon: &Rc<Daemon>, args: &Parsed, _out: &mut String) ->
     nothing(qmp(daemon, "blockdev-snapshot-sync", members))
 }
 
+/// QEMU: `hmp_qemu_io` (block/monitor/block-hmp-cmds.c).
+fn hmp_qemu_io(daemon: &Rc<Daemon>, args: &Parsed, out: &mut String) -> QmpResult<()> {
+    let device = args.need("device").to_owned();
+    let command = args.need("command").to_owned();
+    let home = contexts::place_of(daemon, &device);
+    let home = home.unwrap_or_else(|| daemon.context().handle());
+    let (printed, result) = contexts::call(daemon, &home, move |daemon| {
+        let mut printed = String::new();
+        let result = disk_io::run(daemon, &device, &command, &mut printed);
+        (printed, result)
+    })?;
+    out.push_str(&printed);
+    result
+}
+
 fn job_verb<const N: usize>(
     daemon: &Rc<Daemon>,
     command: &'static str,
@@ -189,7 +202,7 @@ fn job_verb<const N: usize>(
     more: [(&'static str, Value); N],
 ) -> QmpResult<()> {
     let device = args.need("device");
-    if daemon.jobs().get(device).is_none() {
+    if daemon.common().names.lock().job(device).is_none() {
         // Also when the QMP command would say it in other words: a person typed a device.
         return Err(QmpError::generic(format!("Block job '{device}' not found")));
     }

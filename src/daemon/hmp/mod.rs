@@ -11,7 +11,7 @@ mod size;
 
 use std::rc::Rc;
 
-use super::Daemon;
+use super::{Daemon, contexts};
 use crate::qapi::{Dict, QmpError, QmpResult, Value};
 use args::{Arg, Parsed};
 
@@ -123,7 +123,7 @@ fn help(out: &mut String, of: &str) {
 /// Runs a QMP command from here.
 fn qmp(daemon: &Rc<Daemon>, name: &str, args: Dict) -> QmpResult<Value> {
     match super::commands::find(name) {
-        Some(command) => (command.marshal)(daemon, args),
+        Some(command) => contexts::run(daemon, command, args),
         None => Err(QmpError::generic(format!(
             "The command {name} has not been found"
         ))),

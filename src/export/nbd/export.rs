@@ -3,20 +3,24 @@
 //! QEMU: `NBDExport`, `nbd_export_create` (nbd/server.c).
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use blockjob_block::BlockBackend;
 use blockjob_block::backend::DeviceOps;
 use blockjob_block::buf::BufferPool;
+use blockjob_block::moving::{PackedDevice, Packer};
 use blockjob_block::nbd::proto::{DEFAULT_PREFERRED_BLOCK, MAX_PAYLOAD, flag};
 use blockjob_block::nbd::server::Exported;
+use blockjob_block::{BlockBackend, BlockResult};
 use blockjob_runtime::AioContext;
 
 use super::session::Session;
+use crate::daemon::Daemon;
 
 /// What makes an export.
 #[derive(Debug, Clone)]
 pub struct NbdExportOptions {
+    /// Its name among the exports.
+    pub id: String,
     /// By what name clients ask for it; at most 4096 bytes.
     pub name: String,
     /// For people; at most 4096 bytes.
@@ -27,16 +31,19 @@ pub struct NbdExportOptions {
     pub writethrough: bool,
     /// Whether more than one connection may come to be.
     pub multi_conn: bool,
+    /// Whether the node must stay in the context in which it is.
+    pub fixed_iothread: bool,
 }
 
 /// An export with its clients.
 pub struct NbdExport {
     context: AioContext,
     pool: Rc<BufferPool>,
+    pub(super) daemon: Weak<Daemon>,
     blk: Rc<BlockBackend>,
-    options: NbdExportOptions,
+    pub(super) options: NbdExportOptions,
     flags: u16,
-    sessions: RefCell<Vec<Rc<Session>>>,
+    pub(super) sessions: RefCell<Vec<Rc<Session>>>,
     /// Requests of all sessions that are under way.
     in_flight: Cell<usize>,
     /// Inside of a drained section: no request begins.
@@ -50,8 +57,7 @@ pub struct NbdExport {
 impl NbdExport {
     /// Exports what `blk` has. The backend is to be used by nobody else.
     pub(crate) fn new(
-        context: &AioContext,
-        pool: &Rc<BufferPool>,
+        daemon: &Rc<Daemon>,
         blk: Rc<BlockBackend>,
         options: NbdExportOptions,
     ) -> Rc<Self> {
@@ -70,8 +76,9 @@ impl NbdExport {
         // Requests wait in the sockets while the node is drained: those that have begun must end.
         blk.set_queue_requests(false);
         let export = Rc::new(NbdExport {
-            context: context.clone(),
-            pool: pool.clone(),
+            context: daemon.context().clone(),
+            pool: daemon.pool().clone(),
+            daemon: Rc::downgrade(daemon),
             blk,
             options,
             flags,
@@ -213,6 +220,14 @@ impl DeviceOps for NbdExport {
     /// QEMU: `nbd_drained_poll` (nbd/server.c).
     fn drained_poll(&self) -> bool {
         self.in_flight.get() > 0
+    }
+
+    fn can_move(&self) -> BlockResult<()> {
+        self.check_move()
+    }
+
+    fn pack(&self, _packer: &Packer<'_>) -> Box<dyn PackedDevice> {
+        self.pack_up()
     }
 
     /// QEMU: `nbd_drained_end` (nbd/server.c).

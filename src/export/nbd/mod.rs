@@ -5,9 +5,13 @@
 //!
 //! QEMU: nbd/server.c, blockdev-nbd.c.
 
+mod client;
 mod connection;
 mod export;
+mod known;
+mod moving;
 mod request;
+mod room;
 mod server;
 mod session;
 mod socket;

@@ -1,20 +1,22 @@
 //! The server: who is let in, the handshakes, and the end.
 //!
+//! It is in the main context. A client that has chosen an export goes to where that is.
+//!
 //! QEMU: blockdev-nbd.c, `nbd_client_new` (nbd/server.c).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 
-use blockjob_block::nbd::server::{
-    Exported, Exports as KnownExports, Handshake, Inbox, Mode, Step,
-};
-use blockjob_runtime::{AioContext, CoQueue, Coroutine};
+use blockjob_block::nbd::server::{Handshake, Inbox, Mode, Step};
+use blockjob_runtime::{AioContext, Coroutine, Resident};
 use futures_lite::FutureExt;
 
-use super::connection::{Channel, Connection};
-use super::export::NbdExport;
-use super::session::Session;
+use super::client::{PackedClient, bring};
+use super::connection::{Channel, Connection, Line};
+use super::known::Known;
+use super::room::Room;
+use super::session::{Session, Standing};
 use super::socket::Socket;
 use crate::daemon::Daemon;
 use crate::monitor::{Latch, Listener, SocketAddress, listen, say};
@@ -54,9 +56,11 @@ pub struct NbdServer {
     context: AioContext,
     daemon: Weak<Daemon>,
     options: NbdServerOptions,
+    /// Those in this context: handshakes, and clients of exports here.
     connections: RefCell<Vec<Rc<Connection>>>,
-    /// Waits until another client may be let in.
-    room: CoQueue,
+    room: Rc<Room>,
+    /// By which the clients in all contexts know it.
+    room_name: Resident<Room>,
     closing: Latch,
     /// Listeners that have not ended.
     doors: Cell<usize>,
@@ -65,12 +69,15 @@ pub struct NbdServer {
 impl NbdServer {
     /// A server of all NBD exports of `daemon`.
     pub fn new(daemon: &Rc<Daemon>, options: NbdServerOptions) -> Rc<Self> {
+        let room = Rc::<Room>::default();
+        let room_name = daemon.context().settle(room.clone());
         Rc::new(NbdServer {
             context: daemon.context().clone(),
             daemon: Rc::downgrade(daemon),
             options,
             connections: RefCell::default(),
-            room: CoQueue::new(),
+            room,
+            room_name,
             closing: Latch::default(),
             doors: Cell::new(0),
         })
@@ -83,7 +90,7 @@ impl NbdServer {
 
     /// How many clients there are, with those whose handshake is under way.
     pub fn clients(&self) -> usize {
-        self.connections.borrow().len()
+        self.room.taken()
     }
 
     /// Lets clients in that come to `address`, until the server is closed.
@@ -109,7 +116,7 @@ impl NbdServer {
             match accepted {
                 Ok(stream) => {
                     if let Some(io) = stream.output {
-                        self.serve(Box::new(Socket::new(io)));
+                        self.serve_line(Line::Socket(Socket::new(io)));
                     }
                 }
                 Err(error) => {
@@ -137,18 +144,23 @@ impl NbdServer {
         let client = async {
             let max = self.options.max_connections as usize;
             while max != 0 && self.clients() >= max {
-                self.room.wait().await;
+                self.room.queue.wait().await;
             }
             Some(listener.accept().await)
         };
         closing.or(client).await
     }
 
-    /// Serves a client.
-    ///
-    /// QEMU: `nbd_client_new` (nbd/server.c).
+    /// Serves a client whose stream stays in this context; so it can use the exports there, and keeps them
+    /// from going elsewhere.
     pub fn serve(self: &Rc<Self>, channel: Box<dyn Channel>) {
-        let connection = Rc::new(Connection::new(channel));
+        self.serve_line(Line::Other(channel));
+    }
+
+    /// QEMU: `nbd_client_new` (nbd/server.c).
+    fn serve_line(self: &Rc<Self>, line: Line) {
+        let ticket = self.room.take(&self.room_name);
+        let connection = Rc::new(Connection::new(line, ticket));
         self.connections.borrow_mut().push(connection.clone());
         let server = self.clone();
         let client = connection.clone();
@@ -159,7 +171,8 @@ impl NbdServer {
             let mut connections = server.connections.borrow_mut();
             connections.retain(|other| !Rc::ptr_eq(other, &client));
             drop(connections);
-            server.room.wake_next();
+            // Unless it has gone to another context.
+            drop(client.ticket.take());
         });
         connection.reader.replace(Some(coroutine.clone()));
         coroutine.wake();
@@ -178,11 +191,19 @@ impl NbdServer {
                 self.handshake(connection, &mut inbox).or(late).await
             }
         };
-        // It may have been closed meanwhile.
-        let Some((export, mode)) = agreed.filter(|(export, _)| export.is_open()) else {
+        let (Some((name, mode)), Some(daemon)) = (agreed, self.daemon.upgrade()) else {
             return;
         };
-        let session = Session::new(&export, connection, mode, inbox);
+        let standing = Standing::new(mode, inbox);
+        let Some(export) = daemon.exports.find_nbd(&name) else {
+            // It is elsewhere, unless it has been closed meanwhile.
+            if let Some(client) = PackedClient::take(connection, || standing) {
+                bring(&daemon, name, client);
+            }
+            return;
+        };
+        drop(daemon);
+        let session = Session::new(&export, connection, standing);
         export.add(&session);
         session.run().await;
         export.remove(&session);
@@ -195,12 +216,13 @@ impl NbdServer {
         &self,
         connection: &Connection,
         inbox: &mut Inbox,
-    ) -> Option<(Rc<NbdExport>, Mode)> {
+    ) -> Option<(String, Mode)> {
         let mut handshake = Handshake::new(&mut connection.outbox.borrow_mut());
         loop {
+            let known = Known::of(&self.daemon.upgrade()?).await;
             let step = {
                 let mut outbox = connection.outbox.borrow_mut();
-                handshake.step(inbox, &Known(&self.daemon), &mut outbox)
+                handshake.step(inbox, &known, &mut outbox)
             };
             poll_fn(|cx| connection.poll_send(cx, drop)).await.ok()?;
             match step.ok()? {
@@ -212,10 +234,7 @@ impl NbdServer {
                     }
                     inbox.filled(read);
                 }
-                Step::Transmission { export, mode } => {
-                    let daemon = self.daemon.upgrade()?;
-                    return Some((daemon.exports.find_nbd(&export)?, mode));
-                }
+                Step::Transmission { export, mode } => return Some((export, mode)),
             }
         }
     }
@@ -239,22 +258,8 @@ impl NbdServer {
     }
 }
 
-/// The exports as the handshake asks for them.
-struct Known<'a>(&'a Weak<Daemon>);
-
-impl KnownExports for Known<'_> {
-    fn list(&self) -> Vec<(String, Option<String>)> {
-        let Some(daemon) = self.0.upgrade() else {
-            return Vec::new();
-        };
-        let open = daemon.exports.open_nbd();
-        open.iter()
-            .map(|export| (export.name().to_owned(), export.description()))
-            .collect()
-    }
-
-    fn find(&self, name: &str) -> Option<Exported> {
-        let daemon = self.0.upgrade()?;
-        Some(daemon.exports.find_nbd(name)?.told())
+impl Drop for NbdServer {
+    fn drop(&mut self) {
+        let _room = self.context.evict(&self.room_name);
     }
 }

@@ -41,25 +41,63 @@ pub(super) struct Session {
     ended: Cell<bool>,
 }
 
+/// How far a client has come. It can go to another context.
+pub(super) struct Standing {
+    pub(super) mode: Mode,
+    /// What was read and has not begun.
+    requests: Requests,
+    /// Bytes of buffers in replies that have not gone.
+    buffer_bytes: u64,
+    unsent: usize,
+}
+
+impl Standing {
+    /// At the beginning, after the handshake.
+    pub(super) fn new(mode: Mode, mut inbox: Inbox) -> Self {
+        inbox.set_chunk(CHUNK_BYTES);
+        Standing {
+            mode,
+            requests: Requests::new(inbox),
+            buffer_bytes: 0,
+            unsent: 0,
+        }
+    }
+}
+
 impl Session {
+    /// Goes on with a client from where it stands. Replies that have not gone are in the outbox of the
+    /// connection.
     pub(super) fn new(
         export: &Rc<NbdExport>,
         connection: &Rc<Connection>,
-        mode: Mode,
-        mut inbox: Inbox,
+        standing: Standing,
     ) -> Rc<Self> {
-        inbox.set_chunk(CHUNK_BYTES);
         Rc::new(Session {
             export: export.clone(),
             connection: connection.clone(),
-            mode,
-            requests: RefCell::new(Requests::new(inbox)),
+            mode: standing.mode,
+            requests: RefCell::new(standing.requests),
             in_flight: Cell::new(0),
-            buffer_bytes: Cell::new(0),
-            unsent: Cell::new(0),
+            buffer_bytes: Cell::new(standing.buffer_bytes),
+            unsent: Cell::new(standing.unsent),
             stalled: Cell::new(false),
             ended: Cell::new(false),
         })
+    }
+
+    /// Takes out how far the client has come, in a drained section; this session comes to its end.
+    ///
+    /// # Panics
+    ///
+    /// If a request is under way.
+    pub(super) fn take_standing(&self) -> Standing {
+        assert_eq!(self.in_flight.get(), 0, "a request is under way");
+        Standing {
+            mode: self.mode,
+            requests: self.requests.replace(Requests::new(Inbox::new(0))),
+            buffer_bytes: self.buffer_bytes.replace(0),
+            unsent: self.unsent.replace(0),
+        }
     }
 
     /// Serves the client to its end, in the coroutine that reads.

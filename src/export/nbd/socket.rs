@@ -1,6 +1,7 @@
 //! A socket as a stream of bytes.
 
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,6 +23,11 @@ impl Socket {
             io,
             was_short: false,
         }
+    }
+
+    /// The descriptor, which no context watches any more; none if somebody else holds it as well.
+    pub(super) fn into_fd(self) -> Option<OwnedFd> {
+        Rc::try_unwrap(self.io).ok().map(Io::into_fd)
     }
 }
 

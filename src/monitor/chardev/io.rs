@@ -32,6 +32,14 @@ impl Io {
         Async::new(fd).map(Io::Polled)
     }
 
+    /// The descriptor, which is not watched any more.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        match self {
+            Io::Polled(polled) => polled.into_inner(),
+            Io::Ready(fd) => fd,
+        }
+    }
+
     fn fd(&self) -> &OwnedFd {
         match self {
             Io::Polled(polled) => polled.get_ref(),

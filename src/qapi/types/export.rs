@@ -72,9 +72,11 @@ qapi_struct! {
         "type" export_type: BlockExportType,
         /// Its name among the exports.
         "id" id: String,
-        /// Whether it stays in its I/O thread. There are none.
+        /// Whether the node stays in the thread in which it is now, or in the one that is named, for as
+        /// long as it is exported. Then it fails if it cannot go there.
         "fixed-iothread" fixed_iothread: Option<bool>,
-        /// The I/O thread that it is served in. There are none.
+        /// The I/O thread that it is served in: the node goes there, with all that is connected with it, if
+        /// it can.
         "iothread" iothread: Option<String>,
         /// The node.
         "node-name" node_name: String,

@@ -12,6 +12,7 @@ pub mod export;
 pub mod graph;
 pub mod image_info;
 pub mod introspect;
+pub mod iothread;
 pub mod job;
 pub mod mirror;
 pub mod node_options;

@@ -7,6 +7,8 @@ use crate::{qapi_enum, qapi_struct, qapi_union};
 qapi_enum! {
     /// The kinds of objects.
     pub enum ObjectType {
+        /// A thread with an event loop, in which nodes and their exports can live.
+        "iothread" Iothread,
         /// A password or a key.
         "secret" Secret,
         /// Limits that nodes share.
@@ -21,6 +23,25 @@ qapi_enum! {
         "raw" Raw,
         /// In base64.
         "base64" Base64,
+    }
+}
+
+qapi_struct! {
+    /// What an I/O thread takes. All of it is checked, and none of it changes anything: the event loop
+    /// looks after that itself.
+    pub struct IothreadProperties {
+        /// How many requests are sent to the system together at most; 0 for its own choice.
+        "aio-max-batch" aio_max_batch: Option<i64>,
+        /// How many threads there are at least to wait for disks in.
+        "thread-pool-min" thread_pool_min: Option<i64>,
+        /// How many threads there are at most to wait for disks in.
+        "thread-pool-max" thread_pool_max: Option<i64>,
+        /// How long the loop looks for events before it sleeps, in nanoseconds; 0 for not at all.
+        "poll-max-ns" poll_max_ns: Option<i64>,
+        /// By what factor that time grows when it was too short.
+        "poll-grow" poll_grow: Option<i64>,
+        /// By what divisor that time shrinks when it was too long.
+        "poll-shrink" poll_shrink: Option<i64>,
     }
 }
 
@@ -145,6 +166,7 @@ qapi_union! {
     pub union ObjectOptions as ObjectOptionsKind {
         base: ObjectOptionsBase,
         tag "qom-type" qom_type: ObjectType,
+        "iothread" Iothread => IothreadProperties,
         "secret" Secret => SecretProperties,
         "throttle-group" ThrottleGroup => ThrottleGroupProperties,
     }

@@ -23,7 +23,7 @@ use crate::qapi::{QmpError, QmpResult};
 pub(super) fn throttle(opening: &mut Opening<'_>, file: Rc<Node>) -> QmpResult<Built> {
     let name = opening.options.take("throttle-group");
     let name = name.ok_or_else(|| QmpError::generic("Please specify a throttle group"))?;
-    let group = opening.daemon.objects.throttle_groups.find(&name)?;
+    let group = opening.daemon.graph().throttle_groups().find(&name)?;
     Ok(Built {
         driver: Box::new(ThrottleDriver::new(&group)),
         read_only: !opening.flags.writable,

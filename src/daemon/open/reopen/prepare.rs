@@ -61,7 +61,7 @@ pub(super) fn prepare<'a>(daemon: &Rc<Daemon>, queued: &'a Queued) -> QmpResult<
         Format::Quorum | Format::CopyOnRead => return Err(cannot_reopen(node)),
         Format::Throttle => {
             if let Some(name) = options.take("throttle-group") {
-                group = Some(daemon.objects.throttle_groups.find(&name)?);
+                group = Some(daemon.graph().throttle_groups().find(&name)?);
             }
         }
         Format::Qcow2 => {

@@ -1,0 +1,135 @@
+//! Which jobs and exports there are, and in which context each of them lives.
+//!
+//! The lists themselves are in the contexts. Names are unique over all of them, and results of all of
+//! them are shown in the order of age; both are known here.
+
+use std::collections::BTreeMap;
+
+use blockjob_runtime::AioHandle;
+
+/// Somebody with a name.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The context in which it lives.
+    pub home: AioHandle,
+    /// The later it came to be, the higher.
+    pub number: u64,
+}
+
+/// An export.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedExport {
+    pub(crate) named: Named,
+    /// By what name NBD clients ask for it, until it is to end.
+    pub(crate) nbd_name: Option<String>,
+}
+
+/// The names of all contexts.
+#[derive(Debug, Default)]
+pub struct Names {
+    next_number: u64,
+    jobs: BTreeMap<String, Named>,
+    exports: BTreeMap<String, NamedExport>,
+}
+
+impl Names {
+    fn named(&mut self, home: &AioHandle) -> Named {
+        let number = self.next_number;
+        self.next_number += 1;
+        Named {
+            home: home.clone(),
+            number,
+        }
+    }
+
+    /// There is a job `id` in `home` from now on.
+    pub(crate) fn add_job(&mut self, id: &str, home: &AioHandle) {
+        let named = self.named(home);
+        self.jobs.insert(id.to_owned(), named);
+    }
+
+    /// The job has gone to `home`.
+    pub(crate) fn move_job(&mut self, id: &str, home: &AioHandle) {
+        if let Some(named) = self.jobs.get_mut(id) {
+            named.home = home.clone();
+        }
+    }
+
+    /// The job is no more.
+    pub(crate) fn remove_job(&mut self, id: &str) {
+        self.jobs.remove(id);
+    }
+
+    /// The job of that name.
+    pub fn job(&self, id: &str) -> Option<&Named> {
+        self.jobs.get(id)
+    }
+
+    /// The names of all jobs, the newest first.
+    pub fn jobs(&self) -> Vec<String> {
+        let mut jobs: Vec<_> = self.jobs.iter().collect();
+        jobs.sort_by_key(|(_, named)| std::cmp::Reverse(named.number));
+        jobs.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// There is an export `id` in `home` from now on, which NBD clients know as `nbd_name`.
+    pub(crate) fn add_export(&mut self, id: &str, nbd_name: &str, home: &AioHandle) {
+        let export = NamedExport {
+            named: self.named(home),
+            nbd_name: Some(nbd_name.to_owned()),
+        };
+        self.exports.insert(id.to_owned(), export);
+    }
+
+    /// The export has gone to `home`.
+    pub(crate) fn move_export(&mut self, id: &str, home: &AioHandle) {
+        if let Some(export) = self.exports.get_mut(id) {
+            export.named.home = home.clone();
+        }
+    }
+
+    /// No client comes to the export any more.
+    pub(crate) fn close_export(&mut self, id: &str) {
+        if let Some(export) = self.exports.get_mut(id) {
+            export.nbd_name = None;
+        }
+    }
+
+    /// The export is no more.
+    pub(crate) fn remove_export(&mut self, id: &str) {
+        self.exports.remove(id);
+    }
+
+    /// The export of that name.
+    pub fn export(&self, id: &str) -> Option<&Named> {
+        self.exports.get(id).map(|export| &export.named)
+    }
+
+    /// The names of all exports with their homes, the newest first.
+    pub fn exports(&self) -> Vec<(String, AioHandle)> {
+        let mut exports: Vec<_> = self.exports.iter().collect();
+        exports.sort_by_key(|(_, export)| std::cmp::Reverse(export.named.number));
+        let exports = exports.into_iter();
+        exports
+            .map(|(id, export)| (id.clone(), export.named.home.clone()))
+            .collect()
+    }
+
+    /// The export to which NBD clients may come by that name.
+    pub(crate) fn nbd_export(&self, name: &str) -> Option<&Named> {
+        let mut exports = self.exports.values();
+        let found = exports.find(|export| export.nbd_name.as_deref() == Some(name));
+        found.map(|export| &export.named)
+    }
+
+    /// Where else than in `home` there are exports: each context once.
+    pub(crate) fn homes_of_exports_but(&self, home: &AioHandle) -> Vec<AioHandle> {
+        let mut homes: Vec<AioHandle> = Vec::new();
+        for export in self.exports.values() {
+            if export.named.home != *home && !homes.contains(&export.named.home) {
+                homes.push(export.named.home.clone());
+            }
+        }
+        homes
+    }
+}
