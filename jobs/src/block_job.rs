@@ -6,12 +6,13 @@
 //!
 //! QEMU: blockjob.c.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
 use blockjob_block::child::{Child, ChildParent};
 use blockjob_block::graph::{attach_root, detach_root};
+use blockjob_block::moving::{Arrival, PackedNode, PackedUser, Packer, Tie};
 use blockjob_block::op_blocker::{BlockOp, OpBlock};
 use blockjob_block::{BlockError, BlockResult, Node, PermPair};
 use blockjob_runtime::bug;
@@ -20,12 +21,16 @@ use crate::driver::JobDriver;
 use crate::error::JobError;
 use crate::job::{Job, JobOptions};
 use crate::list::JobList;
+use crate::moving::PackedJob;
 
 /// A node that a job uses, with the operations that must not be begun on it meanwhile.
 struct UsedNode {
     edge: Rc<Child>,
     _blocked: OpBlock,
 }
+
+/// What the main node is called among the edges.
+const MAIN_NODE: &str = "main node";
 
 /// The nodes of a job. The job owns it: [`Job::block_job`]. The counterpart of `BlockJob`
 /// (`include/block/blockjob.h`).
@@ -34,6 +39,10 @@ pub struct BlockJob {
     myself: Weak<BlockJob>,
     /// The newest last.
     nodes: RefCell<Vec<UsedNode>>,
+    /// So many of the job's pauses are those of drained sections of the nodes.
+    drained: Cell<u32>,
+    /// The job is being put together again, in a context that it has moved to.
+    arriving: Cell<bool>,
 }
 
 impl BlockJob {
@@ -79,11 +88,13 @@ impl BlockJob {
     }
 
     /// Makes `job` a block job, without nodes so far.
-    fn install(job: &Rc<Job>) -> Rc<BlockJob> {
+    pub(crate) fn install(job: &Rc<Job>) -> Rc<BlockJob> {
         let block_job = Rc::new_cyclic(|myself| BlockJob {
             job: Rc::downgrade(job),
             myself: myself.clone(),
             nodes: RefCell::default(),
+            drained: Cell::new(0),
+            arriving: Cell::new(false),
         });
         let kicked = Rc::downgrade(&block_job);
         job.on_idle(Rc::new(move || {
@@ -109,7 +120,47 @@ impl BlockJob {
         let blocked = node
             .op_block(None, self.block_reason())
             .except(BlockOp::Dataplane);
-        self.attach("main node", node, perms, blocked)
+        self.attach(MAIN_NODE, node, perms, blocked)
+    }
+
+    /// The nodes as they are packed, in the order in which the job came to use them.
+    pub(crate) fn pack_nodes(&self, packer: &Packer<'_>) -> Vec<PackedUse> {
+        let nodes = self.nodes.borrow();
+        let uses = nodes.iter().map(|used| PackedUse {
+            name: used.edge.name(),
+            node: packer.node(&used.edge.node()),
+            perms: used.edge.perms(),
+            frozen: used.edge.is_frozen(),
+        });
+        uses.collect()
+    }
+
+    /// Uses the nodes again that were packed. They are drained, and the job stands still because of it as
+    /// it did before, which is no news to anybody.
+    pub(crate) fn unpack_nodes(&self, uses: Vec<PackedUse>, arrival: &Arrival<'_>) {
+        self.arriving.set(true);
+        for used in uses {
+            let node = arrival.node(used.node);
+            let attached = match used.name {
+                MAIN_NODE => self.add_main_node(&node, used.perms),
+                name => self.add_bdrv(name, &node, used.perms),
+            };
+            attached.expect("permissions are not looked at before all have arrived");
+            if let Some(used_node) = self.nodes.borrow().last() {
+                used_node.edge.set_frozen(used.frozen);
+            }
+        }
+        self.arriving.set(false);
+    }
+
+    /// How many of the job's pauses are those of drained sections of the nodes.
+    pub(crate) fn drained_pauses(&self) -> u32 {
+        self.drained.get()
+    }
+
+    /// As an edge or a backend knows it.
+    pub(crate) fn as_parent(&self) -> Weak<dyn ChildParent> {
+        self.myself.clone()
     }
 
     /// Adds `node` to those that the job uses, as `perms` says; drained sections of it pause the job
@@ -213,8 +264,11 @@ impl ChildParent for BlockJob {
     }
 
     fn drained_begin(&self, _child: &Child) {
-        if let Some(job) = self.job.upgrade() {
-            job.pause();
+        self.drained.set(self.drained.get() + 1);
+        match self.job.upgrade() {
+            Some(job) if self.arriving.get() => job.count_pause(),
+            Some(job) => job.pause(),
+            None => {}
         }
     }
 
@@ -224,10 +278,49 @@ impl ChildParent for BlockJob {
     }
 
     fn drained_end(&self, _child: &Child) {
+        self.drained.set(self.drained.get() - 1);
         if let Some(job) = self.job.upgrade() {
             job.resume();
         }
     }
+
+    fn ties(&self) -> Vec<Tie> {
+        let Some(job) = self.job.upgrade() else {
+            return Vec::new();
+        };
+        let nodes = self.nodes().into_iter().chain(job.driver.ties());
+        let mut ties: Vec<Tie> = nodes.map(Tie::Node).collect();
+        // They succeed or fail together, and decide that in one place.
+        let others = job.txn().map(|txn| txn.jobs()).unwrap_or_default();
+        let others = others.iter().filter_map(|other| other.block_job());
+        let others = others.filter(|other| !std::ptr::eq(&***other, self));
+        ties.extend(others.map(|other| Tie::User(other.clone())));
+        ties
+    }
+
+    fn can_move(&self) -> BlockResult<()> {
+        self.job().check_move()
+    }
+
+    fn holds_nodes(&self) -> bool {
+        self.job().driver.holds_nodes()
+    }
+
+    fn sections(&self) -> usize {
+        self.job().driver.sections()
+    }
+
+    fn pack(&self, packer: &Packer<'_>) -> Box<dyn PackedUser> {
+        Box::new(PackedJob::of(&self.job(), packer))
+    }
+}
+
+/// A node that a job uses, on its way.
+pub(crate) struct PackedUse {
+    name: &'static str,
+    node: PackedNode,
+    perms: PermPair,
+    frozen: bool,
 }
 
 impl Drop for BlockJob {

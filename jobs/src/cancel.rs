@@ -79,6 +79,9 @@ impl Job {
     pub fn cancel(&self, force: bool) {
         // The last holder but the caller may let go of it here.
         let job = self.rc();
+        if job.has_departed() {
+            return;
+        }
         if job.status() == JobStatus::Concluded {
             job.do_dismiss();
             return;

@@ -4,9 +4,13 @@ use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use blockjob_block::moving::{Arrival, Packer};
+use blockjob_block::{BlockResult, Node};
+
 use crate::error::JobError;
 use crate::event::JobType;
 use crate::job::Job;
+use crate::moving::cannot_move;
 
 /// What a job came to: nothing to say, or why it failed.
 pub type JobResult = Result<(), JobError>;
@@ -58,6 +62,12 @@ pub enum JobChange {
         /// `copy-mode`: the mode from now on.
         copy_mode: MirrorCopyMode,
     },
+}
+
+/// What the driver of a job has handed over.
+pub trait PackedJobDriver: Send {
+    /// The driver again, in its new context. The nodes are there, and drained; the job is not.
+    fn unpack(self: Box<Self>, arrival: &Arrival<'_>) -> Rc<dyn JobDriver>;
 }
 
 /// A type of job. The counterpart of `JobDriver` (`include/qemu/job.h`) and `BlockJobDriver`
@@ -158,6 +168,50 @@ pub trait JobDriver: 'static {
     /// already. Must not poll.
     fn set_speed(&self, job: &Rc<Job>, speed_bytes_per_s: u64) {
         let _ = (job, speed_bytes_per_s);
+    }
+
+    /// Nodes that the job needs besides those that it uses: they live in the same context.
+    fn ties(&self) -> Vec<Rc<Node>> {
+        Vec::new()
+    }
+
+    /// True if the driver holds nodes in other ways than by the job's use of them.
+    fn holds_nodes(&self) -> bool {
+        false
+    }
+
+    /// How many drained sections it holds and hands to [`Packer::section`].
+    fn sections(&self) -> usize {
+        0
+    }
+
+    /// Whether the job may go on in another context from where it stands at its next pause point, or why
+    /// not. Must only look.
+    ///
+    /// # Errors
+    ///
+    /// The default is that it cannot.
+    fn can_move(&self, job: &Rc<Job>) -> BlockResult<()> {
+        Err(cannot_move(job, "its type does not support it"))
+    }
+
+    /// Hands over what the driver knows, and lets go of what lives in this context. The job stands still
+    /// at a pause point, or was not started, or is completed; its coroutine is gone. Called once, after
+    /// [`can_move`](Self::can_move) has allowed it.
+    ///
+    /// # Panics
+    ///
+    /// If it never allows it.
+    fn pack(&self, job: &Rc<Job>, packer: &Packer<'_>) -> Box<dyn PackedJobDriver> {
+        let _ = packer;
+        unreachable!("{job:?} has not said that it can move");
+    }
+
+    /// The job is there again, in its new context and with its nodes, all of them drained. If it had been
+    /// started, [`run`](Self::run) is called anew when the drained section ends, and goes on from
+    /// what the driver knows.
+    fn arrived(&self, job: &Rc<Job>) {
+        let _ = job;
     }
 
     /// Change an option while the job works. Must not poll.

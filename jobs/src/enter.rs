@@ -39,6 +39,7 @@ impl Job {
         self.coroutine
             .set(coroutine)
             .expect("only a start makes the coroutine");
+        self.run.started.set(true);
         self.run.pause_count.set(self.run.pause_count.get() - 1);
         self.run.busy.set(true);
         self.run.paused.set(false);
@@ -51,6 +52,17 @@ impl Job {
     /// QEMU: `job_co_entry` (job.c).
     async fn co_entry(self: Rc<Self>) {
         self.pause_point().await;
+        let result = self.driver.clone().run(&self).await;
+        self.run_ended(result);
+    }
+
+    /// The coroutine of a job that has moved here while it stood still. It is entered when nobody wants
+    /// that any more.
+    pub(crate) async fn co_entry_again(self: Rc<Self>) {
+        let status = self.status().when_resumed();
+        let status = status.expect("a job with a coroutine moves at a pause point");
+        self.stand_still().await;
+        self.go_on(status).await;
         let result = self.driver.clone().run(&self).await;
         self.run_ended(result);
     }

@@ -22,6 +22,7 @@ use crate::event::JobEvent;
 use crate::id::JobId;
 use crate::list::JobList;
 use crate::look::Moments;
+use crate::moving::Carried;
 use crate::progress::ProgressMeter;
 use crate::rate_limit::RateLimit;
 use crate::run_state::RunState;
@@ -60,6 +61,16 @@ impl Default for JobOptions {
     }
 }
 
+/// What of a job does not change.
+pub(crate) struct NewJob {
+    pub(crate) id: Option<JobId>,
+    pub(crate) driver: Rc<dyn JobDriver>,
+    /// Where the coroutine lives; `None` is the context of the list.
+    pub(crate) home: Option<AioContext>,
+    pub(crate) auto_finalize: bool,
+    pub(crate) auto_dismiss: bool,
+}
+
 pub(crate) type FinishedFn = Box<dyn FnOnce(&Rc<Job>, &JobResult)>;
 
 /// A long-running operation with a name, a state and an end. The counterpart of `Job`
@@ -69,6 +80,8 @@ pub struct Job {
     this: Weak<Job>,
     /// The place on the list: jobs are counted as they are listed.
     pub(crate) number: Cell<u64>,
+    /// What others want to travel with the job.
+    pub(crate) carried: Carried,
     pub(crate) id: Option<JobId>,
     pub(crate) label: Rc<str>,
     pub(crate) driver: Rc<dyn JobDriver>,
@@ -76,7 +89,7 @@ pub struct Job {
     pub(crate) context: AioContext,
     pub(crate) home: AioContext,
     pub(crate) run: RunState,
-    /// Set by [`start`](Job::start).
+    /// Made by [`start`](Job::start), and again where a job that has moved goes on.
     pub(crate) coroutine: OnceCell<Coroutine>,
     /// Enters the job at the end of a sleep. Whoever else enters it disarms this.
     pub(crate) sleep_timer: Timer,
@@ -111,15 +124,39 @@ impl Job {
         options: JobOptions,
     ) -> Result<Rc<Job>, JobError> {
         let id = Self::check_id(list, id, options.internal)?;
-        let context = list.context().clone();
-        let home = options.home.unwrap_or_else(|| context.clone());
         let txn = options.txn.unwrap_or_default();
-        let job = Rc::new_cyclic(|this: &Weak<Job>| Job {
+        let job = Self::build(
+            list,
+            NewJob {
+                id,
+                driver,
+                home: options.home,
+                auto_finalize: options.auto_finalize,
+                auto_dismiss: options.auto_dismiss,
+            },
+        );
+        job.transition(JobStatus::Created);
+        list.insert(job.clone());
+        txn.add(&job);
+        if let Err(error) = job.set_speed(options.speed_bytes_per_s) {
+            job.early_fail();
+            return Err(error);
+        }
+        Ok(job)
+    }
+
+    /// A job that is on no list and in no transaction, and nobody has heard of it.
+    pub(crate) fn build(list: &Rc<JobList>, new: NewJob) -> Rc<Job> {
+        let context = list.context().clone();
+        let home = new.home.unwrap_or_else(|| context.clone());
+        let label = new.id.as_ref().map_or("(internal)", JobId::as_str).into();
+        Rc::new_cyclic(|this: &Weak<Job>| Job {
             this: this.clone(),
             number: Cell::new(u64::MAX),
-            label: id.as_ref().map_or("(internal)", JobId::as_str).into(),
-            id,
-            driver,
+            carried: Carried::default(),
+            label,
+            id: new.id,
+            driver: new.driver,
             list: Rc::downgrade(list),
             sleep_timer: home.timer("job_sleep", {
                 let this = this.clone();
@@ -135,8 +172,8 @@ impl Job {
             coroutine: OnceCell::new(),
             deferred: Deferred::default(),
             moments: Moments::default(),
-            auto_finalize: options.auto_finalize,
-            auto_dismiss: options.auto_dismiss,
+            auto_finalize: new.auto_finalize,
+            auto_dismiss: new.auto_dismiss,
             outcome: RefCell::new(Ok(())),
             progress: Cell::default(),
             limit: RefCell::default(),
@@ -145,15 +182,7 @@ impl Job {
             on_finished: RefCell::default(),
             idle_hooks: RefCell::default(),
             block_job: OnceCell::new(),
-        });
-        job.transition(JobStatus::Created);
-        list.insert(job.clone());
-        txn.add(&job);
-        if let Err(error) = job.set_speed(options.speed_bytes_per_s) {
-            job.early_fail();
-            return Err(error);
-        }
-        Ok(job)
+        })
     }
 
     fn check_id(

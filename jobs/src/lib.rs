@@ -12,6 +12,7 @@ pub mod look;
 pub mod main_loop;
 pub mod marks;
 pub mod mirror;
+pub mod moving;
 pub mod progress;
 pub mod rate_limit;
 pub mod state;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use blockjob_runtime::AioContext;
+use blockjob_runtime::sync::Arc;
+use blockjob_runtime::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::JobError;
 use crate::event::{JobEvent, JobEventSink};
@@ -25,7 +27,13 @@ pub struct JobList {
     sink: Rc<dyn JobEventSink>,
     jobs: RefCell<Jobs>,
     taken_elsewhere: RefCell<Option<Rc<NameTaken>>>,
+    /// How many jobs all lists have had that share it.
+    ages: RefCell<Arc<AtomicU64>>,
+    on_arrival: RefCell<Vec<Rc<ArrivalFn>>>,
 }
+
+/// Called with each job that has moved here.
+type ArrivalFn = dyn Fn(&Rc<Job>);
 
 /// Whether a name is one that no new job can have.
 type NameTaken = dyn Fn(&str) -> bool;
@@ -33,8 +41,6 @@ type NameTaken = dyn Fn(&str) -> bool;
 /// The jobs by age and by name, so that no command walks past all of them.
 #[derive(Default)]
 struct Jobs {
-    /// How many jobs were ever listed.
-    numbered: u64,
     by_number: BTreeMap<u64, Rc<Job>>,
     /// Those that have a name.
     by_id: BTreeMap<JobId, Rc<Job>>,
@@ -72,7 +78,29 @@ impl JobList {
             sink,
             jobs: RefCell::default(),
             taken_elsewhere: RefCell::default(),
+            ages: RefCell::default(),
+            on_arrival: RefCell::default(),
         })
+    }
+
+    /// Has the ages of jobs be counted by `ages` from now on, which all lists have in common among which
+    /// jobs move: so that the newest come first also when some of them have come from elsewhere.
+    pub fn share_ages(&self, ages: &Arc<AtomicU64>) {
+        self.ages.replace(ages.clone());
+    }
+
+    /// Has `hook` called with each job that arrives on this list from another context, when it is
+    /// whole, and still drained. Those who follow jobs set their own hooks again there
+    /// ([`Job::on_finished`], [`Job::on_idle`]), and find what they need in what the job
+    /// [carries](Job::carry).
+    pub fn on_arrival(&self, hook: impl Fn(&Rc<Job>) + 'static) {
+        self.on_arrival.borrow_mut().push(Rc::new(hook));
+    }
+
+    /// Tells of a job that has moved here.
+    pub(crate) fn announce(&self, job: &Rc<Job>) {
+        let hooks = self.on_arrival.borrow().clone();
+        hooks.iter().for_each(|hook| hook(job));
     }
 
     pub(crate) fn rc(&self) -> Rc<JobList> {
@@ -154,9 +182,18 @@ impl JobList {
     }
 
     pub(crate) fn insert(&self, job: Rc<Job>) {
+        // Relaxed: only that no two are the same matters.
+        let number = self.ages.borrow().fetch_add(1, Ordering::Relaxed);
+        self.insert_as(number, job);
+    }
+
+    /// Puts a job on the list that is as old as `number` says, or as nearly as others leave room.
+    pub(crate) fn insert_as(&self, mut number: u64, job: Rc<Job>) {
         let mut jobs = self.jobs.borrow_mut();
-        let number = jobs.numbered;
-        jobs.numbered += 1;
+        // Lists that do not share their ages may have the same.
+        while jobs.by_number.contains_key(&number) {
+            number += 1;
+        }
         job.number.set(number);
         if let Some(id) = job.id() {
             let before = jobs.by_id.insert(id.clone(), job.clone());

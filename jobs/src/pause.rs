@@ -11,6 +11,7 @@ use blockjob_runtime::bug;
 
 use crate::job::Job;
 use crate::marks;
+use crate::state::JobStatus;
 use crate::trace::JobTraceKind;
 
 impl Job {
@@ -25,6 +26,11 @@ impl Job {
         if !self.run.paused.get() {
             self.enter();
         }
+    }
+
+    /// Counts a pause that is no news: the job stood still because of it where it has come from.
+    pub(crate) fn count_pause(&self) {
+        self.run.pause_count.set(self.run.pause_count.get() + 1);
     }
 
     /// Takes one [`pause`](Self::pause) back; the last one lets the job go on. The counterpart of
@@ -68,14 +74,26 @@ impl Job {
             let paused = status.when_paused();
             self.run.paused.set(true);
             self.transition(paused.expect("a job at a pause point runs or is ready"));
-            // Entered by a resume it may find the next pause requested already.
-            while self.run.held() {
-                self.do_yield(None).await;
-            }
-            self.run.paused.set(false);
-            self.transition(status);
+            self.stand_still().await;
+            self.go_on(status).await;
+        } else {
+            self.driver.resume(&job).await;
         }
-        self.driver.resume(&job).await;
+    }
+
+    /// Yields until nobody wants the job to stand still.
+    pub(crate) async fn stand_still(&self) {
+        // Entered by a resume it may find the next pause requested already.
+        while self.run.held() {
+            self.do_yield(None).await;
+        }
+    }
+
+    /// The pause is over.
+    pub(crate) async fn go_on(&self, status: JobStatus) {
+        self.run.paused.set(false);
+        self.transition(status);
+        self.driver.resume(&self.rc()).await;
     }
 
     /// True while a drained section has to wait for the job: it may have requests in flight or yet

@@ -24,7 +24,7 @@ impl Job {
         self.run.status.get()
     }
 
-    /// The main context, where the job is made, completed and asked.
+    /// The context of the list that the job is on, where it is made, completed and asked.
     pub fn context(&self) -> &AioContext {
         &self.context
     }
@@ -67,7 +67,7 @@ impl Job {
 
     /// Whether the job has been started. The counterpart of `job_started` (`job.c`).
     pub fn is_started(&self) -> bool {
-        self.coroutine.get().is_some()
+        self.run.started.get()
     }
 
     /// Whether the job has caught up. The counterpart of `job_is_ready` (`job.c`).
@@ -85,9 +85,16 @@ impl Job {
         self.run.deferred_to_main_loop.get()
     }
 
+    /// True if the job lives in another context now. It is on the list there, and what is left here
+    /// is not a job any more.
+    pub fn has_departed(&self) -> bool {
+        self.run.departed.get()
+    }
+
     /// What the job came to; `None` until it is concluded.
     pub fn result(&self) -> Option<JobResult> {
         let over = matches!(self.status(), JobStatus::Concluded | JobStatus::Null);
+        let over = over && !self.has_departed();
         over.then(|| self.ret())
     }
 

@@ -30,6 +30,10 @@ pub(crate) struct RunState {
     pub(crate) force_cancel: Cell<bool>,
     /// `run` has ended; the coroutine must never be entered again.
     pub(crate) deferred_to_main_loop: Cell<bool>,
+    /// The job has been started.
+    pub(crate) started: Cell<bool>,
+    /// The job lives in another context now: this is what it has left behind.
+    pub(crate) departed: Cell<bool>,
 }
 
 impl RunState {
@@ -44,6 +48,8 @@ impl RunState {
             cancelled: Cell::new(false),
             force_cancel: Cell::new(false),
             deferred_to_main_loop: Cell::new(false),
+            started: Cell::new(false),
+            departed: Cell::new(false),
         }
     }
 

@@ -132,6 +132,17 @@ impl JobStatus {
         }
     }
 
+    /// The state in which a job of this state goes on after its pause point, or `None` if a job of this
+    /// state stands at none.
+    #[must_use]
+    pub const fn when_resumed(self) -> Option<Self> {
+        match self {
+            Self::Paused => Some(Self::Running),
+            Self::Standby => Some(Self::Ready),
+            _ => None,
+        }
+    }
+
     /// Changes this state to `to` and returns whether that is news, that is, whether watchers are
     /// due a [`StatusChange`]. The counterpart of `job_state_transition` (`job.c`).
     ///
@@ -269,6 +280,7 @@ mod tests {
             pauses += 1;
             assert!(can_transition(status, paused) && can_transition(paused, status));
             assert_eq!(status.is_ready(), paused.is_ready());
+            assert_eq!(paused.when_resumed(), Some(status));
         }
         assert_eq!(pauses, 2);
     }

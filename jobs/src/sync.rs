@@ -23,7 +23,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// What `finish` says, and then nothing is waited for; else what the job came to.
+    /// What `finish` says, and then nothing is waited for; else what the job came to, or
+    /// [`JobError::NotFound`] if it has moved to another context meanwhile.
     ///
     /// # Panics
     ///
@@ -32,6 +33,9 @@ impl Job {
         let job = self.rc();
         finish(&job)?;
         job.wait_completed();
+        if job.has_departed() {
+            return Err(JobError::NotFound);
+        }
         match job.ret() {
             Ok(()) if job.is_cancelled() => Err(JobError::Cancelled),
             result => result,

@@ -11,7 +11,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
+use blockjob_runtime::sync::Arc;
+
 use crate::job::Job;
+use crate::list::JobList;
 use crate::marks;
 use crate::state::JobStatus;
 
@@ -21,6 +24,8 @@ pub struct JobTxn {
     /// The newest last. They are on their list while they are here, so they are not kept alive.
     jobs: RefCell<Vec<Weak<Job>>>,
     stage: Cell<Stage>,
+    /// By what those of its jobs that move find each other again.
+    key: Arc<()>,
 }
 
 /// How far the decision is. All that drivers do about it may poll, and then a user may ask anything
@@ -59,6 +64,28 @@ impl JobTxn {
         self.jobs.borrow_mut().push(Rc::downgrade(job));
         let before = job.txn.replace(Some(self.clone()));
         assert!(before.is_none(), "{job:?} is in one transaction only");
+    }
+
+    /// By what its jobs find each other when they have moved.
+    pub(crate) fn key(&self) -> Arc<()> {
+        self.key.clone()
+    }
+
+    /// Takes in `job`, which has moved here, as one of those that have `key`: with the others, if they were
+    /// here before it, and where it was among them.
+    pub(crate) fn join(list: &JobList, key: Arc<()>, job: &Rc<Job>) {
+        let others = list.jobs();
+        let mut txns = others.iter().filter_map(|other| other.txn());
+        let txn = txns.find(|txn| Arc::ptr_eq(&txn.key, &key));
+        let txn = txn.unwrap_or_else(|| {
+            Rc::new(JobTxn {
+                key,
+                ..JobTxn::default()
+            })
+        });
+        txn.add(job);
+        let age = |job: &Weak<Job>| job.upgrade().map(|job| job.number.get());
+        txn.jobs.borrow_mut().sort_by_key(age);
     }
 }
 
