@@ -8,6 +8,7 @@ use crate::drain::Drained;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::moving::Tie;
 use crate::moving::remote::RemoteSection;
+use crate::moving::section::FamilySection;
 use crate::node::Node;
 
 /// All that must live in one context because a node of it does, and the drained sections that travel
@@ -79,6 +80,11 @@ impl Family {
         let (node, _) = section.node().expect("a section of one node or subtree");
         assert!(self.contains(node), "{node:?} stays where it is");
         self.kept.push(section);
+    }
+
+    /// Has a drained section of the whole family travel along.
+    pub fn keep_all(&mut self, section: FamilySection) {
+        section.sections.into_iter().for_each(|it| self.keep(it));
     }
 
     /// The sections that were to travel, when nothing comes of it.

@@ -13,6 +13,7 @@ use blockjob_block::{BlockBackend, BlockResult, Graph, Node, Perm, PermPair};
 use blockjob_runtime::clock::VirtualClock;
 use blockjob_runtime::reactor::VirtualReactor;
 use blockjob_runtime::{AioContext, IoThread, Resident};
+use bytes::{Bytes, BytesMut};
 
 /// A user who does everything and minds nothing.
 pub(crate) const LAX: PermPair = PermPair::new(Perm::ALL, Perm::ALL);
@@ -27,8 +28,6 @@ pub(crate) struct Shard {
     pub graph: Rc<Graph>,
     pub nodes: RefCell<Vec<Rc<Node>>>,
     pub backends: RefCell<Vec<Rc<BlockBackend>>>,
-    /// Whatever a test keeps here.
-    pub kept: RefCell<Vec<Box<dyn std::any::Any>>>,
 }
 
 impl Shard {
@@ -37,7 +36,6 @@ impl Shard {
             graph: Graph::with_directory(context, directory),
             nodes: RefCell::default(),
             backends: RefCell::default(),
-            kept: RefCell::default(),
         })
     }
 
@@ -206,14 +204,6 @@ impl World {
         value.expect("it has just been looked at")
     }
 
-    /// Runs everything for a while: as long as anything is to be done, and some turns more.
-    pub(crate) fn turn(&self) {
-        for shard in self.shards.clone() {
-            self.run(async move { shard.request("turn", |_| ()).await })
-                .expect("it runs");
-        }
-    }
-
     /// Has `work` run in a context, by its number, outside of coroutines.
     pub(crate) fn on<R: Send + 'static>(
         &self,
@@ -240,6 +230,36 @@ impl World {
             there.await
         });
         done.expect("the context is there")
+    }
+
+    /// Writes through a backend, in its context.
+    pub(crate) fn write(
+        &self,
+        place: usize,
+        drive: &'static str,
+        at: u64,
+        data: &[u8],
+    ) -> BlockResult<()> {
+        let data = Bytes::copy_from_slice(data);
+        self.co(place, move |here| async move {
+            here.find_backend(drive).write(at, data).await
+        })
+    }
+
+    /// Reads through a backend, in its context.
+    pub(crate) fn read(&self, place: usize, drive: &'static str, at: u64, len: usize) -> Vec<u8> {
+        let read = self.co(place, move |here| async move {
+            let drive = here.find_backend(drive);
+            let (buf, result) = drive.read(at, BytesMut::zeroed(len)).await;
+            result.map(|()| buf.to_vec())
+        });
+        read.expect("it can be read")
+    }
+
+    /// The refusal of a move.
+    pub(crate) fn refusal(&self, node: &str, from: usize, to: usize) -> String {
+        let refused = self.send(node, from, to);
+        refused.expect_err("somebody cannot move").to_string()
     }
 
     /// Moves the family of a node.

@@ -1,0 +1,1 @@
+//! Backends: their devices take back what has not begun, and say what cannot move.
