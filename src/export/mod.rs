@@ -134,7 +134,7 @@ impl Exports {
     fn push(&self, daemon: &Daemon, export: Rc<BlockExport>) {
         let Kind::Nbd(nbd) = &export.kind;
         let mut names = self.common.names.lock();
-        names.add_export(&export.id, nbd.name(), &daemon.context().handle());
+        names.add_export(&export.id, nbd.told(), &daemon.context().handle());
         drop(names);
         self.list.borrow_mut().push(export);
     }
@@ -152,7 +152,7 @@ impl Exports {
     /// An export has come from another context.
     fn arrive(daemon: &Rc<Daemon>, id: String, nbd: Rc<NbdExport>) {
         let mut names = daemon.common().names.lock();
-        names.move_export(&id, &daemon.context().handle());
+        names.move_export(&id, nbd.told(), &daemon.context().handle());
         let export = Rc::new(BlockExport {
             id,
             kind: Kind::Nbd(nbd),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use blockjob_block::nbd::server::Exported;
 use blockjob_runtime::AioHandle;
 
 /// Somebody with a name.
@@ -20,8 +21,8 @@ pub struct Named {
 #[derive(Debug, Clone)]
 pub(crate) struct NamedExport {
     pub(crate) named: Named,
-    /// By what name NBD clients ask for it, until it is to end.
-    pub(crate) nbd_name: Option<String>,
+    /// What NBD clients are told of it, until it is to end; as it was when it came where it is.
+    pub(crate) told: Option<Exported>,
 }
 
 /// The names of all contexts.
@@ -72,26 +73,27 @@ impl Names {
         jobs.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// There is an export `id` in `home` from now on, which NBD clients know as `nbd_name`.
-    pub(crate) fn add_export(&mut self, id: &str, nbd_name: &str, home: &AioHandle) {
+    /// There is an export `id` in `home` from now on, of which NBD clients are `told`.
+    pub(crate) fn add_export(&mut self, id: &str, told: Exported, home: &AioHandle) {
         let export = NamedExport {
             named: self.named(home),
-            nbd_name: Some(nbd_name.to_owned()),
+            told: Some(told),
         };
         self.exports.insert(id.to_owned(), export);
     }
 
     /// The export has gone to `home`.
-    pub(crate) fn move_export(&mut self, id: &str, home: &AioHandle) {
+    pub(crate) fn move_export(&mut self, id: &str, told: Exported, home: &AioHandle) {
         if let Some(export) = self.exports.get_mut(id) {
             export.named.home = home.clone();
+            export.told = Some(told);
         }
     }
 
     /// No client comes to the export any more.
     pub(crate) fn close_export(&mut self, id: &str) {
         if let Some(export) = self.exports.get_mut(id) {
-            export.nbd_name = None;
+            export.told = None;
         }
     }
 
@@ -118,18 +120,19 @@ impl Names {
     /// The export to which NBD clients may come by that name.
     pub(crate) fn nbd_export(&self, name: &str) -> Option<&Named> {
         let mut exports = self.exports.values();
-        let found = exports.find(|export| export.nbd_name.as_deref() == Some(name));
+        let found = exports.find(|export| {
+            let told = export.told.as_ref();
+            told.is_some_and(|told| told.name == name)
+        });
         found.map(|export| &export.named)
     }
 
-    /// Where else than in `home` there are exports: each context once.
-    pub(crate) fn homes_of_exports_but(&self, home: &AioHandle) -> Vec<AioHandle> {
-        let mut homes: Vec<AioHandle> = Vec::new();
-        for export in self.exports.values() {
-            if export.named.home != *home && !homes.contains(&export.named.home) {
-                homes.push(export.named.home.clone());
-            }
-        }
-        homes
+    /// The exports to which NBD clients may come, the oldest first: where each is, and what was told of it.
+    pub(crate) fn nbd_exports(&self) -> Vec<(AioHandle, Exported)> {
+        let mut open: Vec<_> = self.exports.values().collect();
+        open.sort_by_key(|export| export.named.number);
+        let open = open.into_iter();
+        open.filter_map(|export| Some((export.named.home.clone(), export.told.clone()?)))
+            .collect()
     }
 }

@@ -72,8 +72,12 @@ pub(super) fn bring(daemon: &Rc<Daemon>, name: String, client: PackedClient) {
     };
     drop(names);
     let Some(other) = daemon.contexts.daemon_of(&home) else {
-        if let Some(export) = daemon.exports.find_nbd(&name) {
-            client.unpack(&export);
+        match daemon.exports.find_nbd(&name) {
+            Some(export) => client.unpack(&export),
+            // It has left, and not arrived.
+            None => daemon
+                .common()
+                .post_to_main("nbd client", move |daemon| bring(daemon, name, client)),
         }
         return;
     };

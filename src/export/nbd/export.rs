@@ -141,7 +141,7 @@ impl NbdExport {
     }
 
     /// What clients are told of it.
-    pub(super) fn told(&self) -> Exported {
+    pub(crate) fn told(&self) -> Exported {
         let limits = self.blk.node().map(|node| node.limits());
         let smallest = limits.map_or(1, |limits| limits.request_alignment);
         let smallest = u32::try_from(smallest).unwrap_or(1);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use blockjob_block::nbd::server::{Exported, Exports as KnownExports};
+use blockjob_runtime::AioHandle;
 
 use crate::daemon::Daemon;
 
@@ -16,31 +17,39 @@ pub(super) enum Known {
 
 impl Known {
     /// Those of `daemon`, which is the main context's. Other contexts are asked, if they have any: what
-    /// clients are told must be as it is now.
+    /// clients are told must be as it is now. One that is just going from one context to another is as
+    /// it was when it set out.
     pub(super) async fn of(daemon: &Rc<Daemon>) -> Known {
-        let main = daemon.context().handle();
-        let homes = daemon.common().names.lock().homes_of_exports_but(&main);
-        if homes.is_empty() {
+        if daemon.contexts.is_empty() {
             return Known::Here(daemon.clone());
         }
-        let open = daemon.exports.open_nbd();
-        let mut all: Vec<Exported> = open.iter().map(|export| export.told()).collect();
+        let listed = daemon.common().names.lock().nbd_exports();
+        let mut homes: Vec<AioHandle> = Vec::new();
+        for (home, _) in &listed {
+            if !homes.contains(home) {
+                homes.push(home.clone());
+            }
+        }
+        let mut now: Vec<Exported> = told(daemon);
         for home in homes {
             let Some(other) = daemon.contexts.daemon_of(&home) else {
                 continue;
             };
-            let asked = other.request("nbd exports", |daemon: &Rc<Daemon>| {
-                let open = daemon.exports.open_nbd();
-                open.iter().map(|export| export.told()).collect::<Vec<_>>()
-            });
             // One whose thread has panicked has none.
-            all.extend(asked.await.unwrap_or_default());
+            let asked = other.request("nbd exports", told).await;
+            now.extend(asked.unwrap_or_default());
         }
-        let names = daemon.common().names.lock();
-        all.sort_by_key(|told| names.nbd_export(&told.name).map(|named| named.number));
-        drop(names);
-        Known::Told(all)
+        let is_now = |name: &str| now.iter().find(|told| told.name == name).cloned();
+        let all = listed.into_iter();
+        let all = all.map(|(_, before)| is_now(&before.name).unwrap_or(before));
+        Known::Told(all.collect())
     }
+}
+
+/// What clients are told of the exports of one context.
+fn told(daemon: &Rc<Daemon>) -> Vec<Exported> {
+    let open = daemon.exports.open_nbd();
+    open.iter().map(|export| export.told()).collect()
 }
 
 impl KnownExports for Known {
