@@ -103,6 +103,13 @@ impl Daemon {
                 true => JobList::new(context, sink),
                 false => JobList::with_main_loop(context, sink, Rc::new(common.main().clone())),
             };
+            jobs.share_ages(common.job_ages());
+            let arriving = myself.clone();
+            jobs.on_arrival(move |job| {
+                if let Some(daemon) = arriving.upgrade() {
+                    contexts::job_arrived(&daemon, job);
+                }
+            });
             let names = common.clone();
             jobs.set_taken_elsewhere(move |id| names.names.lock().job(id).is_some());
             Daemon {

@@ -57,7 +57,9 @@ impl Receipts {
     }
 }
 
-/// The names of the files of a mirror's disks, which are known by them as long as both are there.
+/// The names of the files of a mirror's disks, which are known by them as long as both are there. The job
+/// carries them to wherever it goes.
+#[derive(Clone)]
 pub struct Filenames {
     source: String,
     target: String,
@@ -76,6 +78,18 @@ impl Filenames {
 
 /// Has a receipt kept when `job`, which is `mirror`, is over.
 pub fn keep(daemon: &Rc<Daemon>, job: &Job, mirror: &Rc<MirrorJob>, names: Filenames) {
+    job.carry(names.clone());
+    keep_when_finished(daemon, job, mirror, names);
+}
+
+/// Has that done here which [`keep`] has asked for elsewhere: `job` has come from another context.
+pub fn keep_on(daemon: &Rc<Daemon>, job: &Rc<Job>) {
+    if let (Some(mirror), Some(names)) = (MirrorJob::of(job), job.carried::<Filenames>()) {
+        keep_when_finished(daemon, job, &mirror, names);
+    }
+}
+
+fn keep_when_finished(daemon: &Rc<Daemon>, job: &Job, mirror: &Rc<MirrorJob>, names: Filenames) {
     let (daemon, mirror) = (Rc::downgrade(daemon), Rc::downgrade(mirror));
     job.on_finished(move |_, _| {
         let receipt = mirror.upgrade().and_then(|mirror| mirror.receipt());

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockError, ErrorKind, Node};
+use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::{MirrorBackingMode, OpenBacking};
 
 use super::mirror::{CommonArgs, blockdev_mirror_common, qmp_get_root_bs};
@@ -80,14 +81,33 @@ fn qmp_drive_mirror(daemon: &Rc<Daemon>, args: DriveMirror) -> QmpResult<()> {
             verify: args.x_verify,
         },
     )?;
-    // If nobody but the job uses it, it is closed when the job ends, and must be whole then.
+    job.carry(FlushedTarget(target.name().to_owned()));
+    flush_when_finished(daemon, &job, target);
+    Ok(())
+}
+
+/// The name of a target that is to be flushed. The job carries it to wherever it goes.
+#[derive(Clone)]
+struct FlushedTarget(String);
+
+/// If nobody but the job uses it, the target is closed when the job ends, and must be whole then.
+fn flush_when_finished(daemon: &Rc<Daemon>, job: &Rc<Job>, target: Rc<Node>) {
     let weak = Rc::downgrade(daemon);
     job.on_finished(move |_, _| {
         if let Some(daemon) = weak.upgrade() {
             flush_before_close(&daemon, &target);
         }
     });
-    Ok(())
+}
+
+/// Has that done here which was asked for elsewhere: `job` has come from another context, with its
+/// target.
+pub fn flush_target_on(daemon: &Rc<Daemon>, job: &Rc<Job>) {
+    let target = job.carried::<FlushedTarget>();
+    let target = target.and_then(|target| daemon.graph().find_node(&target.0));
+    if let Some(target) = target {
+        flush_when_finished(daemon, job, target);
+    }
 }
 
 fn plan(daemon: &Rc<Daemon>, source: &Rc<Node>, args: &DriveMirror) -> Plan {

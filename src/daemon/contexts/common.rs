@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use blockjob_block::directory::Directory;
+use blockjob_runtime::sync::atomic::AtomicU64;
 use blockjob_runtime::sync::{Arc, Mutex};
 use blockjob_runtime::{AioContext, AioHandle, Resident};
 
@@ -27,6 +28,8 @@ pub struct Common {
     directory: Arc<Directory>,
     /// Jobs and exports, wherever they are.
     pub names: Mutex<Names>,
+    /// By which all jobs are numbered.
+    job_ages: Arc<AtomicU64>,
     /// What has become of jobs that are over.
     pub receipts: Receipts,
     /// How the NBD server was started, while there is one.
@@ -44,6 +47,7 @@ impl Common {
             main: main.handle(),
             directory: Directory::new(),
             names: Mutex::default(),
+            job_ages: Arc::default(),
             receipts: Receipts::default(),
             nbd_server: Mutex::default(),
             events: Mutex::default(),
@@ -59,6 +63,11 @@ impl Common {
     /// Nodes and drives, wherever they are.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// By which the jobs of all contexts are numbered.
+    pub(in crate::daemon) fn job_ages(&self) -> &Arc<AtomicU64> {
+        &self.job_ages
     }
 
     /// How the NBD server was started, if there is one.

@@ -67,6 +67,5 @@ impl Home for Door {
                 daemon.owned.add_node(node.clone());
             }
         }
-        super::moves::note_arrivals(&daemon);
     }
 }

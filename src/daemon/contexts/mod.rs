@@ -22,6 +22,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use blockjob_jobs::event::JobEvent;
+use blockjob_jobs::job::Job;
 use blockjob_jobs::state::JobStatus;
 use blockjob_runtime::{AioHandle, Resident};
 
@@ -35,7 +36,7 @@ pub use route::{Merge, Order, Route, route};
 pub(crate) use run::homes;
 pub use run::{Router, call, run};
 
-use super::Daemon;
+use super::{Daemon, commands, receipts};
 use crate::qapi::QmpError;
 
 /// The I/O threads, by their ids.
@@ -83,6 +84,16 @@ pub(super) fn note_job(daemon: &Daemon, event: &JobEvent) {
         JobStatus::Null => names.remove_job(id.as_str()),
         _ => {}
     }
+}
+
+/// A job has come from another context, with its nodes.
+pub(super) fn job_arrived(daemon: &Rc<Daemon>, job: &Rc<Job>) {
+    if let Some(id) = job.id() {
+        let home = daemon.context().handle();
+        daemon.common().names.lock().move_job(id.as_str(), &home);
+    }
+    commands::drive_mirror::flush_target_on(daemon, job);
+    receipts::keep_on(daemon, job);
 }
 
 impl Daemon {

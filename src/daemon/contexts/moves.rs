@@ -60,14 +60,3 @@ fn node_of(daemon: &Daemon, from: &Resident<Door>, name: &str) -> QmpResult<Stri
     let node = node.map_err(gone)?;
     node.ok_or_else(|| QmpError::generic(format!("Device '{name}' has no medium")))
 }
-
-/// Keeps the names of jobs up to date, of which some have come to `daemon`.
-pub(super) fn note_arrivals(daemon: &Daemon) {
-    let home = daemon.context().handle();
-    let mut names = daemon.common().names.lock();
-    for job in daemon.jobs().jobs() {
-        if let Some(id) = job.id() {
-            names.move_job(id.as_str(), &home);
-        }
-    }
-}
