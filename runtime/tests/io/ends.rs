@@ -1,6 +1,7 @@
 //! The other side goes.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
@@ -69,7 +70,8 @@ fn who_has_taken_all_hears_of_an_end_that_was_told_of_before() {
         let (ours, mut theirs) = pair();
         let ours = watch(ours);
         theirs.write_all(b"bye").expect("it is connected");
-        drop(theirs);
+        // It still listens: only this direction has ended.
+        theirs.shutdown(Shutdown::Write).expect("it is connected");
         ctx.sleep(1_000_000).await;
         let mut heard = [0; 8];
         let bytes = ours.read_with(|mut stream| stream.read(&mut heard)).await;

@@ -68,7 +68,7 @@ fn a_wait_ends_no_earlier_than_its_deadline() {
 }
 
 #[test]
-fn a_wait_whose_deadline_has_passed_only_looks() {
+fn a_wait_whose_deadline_has_passed_ends_and_loses_nothing() {
     let (ctx, clock, reactor) = context_with_reactor();
     let _current = ctx.make_current();
     let (mut ours, theirs) = pair();
