@@ -15,7 +15,10 @@
 mod world;
 
 mod backends;
+mod bouncer;
 mod drivers;
 mod families;
 mod files;
 mod images;
+mod iothread_drain;
+mod sections;
