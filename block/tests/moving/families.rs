@@ -1,12 +1,15 @@
 //! What arrives is what left: nodes, edges, backends, bitmaps, counts.
 
+use blockjob_block::BlockBackend;
 use blockjob_block::child::ChildRole;
 use blockjob_block::directory::NameKind;
 use blockjob_block::driver::mem::MemOptions;
 use blockjob_block::driver::null_co::{NullCoDriver, NullCoOptions};
 use blockjob_block::driver::raw::{RawDriver, RawOptions};
+use blockjob_block::settings::NodeSettings;
 use bytes::{Bytes, BytesMut};
 
+use crate::bouncer::Bouncer;
 use crate::world::{EXCLUSIVE, LAX};
 
 const LEN: u64 = 64 << 10;
@@ -57,5 +60,142 @@ in_both_lives! {
         world.send("disk", 0, 1).expect("everybody can");
         let len = world.on(1, |it| it.find_backend("drive0").len());
         assert_eq!(len.expect("it has a medium"), LEN);
+    }
+}
+
+const GRANULE: u64 = 4096;
+
+in_both_lives! {
+    fn bitmaps_keep_their_bits_and_go_on_taking_note(world) {
+        world.on(0, |here| {
+            let disk = here.add("disk", MemOptions::new(LEN).build(), &[]);
+            let top = here.add("top", raw(), &[("file", ChildRole::Filtered, &disk)]);
+            here.backend("drive", "top", LAX);
+            disk.create_dirty_bitmap(Some("named"), GRANULE).expect("the name is free");
+            disk.create_dirty_bitmap(None, 2 * GRANULE).expect("it needs none");
+            let off = disk.create_dirty_bitmap(Some("off"), GRANULE).expect("the name is free");
+            off.bits_mut().set(0, 3 * GRANULE);
+            off.set_enabled(false);
+            top.show_dirty_bitmap(&disk.find_dirty_bitmap("named").expect("it is there"));
+        });
+        world.write(0, "drive", 5 * GRANULE, b"dirty").expect("it is writable");
+        world.send("disk", 0, 1).expect("everybody can");
+        world.write(1, "drive", 9 * GRANULE, b"dirty").expect("it is writable");
+        world.on(1, |here| {
+            let disk = here.node("disk");
+            let [named, unnamed, off] = &disk.dirty_bitmaps()[..] else {
+                panic!("there were three");
+            };
+            let bits = |it: &blockjob_block::bitmap::NodeBitmap| {
+                (it.name().map(str::to_owned), it.is_enabled(), it.bits().count(), it.dirtied_granules())
+            };
+            assert_eq!(bits(named), (Some("named".to_owned()), true, 2, 2));
+            assert_eq!(bits(unnamed), (None, true, 2, 2));
+            assert_eq!(bits(off), (Some("off".to_owned()), false, 3, 0));
+            assert!(named.is_shown_elsewhere() && !off.is_shown_elsewhere());
+            assert!(named.bits().get(5 * GRANULE) && named.bits().get(9 * GRANULE));
+            // The node that shows it shows the same bits, also what comes to them here.
+            let shown = here.node("top").find_dirty_bitmap("named").expect("it is shown");
+            assert_eq!(shown.bits().count(), 2);
+            assert_eq!(unnamed.bits().granularity(), 2 * GRANULE);
+        });
+    }
+
+    fn nodes_keep_their_settings_and_their_numbers(world) {
+        let before = world.on(0, |here| {
+            here.add("first", MemOptions::new(LEN).build(), &[]);
+            let disk = here.add("disk", MemOptions::new(LEN).build(), &[]);
+            let settings = NodeSettings { no_flush: true, unmap: false, ..disk.settings() };
+            disk.set_settings(settings);
+            (disk.number(), disk.settings())
+        });
+        world.on(1, |here| { here.add("other", MemOptions::new(LEN).build(), &[]); });
+        world.send("disk", 0, 1).expect("everybody can");
+        world.on(1, move |here| {
+            let disk = here.node("disk");
+            assert_eq!((disk.number(), disk.settings()), before);
+            assert!(here.node("other").number() > disk.number(), "it was made later, elsewhere");
+        });
+    }
+
+    fn names_are_taken_in_all_contexts_and_free_when_their_nodes_are_gone(world) {
+        world.on(0, |here| { here.add("disk", MemOptions::new(LEN).build(), &[]); });
+        world.send("disk", 0, 1).expect("everybody can");
+        let refusal = |place, name: &'static str| world.on(place, move |here| {
+            let driver = Box::new(MemOptions::new(LEN).build());
+            let made = here.graph.add_node(Some(name), driver, false, &[]);
+            made.err().map(|error| error.to_string())
+        });
+        for place in [0, 1, 2] {
+            let text = refusal(place, "disk").expect("it is taken");
+            assert_eq!(text, "Duplicate nodes with node-name='disk'");
+        }
+        world.on(1, |here| { here.backend("drive", "disk", LAX); });
+        let text = refusal(2, "drive").expect("it is taken");
+        assert_eq!(text, "node-name=drive is conflicting with a device id");
+        let backend = world.on(0, |here| {
+            let made = BlockBackend::new(&here.graph, "disk", LAX);
+            made.err().map(|error| error.to_string())
+        });
+        assert_eq!(backend.expect("it is taken"), "Device name 'disk' conflicts with an existing node name");
+        assert_eq!(world.directory.names(NameKind::Node).len(), 1);
+        world.on(1, |here| {
+            here.backends.borrow_mut().clear();
+            here.nodes.borrow_mut().clear();
+        });
+        assert_eq!(refusal(0, "disk"), None);
+        assert_eq!(world.directory.names(NameKind::Backend), []);
+    }
+
+    fn nodes_without_names_get_different_ones_in_different_contexts(world) {
+        let names: Vec<String> = [0, 1, 2].map(|place| world.on(place, |here| {
+            let driver = Box::new(MemOptions::new(LEN).build());
+            let node = here.graph.add_node(None, driver, false, &[]).expect("it needs no name");
+            here.nodes.borrow_mut().push(node.clone());
+            node.name().to_owned()
+        })).into();
+        assert_eq!(names, ["#block000", "#block001", "#block002"]);
+    }
+
+    fn what_was_not_flushed_before_is_flushed_afterwards_and_only_that(world) {
+        let driver = Bouncer::new();
+        let seen = driver.seen.clone();
+        world.on(0, move |here| {
+            here.add("disk", driver, &[]);
+            here.backend("drive", "disk", LAX);
+        });
+        let flush = |place| world.co(place, |here| async move {
+            here.find_backend("drive").flush().await.expect("it can be flushed");
+        });
+        world.write(0, "drive", 0, b"kept").expect("it is writable");
+        world.send("disk", 0, 1).expect("everybody can");
+        flush(1);
+        assert_eq!(seen.flushed(), 1);
+        world.send("disk", 1, 2).expect("everybody can");
+        flush(2);
+        assert_eq!(seen.flushed(), 1, "nothing was written since");
+    }
+
+    fn a_target_that_has_ended_gives_the_family_back(world) {
+        world.on(0, |here| {
+            here.add("disk", MemOptions::new(LEN).build(), &[]);
+            here.backend("drive", "disk", LAX);
+        });
+        world.write(0, "drive", 0, b"kept").expect("it is writable");
+        // Its home is gone, as when the context ends.
+        let gone = world.shards[1].clone();
+        world.run({
+            let gone = gone.clone();
+            async move {
+                let handle = gone.handle().clone();
+                handle.request("evict", move |ctx| drop(ctx.evict(&gone))).await.expect("it runs");
+            }
+        });
+        let refused = world.refusal("disk", 0, 1);
+        assert_eq!(refused, "context io0 has ended without an answer");
+        // The end of the section comes behind.
+        world.on(0, |here| assert_eq!(here.names(), ["disk"]));
+        assert_eq!(world.read(0, "drive", 0, 4), b"kept");
+        world.send("disk", 0, 2).expect("everybody can");
     }
 }

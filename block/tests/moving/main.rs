@@ -14,6 +14,7 @@
 #[macro_use]
 mod world;
 
+mod attach;
 mod backends;
 mod bouncer;
 mod drivers;
@@ -22,3 +23,4 @@ mod files;
 mod images;
 mod iothread_drain;
 mod sections;
+mod sync_op;
