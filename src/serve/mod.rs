@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use blockjob::daemon::Daemon;
 use blockjob::runtime::AioContext;
+use blockjob::runtime::sync::Arc;
 use clap::ArgMatches;
 
 use crate::failure::Failure;
@@ -37,13 +38,18 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
         TraceOptions::list();
         return Ok(ExitCode::SUCCESS);
     }
-    let mut context = AioContext::builder();
-    if let Some(trace) = TraceOptions::parse(&args.trace)? {
-        context = context.trace(Rc::new(trace));
-    }
-    let context = context.build();
+    let trace = TraceOptions::parse(&args.trace)?;
+    let context_of = move |name: &str| {
+        let context = AioContext::builder().name(name);
+        match trace.clone() {
+            Some(trace) => context.trace(Rc::new(trace)).build(),
+            None => context.build(),
+        }
+    };
+    let context = context_of("main");
     let _current = context.make_current();
     let daemon = Daemon::new(&context);
+    daemon.set_context_maker(Arc::new(context_of));
     let doors = Doors::new(&daemon, args.daemonize);
 
     let served = serve(args, matches, &daemon, &doors);

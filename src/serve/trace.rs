@@ -5,13 +5,13 @@
 //!
 //! QEMU: `trace_init_file`, `trace_enable_events` (trace/control.c).
 
-use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 
 use blockjob::block::request::BlockTrace;
 use blockjob::jobs::mirror::steps::{MirrorEvent, MirrorTrace};
 use blockjob::jobs::trace::{JobTrace, JobTraceKind};
+use blockjob::runtime::sync::{Arc, Mutex};
 use blockjob::runtime::trace::{Event, Trace, Wants};
 
 use crate::failure::Failure;
@@ -47,10 +47,12 @@ enum Out {
     File(BufWriter<File>),
 }
 
-/// The events that were asked for, and where they go.
+/// The events that were asked for, and where they go. Its copies, for other contexts, write to the same
+/// place.
+#[derive(Clone)]
 pub(super) struct TraceOptions {
     patterns: Vec<String>,
-    out: RefCell<Out>,
+    out: Arc<Mutex<Out>>,
 }
 
 impl TraceOptions {
@@ -95,7 +97,7 @@ impl TraceOptions {
         let asked = !texts.is_empty();
         Ok(asked.then_some(TraceOptions {
             patterns,
-            out: RefCell::new(out),
+            out: Arc::new(Mutex::new(out)),
         }))
     }
 
@@ -108,7 +110,7 @@ impl TraceOptions {
             now_ns / 1_000_000_000,
             now_ns / 1000 % 1_000_000
         );
-        match &mut *self.out.borrow_mut() {
+        match &mut *self.out.lock() {
             Out::Stderr => say::err(&line),
             Out::File(file) => {
                 let _the_disk_is_full = writeln!(file, "{line}").and_then(|()| file.flush());

@@ -158,6 +158,18 @@ impl Server {
         self.events.iter().any(|event| event.contains(text))
     }
 
+    /// Asks the daemon to end by a signal.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        prints(&["kill", "-TERM", &id]);
+    }
+
+    /// Waits for the end of the daemon, which was asked for.
+    pub(crate) fn has_quit(mut self) {
+        let ended = self.child.wait().expect("it is our child");
+        assert!(ended.success(), "{ended:?}");
+    }
+
     /// Ends the daemon as a user does.
     pub(crate) fn quit(self) {
         self.quit_and_keep(|| {});

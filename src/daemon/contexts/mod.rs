@@ -8,6 +8,7 @@
 //! QEMU: iothread.c; there, commands reach into other contexts.
 
 mod common;
+mod groups;
 mod home;
 pub(super) mod iothread;
 mod merge;

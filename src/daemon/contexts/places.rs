@@ -5,6 +5,7 @@ use std::rc::Rc;
 use blockjob_block::directory::NameKind;
 use blockjob_runtime::AioHandle;
 
+use super::groups;
 use crate::daemon::Daemon;
 use crate::qapi::{Dict, QmpResult, Value};
 
@@ -46,40 +47,59 @@ pub(super) fn of_references(
     args: &Dict,
     member: Option<&str>,
 ) -> QmpResult<Option<AioHandle>> {
-    let mut names = Vec::new();
+    let mut names = Referred::default();
     match member {
-        None => args_names(args, &mut names),
+        None => names.of(args),
         Some(member) => {
             let nodes = args.get(member).and_then(Value::as_list);
             for node in nodes.unwrap_or_default() {
                 let Value::Dict(node) = node else { continue };
                 // The node is there already.
-                names.extend(node.get("node-name").and_then(Value::as_str));
-                args_names(node, &mut names);
+                names
+                    .nodes
+                    .extend(node.get("node-name").and_then(Value::as_str));
+                names.of(node);
             }
         }
     }
-    together(daemon, names)
+    let mut home = together(daemon, names.nodes)?;
+    for group in names.groups {
+        match &home {
+            None => home = daemon.home_of_group(group)?,
+            Some(home) => groups::bring(daemon, group, home)?,
+        }
+    }
+    Ok(home)
 }
 
 /// The members of the options of nodes that may be the names of other nodes.
 const REFERENCES: [&str; 5] = ["file", "backing", "image", "x-image", "data-file"];
 
-fn args_names<'a>(options: &'a Dict, names: &mut Vec<&'a str>) {
-    for (name, value) in options.iter() {
-        match value {
-            Value::Str(text) if REFERENCES.contains(&name) => names.push(text),
-            Value::Dict(inner) => args_names(inner, names),
-            Value::List(list) if name == "children" => {
-                for element in list {
-                    match element {
-                        Value::Str(text) => names.push(text),
-                        Value::Dict(inner) => args_names(inner, names),
-                        _ => {}
+/// What options refer to.
+#[derive(Default)]
+struct Referred<'a> {
+    nodes: Vec<&'a str>,
+    groups: Vec<&'a str>,
+}
+
+impl<'a> Referred<'a> {
+    fn of(&mut self, options: &'a Dict) {
+        for (name, value) in options.iter() {
+            match value {
+                Value::Str(text) if REFERENCES.contains(&name) => self.nodes.push(text),
+                Value::Str(text) if name == "throttle-group" => self.groups.push(text),
+                Value::Dict(inner) => self.of(inner),
+                Value::List(list) if name == "children" => {
+                    for element in list {
+                        match element {
+                            Value::Str(text) => self.nodes.push(text),
+                            Value::Dict(inner) => self.of(inner),
+                            _ => {}
+                        }
                     }
                 }
+                _ => {}
             }
-            _ => {}
         }
     }
 }
