@@ -17,9 +17,12 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use blockjob_block::moving::Packer;
+use blockjob_block::op_blocker::OpBlock;
+use blockjob_block::{BlockResult, Node};
 use blockjob_runtime::bug;
 
-use crate::driver::{JobChange, JobDriver, JobFuture, JobResult};
+use crate::driver::{JobChange, JobDriver, JobFuture, JobResult, PackedJobDriver};
 use crate::error::JobError;
 use crate::event::JobType;
 use crate::job::Job;
@@ -38,6 +41,8 @@ mod iteration;
 #[cfg(feature = "museum")]
 mod late_buffers;
 mod look;
+mod moving;
+mod moving_options;
 pub mod options;
 pub mod outcome;
 pub mod receipt;
@@ -108,8 +113,9 @@ impl JobDriver for MirrorJob {
             let node = graph.find_node(name).ok_or_else(|| JobError::Invalid {
                 text: format!("Node name '{name}' not found"),
             })?;
-            let blocked = node.op_block(None, "block device is in use by block-job-complete");
-            self.op_blocks.borrow_mut().push(blocked);
+            self.op_blocks
+                .borrow_mut()
+                .push(Self::block_replaced(&node));
             *self.to_replace.borrow_mut() = Some(node);
         }
         self.should_complete.set(true);
@@ -156,5 +162,36 @@ impl JobDriver for MirrorJob {
 
     fn clean(&self, job: &Rc<Job>) {
         self.conclude(job);
+    }
+
+    fn ties(&self) -> Vec<Rc<Node>> {
+        self.tied_nodes()
+    }
+
+    fn holds_nodes(&self) -> bool {
+        self.nodes.borrow().is_some()
+    }
+
+    fn sections(&self) -> usize {
+        usize::from(self.drained.borrow().is_some())
+    }
+
+    fn can_move(&self, job: &Rc<Job>) -> BlockResult<()> {
+        self.check_move(job)
+    }
+
+    fn pack(&self, _job: &Rc<Job>, packer: &Packer<'_>) -> Box<dyn PackedJobDriver> {
+        self.packed(packer)
+    }
+
+    fn arrived(&self, job: &Rc<Job>) {
+        self.set_job(job);
+    }
+}
+
+impl MirrorJob {
+    /// What is to be replaced in the end is nobody else's until then.
+    fn block_replaced(node: &Node) -> OpBlock {
+        node.op_block(None, "block device is in use by block-job-complete")
     }
 }

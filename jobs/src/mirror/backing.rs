@@ -11,6 +11,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use blockjob_block::{BlockResult, Node};
+use blockjob_runtime::sync::Arc;
 
 use super::options::MirrorSync;
 use super::state::MirrorJob;
@@ -43,15 +44,49 @@ pub enum MirrorBackingMode {
 ///
 /// QEMU: `bdrv_open_backing_file` (block.c).
 #[derive(Clone)]
-pub struct OpenBacking(Rc<OpenFn>);
+pub struct OpenBacking(Opener);
 
-type OpenFn = dyn Fn(&Rc<Node>) -> BlockResult<()>;
+#[derive(Clone)]
+enum Opener {
+    /// In the context in which it was made.
+    Here(Rc<dyn Fn(&Rc<Node>) -> BlockResult<()>>),
+    Anywhere(Arc<OpenAnywhere>),
+}
+
+/// Opens the backing file of a node in whichever context the node is.
+pub(super) type OpenAnywhere = dyn Fn(&Rc<Node>) -> BlockResult<()> + Send + Sync;
 
 impl OpenBacking {
     /// `open` is given the target, past its filters, which has no backing node yet. A target whose
-    /// header names none stays without one, which is no error.
+    /// header names none stays without one, which is no error. The mirror stays in the context in which
+    /// it was started.
     pub fn new(open: impl Fn(&Rc<Node>) -> BlockResult<()> + 'static) -> Self {
-        OpenBacking(Rc::new(open))
+        OpenBacking(Opener::Here(Rc::new(open)))
+    }
+
+    /// As [`new`](Self::new), with an `open` that can be called in any context, so that the mirror can
+    /// move.
+    pub fn anywhere(open: impl Fn(&Rc<Node>) -> BlockResult<()> + Send + Sync + 'static) -> Self {
+        Self::of_anywhere(Arc::new(open))
+    }
+
+    pub(super) fn of_anywhere(open: Arc<OpenAnywhere>) -> Self {
+        OpenBacking(Opener::Anywhere(open))
+    }
+
+    /// It, if it can be called in any context.
+    pub(super) fn as_anywhere(&self) -> Option<Arc<OpenAnywhere>> {
+        match &self.0 {
+            Opener::Here(_) => None,
+            Opener::Anywhere(open) => Some(open.clone()),
+        }
+    }
+
+    fn open(&self, node: &Rc<Node>) -> BlockResult<()> {
+        match &self.0 {
+            Opener::Here(open) => open(node),
+            Opener::Anywhere(open) => open(node),
+        }
     }
 }
 
@@ -64,7 +99,11 @@ impl fmt::Debug for OpenBacking {
 /// Two are the same if they are copies of one.
 impl PartialEq for OpenBacking {
     fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        match (&self.0, &other.0) {
+            (Opener::Here(one), Opener::Here(other)) => Rc::ptr_eq(one, other),
+            (Opener::Anywhere(one), Opener::Anywhere(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 }
 
@@ -105,7 +144,7 @@ impl MirrorJob {
             MirrorBackingMode::OpenChain(open) => match target.backing() {
                 // Somebody has opened it meanwhile.
                 Some(_) => Ok(()),
-                None => (open.0)(&target),
+                None => open.open(&target),
             },
         }
     }

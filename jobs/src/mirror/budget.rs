@@ -55,7 +55,7 @@ pub(super) enum Leave {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Governor {
     budget_ns: u64,
     slice_ns: u64,

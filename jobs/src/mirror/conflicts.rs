@@ -232,6 +232,19 @@ impl Operations {
         self.active.get()
     }
 
+    /// None, after so many: where a mirror goes on that has moved.
+    pub(super) fn after(begun: u64) -> Operations {
+        Operations {
+            begun: Cell::new(begun),
+            ..Operations::default()
+        }
+    }
+
+    /// How many there have been.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
     /// Claims under way.
     pub(super) fn claims(&self) -> usize {
         self.all.borrow().len() - self.active.get()

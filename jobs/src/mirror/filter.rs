@@ -19,6 +19,7 @@ use std::rc::{Rc, Weak};
 
 use blockjob_block::child::{Child, ChildRole};
 use blockjob_block::driver::{Driver, IoFuture, Limits, ReadResult, ZeroFlags};
+use blockjob_block::moving::PackedDriver;
 use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 use bytes::{Bytes, BytesMut};
 
@@ -91,11 +92,34 @@ impl MirrorTop {
         self.guest_writes.set(self.guest_writes.get() + 1);
     }
 
+    /// What counts the guest's writes that come to `filter`.
+    pub(super) fn counter(filter: &Node) -> Rc<Cell<u64>> {
+        let driver = filter.driver().as_any().downcast_ref::<MirrorTop>();
+        driver
+            .expect("the filter was made here")
+            .guest_writes
+            .clone()
+    }
+
     fn below(node: &Node) -> BlockResult<Rc<Child>> {
         // It has none only before it is put in its place and after it was taken away.
         node.filtered().ok_or_else(|| {
             let text = format!("Node '{}' is above nothing", node.name());
             BlockError::new(ErrorKind::NotFound, text)
+        })
+    }
+}
+
+/// The filter on its way, without its job.
+struct PackedTop {
+    guest_writes: u64,
+}
+
+impl PackedDriver for PackedTop {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(MirrorTop {
+            guest_writes: Rc::new(Cell::new(self.guest_writes)),
+            mirror: RefCell::default(),
         })
     }
 }
@@ -111,6 +135,18 @@ impl Driver for MirrorTop {
 
     fn is_filter(&self) -> bool {
         true
+    }
+
+    /// The job decides, which is connected again where it arrives.
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.mirror.take();
+        Box::new(PackedTop {
+            guest_writes: self.guest_writes.get(),
+        })
     }
 
     /// A guest's request comes in one piece, so that it is counted once: the source splits it.

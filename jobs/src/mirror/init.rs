@@ -92,7 +92,8 @@ impl MirrorJob {
             self.bitmap().bits_mut().set(0, len);
             return Ok(());
         }
-        let mut offset = 0;
+        // A job that moves in between goes on from there: what was found so far is in the bitmap.
+        let mut offset = self.init_offset.get();
         while offset < len {
             self.throttle(job).await;
             if job.is_cancelled() {
@@ -105,6 +106,7 @@ impl MirrorJob {
                 self.bitmap().bits_mut().set(offset, bytes);
             }
             offset += bytes;
+            self.init_offset.set(offset);
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ pub struct Receipt {
 }
 
 /// When what happened to a mirror, by the clock of its context.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Course {
     started_ns: u64,
     ready_ns: Cell<Option<u64>>,

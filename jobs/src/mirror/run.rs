@@ -39,17 +39,25 @@ impl MirrorJob {
     }
 
     async fn run_until_done(self: &Rc<Self>, job: &Rc<Job>) -> JobResult {
-        self.step(Step::M1);
-        if job.is_cancelled() {
-            self.context.mark(&marks::CANCELLED_FIRST);
-            return Ok(());
+        if !self.is_prepared() {
+            self.step(Step::M1);
+            if job.is_cancelled() {
+                self.context.mark(&marks::CANCELLED_FIRST);
+                return Ok(());
+            }
+            if self.lengths()? == 0 {
+                return self.run_empty(job).await;
+            }
+            self.prepare_bitmaps()?;
         }
-        if self.lengths()? == 0 {
-            return self.run_empty(job).await;
+        if !self.initialized.get() {
+            self.dirty_init(job).await?;
+            self.initialized.set(true);
         }
-        self.prepare_bitmaps()?;
-        self.dirty_init(job).await?;
-        self.initialized.set(true);
+        if self.has_arrived.replace(false) {
+            // It may have left in the middle of a sleep, and buys no bytes by that.
+            job.ratelimit_sleep().await;
+        }
         if bug!(MIR_01) {
             self.bitmap().set_enabled(true);
         }
@@ -101,18 +109,29 @@ impl MirrorJob {
         }
     }
 
+    /// Whether M1 to M4 are over: they have been since before it came from another context.
+    fn is_prepared(&self) -> bool {
+        self.in_flight_bitmap.borrow().is_some()
+    }
+
     /// M2, for a disk of no bytes.
     async fn run_empty(&self, job: &Rc<Job>) -> JobResult {
+        if !job.is_ready() {
+            self.become_ready_empty(job);
+        }
+        while !job.cancel_requested() && !self.should_complete.get() {
+            job.yield_now().await;
+        }
+        Ok(())
+    }
+
+    fn become_ready_empty(&self, job: &Rc<Job>) {
         // There is nothing to copy, and a flush of nothing is a flush.
         self.flushed.set(true);
         self.verify.passed();
         self.course.look(true);
         self.step(Step::M13);
         self.set_ready(job);
-        while !job.cancel_requested() && !self.should_complete.get() {
-            job.yield_now().await;
-        }
-        Ok(())
     }
 
     /// M8 to M14.

@@ -133,8 +133,7 @@ fn create_job(
         job.early_fail();
         return Err(error);
     }
-    let named = mirror.job.set(Rc::downgrade(&job));
-    assert!(named.is_ok(), "a mirror drives one job");
+    mirror.set_job(&job);
     Ok(job)
 }
 
@@ -196,7 +195,9 @@ fn new_state(
         operations: Operations::default(),
         active_bytes_in_flight: Cell::new(0),
         copy_mode: Cell::new(options.copy_mode.to_begin_with()),
+        init_offset: Cell::new(0),
         initialized: Cell::new(false),
+        has_arrived: Cell::new(false),
         #[cfg(feature = "museum")]
         ops: late_buffers::Ops::default(),
         ret: RefCell::new(None),
@@ -254,6 +255,15 @@ fn set_up(mirror: &Rc<MirrorJob>, block_job: &Rc<BlockJob>) -> JobResult {
 }
 
 impl MirrorJob {
+    /// It drives `job`, which speaks for the backend that the mirror uses its target by.
+    pub(super) fn set_job(&self, job: &Rc<Job>) {
+        let named = self.job.set(Rc::downgrade(job));
+        assert!(named.is_ok(), "a mirror drives one job");
+        if let (Some(target), Some(block_job)) = (&*self.target.borrow(), job.block_job()) {
+            target.set_owner(Some(block_job.as_parent()));
+        }
+    }
+
     /// It lets go of what it uses of the disks, but for the filter.
     pub(super) fn let_go(&self) {
         if let Some(bitmap) = self.dirty_bitmap.borrow_mut().take() {

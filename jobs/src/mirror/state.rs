@@ -83,8 +83,12 @@ pub struct MirrorJob {
     pub(super) active_bytes_in_flight: Cell<u64>,
     /// How the guest's writes get to the target; never `Auto`.
     pub(super) copy_mode: Cell<MirrorCopyMode>,
+    /// How far M5 has come, in bytes.
+    pub(super) init_offset: Cell<u64>,
     /// The bitmap says what has to be copied: M5 is over.
     pub(super) initialized: Cell<bool>,
+    /// It has come from another context, and has not gone on yet.
+    pub(super) has_arrived: Cell<bool>,
     #[cfg(feature = "museum")]
     pub(super) ops: super::late_buffers::Ops,
     /// The error that ends the job.

@@ -91,7 +91,7 @@ impl Difference {
 }
 
 /// How far the verification of a mirror is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct VerifyState {
     verified: Cell<Verified>,
     /// Bytes that are known to be the same, while it is under way.

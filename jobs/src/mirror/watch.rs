@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::marks;
 
 /// What is watched of a mirror.
+#[derive(Clone)]
 pub(super) struct Watch {
     window: RefCell<RateWindow>,
     auto: RefCell<Auto>,

@@ -97,6 +97,20 @@ impl Threads {
         false
     }
 
+    /// Has the context `number` make one pass of its loop as soon as it can, while the others act and
+    /// time passes. False if nobody can act any more.
+    pub(crate) fn pass(&self, number: usize) -> bool {
+        let context = self.contexts.borrow()[number].clone();
+        while !context.has_work() {
+            if !self.step() && !self.jump(None) {
+                return false;
+            }
+        }
+        let _on_stack = self.enter(number);
+        context.poll(false);
+        true
+    }
+
     fn enter(&self, number: usize) -> Option<OnStack<'_>> {
         let mut stack = self.stack.borrow_mut();
         if stack.contains(&number) {

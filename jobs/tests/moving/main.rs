@@ -1,0 +1,12 @@
+//! Jobs that move among contexts with their nodes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[allow(unused_macros)]
+#[macro_use]
+mod world;
+mod disk;
+mod guest;
+
+mod every_step;
