@@ -61,6 +61,9 @@ scripts! {
     filters
     finalize_and_dismiss
     input_in_pieces
+    iothread_in_use
+    iothread_mirror
+    iothreads
     job_control
     monitors
     nbd_client

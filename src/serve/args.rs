@@ -34,7 +34,8 @@ pub(crate) struct ServeArgs {
     /// chardev=qmp,mode=control,pretty=off
     #[arg(long, value_name = "OPTIONS")]
     pub(crate) monitor: Vec<String>,
-    /// Make an object: throttle-group,id=tg0,x-iops-total=100, or secret,id=s0,data=...
+    /// Make an object: iothread,id=iot0, or throttle-group,id=tg0,x-iops-total=100, or
+    /// secret,id=s0,data=...
     #[arg(long, value_name = "OPTIONS")]
     pub(crate) object: Vec<String>,
     /// Start the NBD server: addr.type=unix,addr.path=nbd.sock, or addr.type=inet,addr.host=127.0.0.1,
@@ -42,7 +43,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "OPTIONS")]
     pub(crate) nbd_server: Vec<String>,
     /// Export a node through it, read-only unless writable=on:
-    /// type=nbd,id=disk0,node-name=disk,name=disk,writable=on
+    /// type=nbd,id=disk0,node-name=disk,name=disk,writable=on,iothread=iot0
     #[arg(long, value_name = "OPTIONS")]
     pub(crate) export: Vec<String>,
     /// Print what the engine does: enable=mirror_*,file=trace.log ('help' lists the events)
