@@ -9,4 +9,7 @@ mod world;
 mod disk;
 mod guest;
 
+mod worker;
+
 mod every_step;
+mod states;
