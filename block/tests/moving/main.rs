@@ -22,5 +22,6 @@ mod families;
 mod files;
 mod images;
 mod iothread_drain;
+mod nbd;
 mod sections;
 mod sync_op;

@@ -270,6 +270,16 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// What lives in contexts of this thread is dropped as in a program that ends.
+    fn drop(&mut self) {
+        self.main.close();
+        for context in self.stepped.iter().flat_map(|(contexts, _)| contexts) {
+            context.close();
+        }
+    }
+}
+
 /// Makes of each body two tests: one with threads of this machine, one in virtual time.
 macro_rules! in_both_lives {
     ($($(#[$meta:meta])* fn $name:ident($world:ident) $body:block)*) => { $(
