@@ -3,11 +3,16 @@
 //! QEMU: `socket_connect` (util/qemu-sockets.c).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
-use blockjob_block::driver::nbd::{ByteStream, Connecting, Transport};
+use blockjob_block::driver::nbd::{
+    ByteStream, Connecting, PackedStream, PackedTransport, Transport,
+};
 use blockjob_block::{BlockError, BlockResult, ErrorKind};
 use blockjob_runtime::AioContext;
+use blockjob_runtime::io::Async;
 
 use crate::qapi::types::sockets::{InetSocketAddress, SocketAddress, SocketAddressKind};
 use crate::sockets;
@@ -47,6 +52,42 @@ impl Transport for Socket {
                 Err(BlockError::new(ErrorKind::Invalid, text))
             }),
         }
+    }
+
+    fn pack(&self) -> Option<Box<dyn PackedTransport>> {
+        Some(Box::new(Address(self.address.clone())))
+    }
+
+    fn pack_stream(&self, stream: Box<dyn ByteStream>) -> Option<Box<dyn PackedStream>> {
+        let stream = match stream.into_any().downcast::<Async<UnixStream>>() {
+            Ok(unix) => return Some(Box::new(Plug(unix.into_inner()))),
+            Err(other) => other,
+        };
+        let inet = stream.downcast::<Async<TcpStream>>().ok()?;
+        Some(Box::new(Plug(inet.into_inner())))
+    }
+}
+
+/// Where the server is, for a client in another context.
+struct Address(SocketAddress);
+
+impl PackedTransport for Address {
+    fn unpack(self: Box<Self>, context: &AioContext) -> Box<dyn Transport> {
+        Box::new(Socket::new(context, self.0))
+    }
+}
+
+/// An open socket that no context watches.
+struct Plug<T>(T);
+
+impl<T: AsFd + Send + 'static> PackedStream for Plug<T>
+where
+    Async<T>: ByteStream,
+{
+    fn unpack(self: Box<Self>, _context: &AioContext) -> BlockResult<Box<dyn ByteStream>> {
+        let stream = Async::new(self.0);
+        let failed = |error| BlockError::from_io(&error, "Failed to take the connection along");
+        Ok(Box::new(stream.map_err(failed)?))
     }
 }
 
