@@ -48,8 +48,6 @@ pub(crate) struct NodeState {
     pub(crate) limits: Limits,
     pub(crate) counters: Counters,
     pub(crate) bitmaps: Vec<PackedNodeBitmap>,
-    /// In how many sections it was, to be compared there.
-    pub(crate) quiesce_counter: u32,
 }
 
 /// What a node has counted.
@@ -99,7 +97,6 @@ pub fn pack(family: Family) -> Parcel {
     let some_hold_nodes = users.iter().any(|user| user.holds_nodes());
     let packer = Packer::new(&nodes);
     let edges: Vec<_> = nodes.iter().map(|node| edges_of(&packer, node)).collect();
-    let counters: Vec<_> = nodes.iter().map(|node| node.quiesce_counter()).collect();
     let packed_kept = kept.iter().map(|it| PackedSection::of(&packer, it));
     let packed_kept = packed_kept.collect();
     let remote = remote.iter().filter_map(|section| section.pack(&packer));
@@ -111,12 +108,9 @@ pub fn pack(family: Family) -> Parcel {
     drop(packer.sections.take());
     let drivers: Vec<_> = nodes.iter().map(|node| node.driver().pack(node)).collect();
     let mut bits = PackedBits::default();
-    let rest = edges.into_iter().zip(drivers).zip(counters);
+    let rest = edges.into_iter().zip(drivers);
     let packed = nodes.iter().zip(rest);
-    let packed = packed.map(|(node, ((edges, driver), quiesce_counter))| NodeState {
-        quiesce_counter,
-        ..take_apart(node, edges, driver, &mut bits)
-    });
+    let packed = packed.map(|(node, (edges, driver))| take_apart(node, edges, driver, &mut bits));
     let packed = packed.collect();
     nodes.iter().for_each(|node| node.shed_edges());
     for node in nodes {
@@ -170,6 +164,5 @@ fn take_apart(
         limits: node.limits(),
         counters: Counters::of(node),
         bitmaps: bitmaps.iter().map(|bitmap| bitmap.pack(bits)).collect(),
-        quiesce_counter: node.quiesce_counter(),
     }
 }

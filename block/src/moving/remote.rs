@@ -40,13 +40,13 @@ pub(crate) struct RemoteSection {
 }
 
 impl RemoteSection {
-    /// Settles a section in the context of `graph`, if somebody still wants it.
+    /// Settles a section in the context of `graph`, or returns it if nobody wants it any more.
     fn settle(
         graph: &Graph,
         owner: &'static str,
         sections: Vec<Drained>,
         whereabouts: &Arc<Mutex<Whereabouts>>,
-    ) {
+    ) -> Vec<Drained> {
         let section = Rc::new(RemoteSection {
             owner,
             sections: RefCell::new(sections),
@@ -57,8 +57,7 @@ impl RemoteSection {
         // be ended.
         let mut place = whereabouts.lock();
         if place.ended {
-            drop(place);
-            return;
+            return section.sections.take();
         }
         let mut known = graph.remote_sections.borrow_mut();
         known.retain(|section| section.strong_count() > 0);
@@ -67,6 +66,7 @@ impl RemoteSection {
         let resident = graph.context().settle(section.clone());
         section.resident.replace(Some(resident.clone()));
         place.at.push(resident);
+        Vec::new()
     }
 
     /// How many sections of nodes of the family it is made of.
@@ -119,10 +119,28 @@ pub(crate) struct PackedRemote {
 }
 
 impl PackedRemote {
-    pub(crate) fn unpack(self, graph: &Graph, nodes: &[Rc<Node>]) {
+    /// Drains the nodes again.
+    pub(crate) fn begin(self, nodes: &[Rc<Node>]) -> ArrivedRemote {
         let sections = self.sections.into_iter().map(|it| it.begin(nodes));
-        let sections = sections.collect();
-        RemoteSection::settle(graph, self.owner, sections, &self.whereabouts);
+        ArrivedRemote {
+            owner: self.owner,
+            sections: sections.collect(),
+            whereabouts: self.whereabouts,
+        }
+    }
+}
+
+/// A section that another context holds, at its new place, before that is known there.
+pub(crate) struct ArrivedRemote {
+    owner: &'static str,
+    sections: Vec<Drained>,
+    whereabouts: Arc<Mutex<Whereabouts>>,
+}
+
+impl ArrivedRemote {
+    /// Makes the place known. If nobody holds the section any more, it may end, and is returned.
+    pub(crate) fn settle(self, graph: &Graph) -> Vec<Drained> {
+        RemoteSection::settle(graph, self.owner, self.sections, &self.whereabouts)
     }
 }
 
@@ -188,7 +206,12 @@ pub async fn co_drained_begin<S: Home>(
             let graph = graph.ok_or_else(no_home)?;
             let root = find_node(&graph, &node)?;
             let section = FamilySection::co_begin(&root, owner).await;
-            RemoteSection::settle(&graph, owner, section.sections, &whereabouts);
+            drop(RemoteSection::settle(
+                &graph,
+                owner,
+                section.sections,
+                &whereabouts,
+            ));
             Ok(())
         });
     begun.await.map_err(gone)??;
@@ -243,7 +266,12 @@ fn begin_all<S: Home>(home: &Resident<S>, owner: &'static str) -> (RemoteDrained
         .request_co("drain all begin", move |_| async move {
             if let Some(graph) = whom.get().map(|home| home.place().graph().clone()) {
                 let section = graph.co_drain_all_begin(owner).await;
-                RemoteSection::settle(&graph, owner, vec![section], &whereabouts);
+                drop(RemoteSection::settle(
+                    &graph,
+                    owner,
+                    vec![section],
+                    &whereabouts,
+                ));
             }
         });
     (drained, established)

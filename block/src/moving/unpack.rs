@@ -56,6 +56,8 @@ pub struct Moved {
     /// The backends that nobody owns but the caller.
     pub backends: Vec<Rc<BlockBackend>>,
     sections: Vec<Drained>,
+    /// Such that nobody else holds.
+    _others: Vec<Drained>,
 }
 
 impl Moved {
@@ -83,10 +85,9 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
         remote,
     } = parcel;
     let bits = bits.unpack();
-    let (mut nodes, mut edges, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     for mut state in packed {
         let bitmaps = std::mem::take(&mut state.bitmaps);
-        counters.push(state.quiesce_counter);
         edges.push(std::mem::take(&mut state.edges));
         let node = build(graph, state);
         let bitmaps = bitmaps.into_iter().map(|bitmap| bitmap.unpack(&bits));
@@ -95,7 +96,12 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     }
     // Before there is anybody who could send a request.
     let sections = kept.into_iter().map(|it| it.begin(&nodes)).collect();
-    remote.into_iter().for_each(|it| it.unpack(graph, &nodes));
+    let remote = remote.into_iter().map(|it| it.begin(&nodes));
+    let remote: Vec<_> = remote.collect();
+    // If it was drained by a section of all nodes that were there with it, that one is not here.
+    let free = nodes.iter().filter(|node| node.quiesce_counter() == 0);
+    let free = free.map(|node| Drained::of_arrived(node, false, "arrival"));
+    let mut others: Vec<_> = free.collect();
     for (node, edges) in nodes.iter().zip(&edges) {
         attach(graph, &nodes, node, edges);
     }
@@ -107,18 +113,14 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     };
     users.into_iter().for_each(|user| user.unpack(&arrival));
     let backends = arrival.backends.take();
-    for (node, was) in nodes.iter().zip(counters) {
-        debug_assert!(
-            node.quiesce_counter() > 0 || was == 0,
-            "{node:?} is born drained"
-        );
-    }
     graph.perms_later.set(false);
     if let Err(error) = refresh_perms(&nodes) {
         // They held before, and nobody else uses these nodes.
         tracing::error!(%error, "permissions that held in one context do not hold in another");
         debug_assert!(false, "permissions do not hold any more: {error}");
     }
+    // Whoever has let go of one meanwhile has done so before this, and then it ends with what is returned.
+    others.extend(remote.into_iter().flat_map(|it| it.settle(graph)));
     debug_assert!(
         nodes
             .iter()
@@ -130,6 +132,7 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
         nodes,
         backends,
         sections,
+        _others: others,
     }
 }
 

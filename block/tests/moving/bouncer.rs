@@ -3,12 +3,12 @@
 
 use std::any::Any;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use blockjob_block::driver::{Driver, IoFuture, ReadResult};
 use blockjob_block::moving::PackedDriver;
-use blockjob_block::{BlockResult, Graph, Node};
+use blockjob_block::{BlockResult, Graph, Node, PermPair};
 use blockjob_runtime::AioHandle;
 use bytes::{Bytes, BytesMut};
 
@@ -21,6 +21,7 @@ pub(crate) struct Seen {
     served: AtomicU32,
     flushed: AtomicU32,
     begins: AtomicU32,
+    perms: Mutex<Vec<PermPair>>,
     ends: AtomicU32,
 }
 
@@ -38,6 +39,11 @@ impl Seen {
     /// Flushes so far.
     pub(crate) fn flushed(&self) -> u32 {
         self.flushed.load(Ordering::SeqCst)
+    }
+
+    /// The permissions that it was given since the last question.
+    pub(crate) fn take_perms(&self) -> Vec<PermPair> {
+        std::mem::take(&mut self.perms.lock().expect("nobody panics"))
     }
 
     /// How often sections of it have begun and ended.
@@ -128,6 +134,10 @@ impl Driver for Bouncer {
     fn flush<'a>(&'a self, _node: &'a Node) -> IoFuture<'a, BlockResult<()>> {
         self.seen.flushed.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Ok(()) })
+    }
+
+    fn set_perms(&self, _node: &Node, perms: PermPair) {
+        self.seen.perms.lock().expect("nobody panics").push(perms);
     }
 
     fn drained_begin(&self, _node: &Node) {

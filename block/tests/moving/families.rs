@@ -1,12 +1,12 @@
 //! What arrives is what left: nodes, edges, backends, bitmaps, counts.
 
-use blockjob_block::BlockBackend;
 use blockjob_block::child::ChildRole;
 use blockjob_block::directory::NameKind;
 use blockjob_block::driver::mem::MemOptions;
 use blockjob_block::driver::null_co::{NullCoDriver, NullCoOptions};
 use blockjob_block::driver::raw::{RawDriver, RawOptions};
 use blockjob_block::settings::NodeSettings;
+use blockjob_block::{BlockBackend, Perm, PermPair};
 use bytes::{Bytes, BytesMut};
 
 use crate::bouncer::Bouncer;
@@ -197,5 +197,21 @@ in_both_lives! {
         world.on(0, |here| assert_eq!(here.names(), ["disk"]));
         assert_eq!(world.read(0, "drive", 0, 4), b"kept");
         world.send("disk", 0, 2).expect("everybody can");
+    }
+
+    fn permissions_come_to_hold_once_when_everybody_is_there(world) {
+        let driver = Bouncer::new();
+        let seen = driver.seen.clone();
+        world.on(0, move |here| {
+            let disk = here.add("disk", driver, &[]);
+            here.add("top", raw(), &[("file", ChildRole::Filtered, &disk)]);
+            // The first one does less than both together.
+            here.backend("reads", "disk", PermPair::new(Perm::CONSISTENT_READ, Perm::ALL));
+            here.backend("writes", "top", LAX);
+        });
+        let before = world.on(0, |here| here.node("disk").cumulative_perms());
+        seen.take_perms();
+        world.send("disk", 0, 1).expect("everybody can");
+        assert_eq!(seen.take_perms(), [before], "an image lock would have been let go");
     }
 }

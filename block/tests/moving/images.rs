@@ -75,8 +75,10 @@ fn the_peer_finds_nothing_wrong_with_an_image_that_has_moved() {
     world
         .write(1, "drive", 1 << 20, &pattern(1))
         .expect("it is writable");
+    // What is not in the file yet moves along.
+    world.send("file", 1, 2).expect("everybody can");
     world
-        .co(1, |here| async move { here.node("image").flush().await })
+        .co(2, |here| async move { here.node("image").flush().await })
         .expect("it is flushed");
     let check = Command::new("qemu-img")
         .args(["check", "-U", image])

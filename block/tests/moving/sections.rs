@@ -180,6 +180,44 @@ in_both_lives! {
         world.run(until(seen, 1, world.shards[1].clone()));
     }
 
+    fn a_section_that_is_let_go_of_on_the_way_has_ended_on_arrival(world) {
+        disk(&world, 0);
+        let drained = begin(&world, 0, "disk");
+        let parcel = world.on(0, |here| {
+            let family = Family::of(&here.node("disk"));
+            family.check(&|node| here.holds(node)).expect("everybody can");
+            here.pack(&family);
+            moving::pack(family)
+        });
+        drop(drained);
+        world.on(1, |here| {
+            let moved = moving::unpack(parcel, &here.place());
+            here.arrived((), &moved);
+        });
+        assert_eq!(counters(&world, 1), (0, 0));
+    }
+
+    fn what_has_left_the_family_stays_drained_where_it_is(world) {
+        disk(&world, 0);
+        world.on(0, |here| {
+            let other = here.add("other", Bouncer::new(), &[]);
+            let edge = here.graph.attach_child(&here.node("raw"), "spare", ChildRole::Data, &other);
+            edge.expect("nobody objects");
+        });
+        let drained = begin(&world, 0, "disk");
+        world.on(0, |here| {
+            let raw = here.node("raw");
+            let edge = raw.child("spare").expect("it has it");
+            here.graph.detach_child(&raw, &edge).expect("nobody objects");
+        });
+        world.send("disk", 0, 1).expect("everybody can");
+        let other = |world: &World| world.on(0, |here| here.node("other").quiesce_counter());
+        world.on(1, |_| ());
+        assert_eq!((other(&world), counters(&world, 1).0), (1, 1));
+        drop(drained);
+        assert_eq!((other(&world), counters(&world, 1).0), (0, 0));
+    }
+
     fn a_section_of_a_node_that_is_not_there_is_refused(world) {
         let shard = world.shards[1].clone();
         let begun = world.run(async move { moving::co_drained_begin(&shard, "none", "test").await });
