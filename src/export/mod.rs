@@ -215,10 +215,14 @@ impl Exports {
             // The export was its last user.
             open::flush_before_close(daemon, &node);
         }
-        daemon.common().names.lock().remove_export(&export.id);
         daemon.emit(&BlockExportDeleted {
             id: export.id.clone(),
         });
+        // Whoever waits for that in the main context has been told of it.
+        daemon.common().names.lock().remove_export(&export.id);
+        if !daemon.is_main() {
+            daemon.common().main().kick();
+        }
     }
 
     /// Ends all exports of all contexts, the newest first. Polls until they are gone. Called in the
@@ -232,23 +236,21 @@ impl Exports {
     pub fn close_all(daemon: &Rc<Daemon>) {
         let exports = daemon.common().names.lock().exports();
         for (id, home) in exports {
+            let name = id.clone();
             let end = move |daemon: &Rc<Daemon>| {
                 if let Some(export) = daemon.exports.find(&id) {
                     Self::request_shutdown(daemon, &export);
                 }
             };
-            // A thread that has panicked has taken its exports along.
-            let _ended = contexts::call(daemon, &home, end);
+            if contexts::call(daemon, &home, end).is_err() {
+                // A thread that has panicked has taken its exports along.
+                daemon.common().names.lock().remove_export(&name);
+            }
         }
-        for home in contexts::homes(daemon) {
-            let wait = |daemon: &Rc<Daemon>| {
-                let exports = &daemon.exports;
-                daemon
-                    .context()
-                    .poll_while(|| !exports.list.borrow().is_empty());
-            };
-            let _ended = contexts::call(daemon, &home, wait);
-        }
+        // Not there: it may be in the middle of ending one, and go on only when it has answered.
+        let context = daemon.context();
+        context.poll_while(|| !daemon.common().names.lock().exports().is_empty());
+        daemon.tell_events();
     }
 
     /// Ends all exports, and the server. Polls until both are gone. Called in the main context.

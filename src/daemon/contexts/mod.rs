@@ -99,7 +99,7 @@ pub(super) fn job_arrived(daemon: &Rc<Daemon>, job: &Rc<Job>) {
 
 impl Daemon {
     /// Tells what other contexts have to tell.
-    pub(in crate::daemon) fn tell_events(&self) {
+    pub(crate) fn tell_events(&self) {
         if self.contexts.is_empty() {
             return;
         }
