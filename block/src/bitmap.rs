@@ -9,6 +9,9 @@ use crate::dirty_bitmap::DirtyBitmap;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
 
+/// Bits that several bitmaps may show.
+pub(crate) type SharedBits = Rc<RefCell<DirtyBitmap>>;
+
 /// A dirty bitmap that a node keeps up to date for its owner, until it is released.
 ///
 /// QEMU: `BdrvDirtyBitmap` (block/dirty-bitmap.c).
@@ -20,7 +23,7 @@ pub struct NodeBitmap {
     shown_elsewhere: Cell<bool>,
     /// Granules that writes have made dirty, all in all.
     dirtied_granules: Cell<u64>,
-    bits: Rc<RefCell<DirtyBitmap>>,
+    bits: SharedBits,
 }
 
 impl NodeBitmap {
@@ -74,7 +77,7 @@ pub(crate) struct PackedBits {
 }
 
 impl PackedBits {
-    fn take(&mut self, bits: &Rc<RefCell<DirtyBitmap>>) -> usize {
+    fn take(&mut self, bits: &SharedBits) -> usize {
         let place = Rc::as_ptr(bits) as usize;
         if let Some(index) = self.from.iter().position(|it| *it == place) {
             return index;
@@ -86,7 +89,7 @@ impl PackedBits {
         self.bits.len() - 1
     }
 
-    pub(crate) fn unpack(self) -> Vec<Rc<RefCell<DirtyBitmap>>> {
+    pub(crate) fn unpack(self) -> Vec<SharedBits> {
         let bits = self.bits.into_iter();
         bits.map(|bits| Rc::new(RefCell::new(bits))).collect()
     }
@@ -102,7 +105,7 @@ pub(crate) struct PackedNodeBitmap {
 }
 
 impl PackedNodeBitmap {
-    pub(crate) fn unpack(self, bits: &[Rc<RefCell<DirtyBitmap>>]) -> Rc<NodeBitmap> {
+    pub(crate) fn unpack(self, bits: &[SharedBits]) -> Rc<NodeBitmap> {
         Rc::new(NodeBitmap {
             name: self.name,
             enabled: Cell::new(self.enabled),

@@ -354,6 +354,12 @@ impl Node {
         self.parents.borrow_mut().push(Rc::downgrade(edge));
     }
 
+    /// Puts the edges that lead to it into another order.
+    pub(crate) fn set_parents(&self, parents: &[Rc<Child>]) {
+        let parents = parents.iter().map(Rc::downgrade);
+        *self.parents.borrow_mut() = parents.collect();
+    }
+
     pub(crate) fn remove_parent(&self, edge: &Child) {
         self.parents
             .borrow_mut()

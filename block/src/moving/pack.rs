@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::bitmap::{PackedBits, PackedNodeBitmap};
-use crate::child::ChildRole;
+use crate::child::{Child, ChildRole};
 use crate::directory::ReservedName;
 use crate::driver::Limits;
 use crate::moving::family::Family;
@@ -35,12 +35,21 @@ pub(crate) struct PackedEdge {
     pub(crate) perms: PermPair,
 }
 
+/// An edge from another node of the parcel.
+pub(crate) struct PackedParent {
+    pub(crate) node: PackedNode,
+    /// Which of its edges.
+    pub(crate) edge: usize,
+}
+
 /// What a node is, without whom it uses and who uses it.
 pub(crate) struct NodeState {
     pub(crate) name: String,
     pub(crate) reserved: Option<ReservedName>,
     pub(crate) driver: Box<dyn PackedDriver>,
     pub(crate) edges: Vec<PackedEdge>,
+    /// In their order; none for those that are not nodes.
+    pub(crate) parents: Vec<Option<PackedParent>>,
     pub(crate) read_only: bool,
     pub(crate) implicit: bool,
     pub(crate) number: u64,
@@ -97,6 +106,7 @@ pub fn pack(family: Family) -> Parcel {
     let some_hold_nodes = users.iter().any(|user| user.holds_nodes());
     let packer = Packer::new(&nodes);
     let edges: Vec<_> = nodes.iter().map(|node| edges_of(&packer, node)).collect();
+    let parents: Vec<_> = nodes.iter().map(|it| parents_of(&packer, it)).collect();
     let packed_kept = kept.iter().map(|it| PackedSection::of(&packer, it));
     let packed_kept = packed_kept.collect();
     let remote = remote.iter().filter_map(|section| section.pack(&packer));
@@ -108,9 +118,13 @@ pub fn pack(family: Family) -> Parcel {
     drop(packer.sections.take());
     let drivers: Vec<_> = nodes.iter().map(|node| node.driver().pack(node)).collect();
     let mut bits = PackedBits::default();
-    let rest = edges.into_iter().zip(drivers);
+    let rest = edges.into_iter().zip(parents).zip(drivers);
     let packed = nodes.iter().zip(rest);
-    let packed = packed.map(|(node, (edges, driver))| take_apart(node, edges, driver, &mut bits));
+    let packed = packed.map(|(node, ((edges, parents), driver))| NodeState {
+        edges,
+        parents,
+        ..take_apart(node, driver, &mut bits)
+    });
     let packed = packed.collect();
     nodes.iter().for_each(|node| node.shed_edges());
     for node in nodes {
@@ -142,12 +156,19 @@ fn edges_of(packer: &Packer<'_>, node: &Node) -> Vec<PackedEdge> {
     edges.collect()
 }
 
-fn take_apart(
-    node: &Rc<Node>,
-    edges: Vec<PackedEdge>,
-    driver: Box<dyn PackedDriver>,
-    bits: &mut PackedBits,
-) -> NodeState {
+fn parents_of(packer: &Packer<'_>, node: &Node) -> Vec<Option<PackedParent>> {
+    let place = |edge: &Rc<Child>| {
+        let parent = edge.parent()?.as_node()?;
+        Some(PackedParent {
+            node: packer.node(&parent),
+            edge: parent.child_index(edge),
+        })
+    };
+    node.parents().iter().map(place).collect()
+}
+
+/// All of it but its edges.
+fn take_apart(node: &Rc<Node>, driver: Box<dyn PackedDriver>, bits: &mut PackedBits) -> NodeState {
     if let Some(graph) = node.graph() {
         graph.forget_node(node);
     }
@@ -156,7 +177,8 @@ fn take_apart(
         name: node.name().to_owned(),
         reserved: node.reserved.take(),
         driver,
-        edges,
+        edges: Vec::new(),
+        parents: Vec::new(),
         read_only: node.is_read_only(),
         implicit: node.is_implicit(),
         number: node.number(),

@@ -1,13 +1,14 @@
 //! Unpacking: a family arrives in its new context.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::backend::BlockBackend;
-use crate::bitmap::NodeBitmap;
+use crate::bitmap::{NodeBitmap, SharedBits};
 use crate::drain::Drained;
 use crate::graph::Graph;
-use crate::moving::pack::{NodeState, PackedEdge, Parcel};
+use crate::moving::pack::{NodeState, PackedEdge, PackedParent, Parcel};
 use crate::moving::{PackedBitmap, PackedNode, Place};
 use crate::node::Node;
 use crate::perm_update::refresh_perms;
@@ -78,22 +79,19 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     let later = graph.perms_later.replace(true);
     assert!(!later, "two families arrive at the same time");
     let Parcel {
-        nodes: packed,
+        nodes: mut packed,
         bits,
         users,
         kept,
         remote,
     } = parcel;
     let bits = bits.unpack();
-    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    for mut state in packed {
-        let bitmaps = std::mem::take(&mut state.bitmaps);
-        edges.push(std::mem::take(&mut state.edges));
-        let node = build(graph, state);
-        let bitmaps = bitmaps.into_iter().map(|bitmap| bitmap.unpack(&bits));
-        node.io.bitmaps.borrow_mut().extend(bitmaps);
-        nodes.push(node);
-    }
+    let edges = packed.iter_mut().map(|it| std::mem::take(&mut it.edges));
+    let edges: Vec<_> = edges.collect();
+    let parents = packed.iter_mut().map(|it| std::mem::take(&mut it.parents));
+    let parents: Vec<_> = parents.collect();
+    let nodes = packed.into_iter().map(|state| build(graph, state, &bits));
+    let nodes: Vec<_> = nodes.collect();
     // Before there is anybody who could send a request.
     let sections = kept.into_iter().map(|it| it.begin(&nodes)).collect();
     let remote = remote.into_iter().map(|it| it.begin(&nodes));
@@ -113,21 +111,13 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     };
     users.into_iter().for_each(|user| user.unpack(&arrival));
     let backends = arrival.backends.take();
-    graph.perms_later.set(false);
-    if let Err(error) = refresh_perms(&nodes) {
-        // They held before, and nobody else uses these nodes.
-        tracing::error!(%error, "permissions that held in one context do not hold in another");
-        debug_assert!(false, "permissions do not hold any more: {error}");
+    for (node, were) in nodes.iter().zip(parents) {
+        order_parents(&nodes, node, &were);
     }
+    graph.perms_later.set(false);
+    hold_perms(&nodes, &edges);
     // Whoever has let go of one meanwhile has done so before this, and then it ends with what is returned.
     others.extend(remote.into_iter().flat_map(|it| it.settle(graph)));
-    debug_assert!(
-        nodes
-            .iter()
-            .zip(&edges)
-            .all(|(node, edges)| keeps_perms(node, edges)),
-        "what nodes do with others has changed on the way"
-    );
     Moved {
         nodes,
         backends,
@@ -136,14 +126,35 @@ pub fn unpack(parcel: Parcel, place: &Place) -> Moved {
     }
 }
 
-fn keeps_perms(node: &Node, were: &[PackedEdge]) -> bool {
-    let edges = node.children();
-    let mut pairs = edges.iter().zip(were);
-    pairs.all(|(edge, was)| edge.perms() == was.perms)
+/// Has the permissions of all nodes come to hold, as they were.
+fn hold_perms(nodes: &[Rc<Node>], edges: &[Vec<PackedEdge>]) {
+    if let Err(error) = refresh_perms(nodes) {
+        // They held before, and nobody else uses these nodes.
+        tracing::error!(%error, "permissions that held in one context do not hold in another");
+        debug_assert!(false, "permissions do not hold any more: {error}");
+    }
+    for (node, were) in nodes.iter().zip(edges) {
+        for (edge, was) in node.children().iter().zip(were) {
+            debug_assert_eq!(edge.perms(), was.perms, "{edge:?} on its way");
+        }
+    }
+}
+
+/// Parents are told of sections, and named in refusals, in the order in which they came.
+fn order_parents(nodes: &[Rc<Node>], node: &Node, were: &[Option<PackedParent>]) {
+    let mut users: VecDeque<_> = node.parents().into();
+    users.retain(|edge| edge.parent().is_none_or(|it| it.as_node().is_none()));
+    let parents = were.iter().filter_map(|was| match was {
+        Some(PackedParent { node, edge }) => nodes[node.0].children().get(*edge).cloned(),
+        None => users.pop_front(),
+    });
+    let mut parents: Vec<_> = parents.collect();
+    parents.extend(users);
+    node.set_parents(&parents);
 }
 
 /// A node without edges, in as many sections as there are of the whole graph.
-fn build(graph: &Rc<Graph>, state: NodeState) -> Rc<Node> {
+fn build(graph: &Rc<Graph>, state: NodeState, bits: &[SharedBits]) -> Rc<Node> {
     let taken = graph.find_node(&state.name).is_some();
     assert!(!taken, "the name '{}' is taken", state.name);
     if let Some(reserved) = &state.reserved {
@@ -162,6 +173,8 @@ fn build(graph: &Rc<Graph>, state: NodeState) -> Rc<Node> {
     *node.reserved.borrow_mut() = state.reserved;
     node.io.limits.set(state.limits);
     state.counters.restore(&node);
+    let bitmaps = state.bitmaps.into_iter().map(|it| it.unpack(bits));
+    node.io.bitmaps.borrow_mut().extend(bitmaps);
     for _ in 0..graph.drain_all_count.get() {
         node.quiesce_begin();
     }

@@ -133,4 +133,23 @@ in_both_lives! {
         let parents = world.on(1, |here| here.node("base").parents().len());
         assert_eq!(parents, 2);
     }
+
+    fn parents_keep_the_order_in_which_they_came(world) {
+        world.on(0, |here| {
+            here.add("disk", mem(), &[]);
+            here.backend("first", "disk", LAX);
+            let disk = here.node("disk");
+            here.add("top", raw(), &[("file", ChildRole::Filtered, &disk)]);
+            here.backend("last", "disk", LAX);
+        });
+        let parents = |place| world.on(place, |here| {
+            let parents = here.node("disk").parents();
+            let parents = parents.iter().filter_map(|edge| Some(edge.parent()?.describe()));
+            parents.collect::<Vec<_>>()
+        });
+        let before = parents(0);
+        assert_eq!(before, ["block device 'first'", "node 'top'", "block device 'last'"]);
+        world.send("disk", 0, 1).expect("everybody can");
+        assert_eq!(parents(1), before);
+    }
 }
