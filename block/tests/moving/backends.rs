@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use blockjob_block::backend::DeviceOps;
 use blockjob_block::child::{Child, ChildParent};
@@ -108,6 +108,29 @@ impl ChildParent for Rooted {
     fn drained_end(&self, _child: &Child) {}
 }
 
+/// A device that lets itself be moved, and forgets its requests.
+struct Careless;
+
+impl DeviceOps for Careless {
+    fn can_move(&self) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn holds_nodes(&self) -> bool {
+        true
+    }
+
+    fn pack(&self, _packer: &Packer<'_>) -> Box<dyn PackedDevice> {
+        Box::new(Careless)
+    }
+}
+
+impl PackedDevice for Careless {
+    fn unpack(self: Box<Self>, backend: &Rc<BlockBackend>, _arrival: &Arrival<'_>) {
+        backend.set_device_ops(Some(Rc::new(Careless)));
+    }
+}
+
 fn disk(here: &Shard) {
     here.add("disk", MemOptions::new(64 << 10).build(), &[]);
 }
@@ -179,6 +202,41 @@ in_both_lives! {
         assert_eq!((done.load(Ordering::SeqCst), seen.served()), (3, 3));
         // Nothing has stayed behind.
         assert_eq!(world.on(0, |here| here.graph.backends().len()), 0);
+    }
+
+    fn whatever_is_left_of_a_node_answers_that_it_has_moved(world) {
+        let shard = world.shards[0].clone();
+        world.on(0, |here| {
+            disk(here);
+            here.backend("drive", "disk", LAX).set_device_ops(Some(Rc::new(Careless)));
+        });
+        let drained = world.run(async move {
+            moving::co_drained_begin(&shard, "disk", "test").await.expect("it is there")
+        });
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let tell = told.clone();
+        world.on(0, move |here| {
+            let (shell, drive) = (here.node("disk"), here.find_backend("drive"));
+            let write = async move {
+                let write = drive.write(0, Bytes::from_static(b"late")).await;
+                let left = [write, shell.co_write(0, Bytes::from_static(b"late")).await, shell.flush().await];
+                let texts = left.map(|it| it.expect_err("nothing is there").to_string());
+                tell.lock().expect("nobody panics").extend(texts);
+            };
+            keep_running(here, write);
+        });
+        world.send("disk", 0, 1).expect("everybody can");
+        world.on(0, |here| {
+            assert!(here.graph.find_node("disk").is_none());
+            assert!(here.graph.find_backend("drive").is_none());
+        });
+        assert_eq!(*told.lock().expect("nobody panics"), [
+            "block device 'drive' has moved to another context",
+            "Node 'disk' has moved to another context",
+            "Node 'disk' has moved to another context",
+        ]);
+        drop(drained);
+        assert_eq!(world.read(1, "drive", 0, 4), [0; 4]);
     }
 
     fn a_backend_moves_with_its_name_its_permissions_and_its_policies(world) {
