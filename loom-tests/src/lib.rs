@@ -11,6 +11,8 @@
 
 #[cfg(blockjob_loom)]
 pub mod check;
+#[cfg(feature = "drill")]
+pub mod drill;
 #[cfg(blockjob_loom)]
 pub mod models;
 #[cfg(blockjob_loom)]

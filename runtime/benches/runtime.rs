@@ -14,6 +14,8 @@ mod memory;
 mod seams;
 #[path = "runtime/table.rs"]
 mod table;
+#[path = "runtime/threads.rs"]
+mod threads;
 #[path = "runtime/timers.rs"]
 mod timers;
 
@@ -32,6 +34,8 @@ fn main() {
         timers::add_and_delete(16),
         timers::add_and_delete(256),
         timers::add_and_delete(4_096),
+        threads::from_elsewhere(),
+        threads::locks(),
         seams::decide(),
     ];
     for mut table in tables {

@@ -1,34 +1,46 @@
 //! `CoMutex`: a lock that coroutines, also of several contexts, hold over awaits.
 //!
-//! QEMU: `CoMutex` (util/qemu-coroutine-lock.c). Like there, it guards a section of code and holds
-//! no data. Unlike there, the hand-over is decided under a short lock of the operating system's, so
-//! that there is no moment in which neither side is responsible.
+//! One word says whether it is held, and whether anybody may wait for it. To lock it while it is free, or
+//! to unlock it while nobody waits, is one exchange of that word; all else happens under the lock of the
+//! line. These rules hold:
+//!
+//! 1. Whoever sets `LOCKED` is the holder. Only the holder clears it, and never while somebody is in the
+//!    line: then the first one is granted it, and the word stays as it is. So nobody overtakes.
+//! 2. Whoever joins the line sets `WAITERS` in the same access in which it sees that the lock is held. So
+//!    the holder's exchange comes before it, and then it finds the lock free and takes it; or after it, and
+//!    then the exchange fails and the holder goes to the line. There is no moment between the two in which
+//!    neither side is responsible.
+//! 3. `WAITERS` is set and cleared under the lock of the line, and may be set when nobody waits any more.
+//!
+//! QEMU: `CoMutex` (util/qemu-coroutine-lock.c). Like there, it guards a section of code and holds no data.
+//! There the line is a list without a lock, and a hand-off decides who takes care of it.
 
 use std::fmt;
 
+use crate::bug;
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::wait_list::{Wait, WaitList};
 
-struct State {
-    locked: bool,
-    waiters: WaitList<()>,
-}
+/// Somebody holds it.
+const LOCKED: u32 = 1;
+/// Somebody may wait for it; only together with `LOCKED`.
+const WAITERS: u32 = 2;
 
 /// A fair lock: who came first gets it first, and nobody overtakes.
 ///
 /// QEMU: `CoMutex` (include/qemu/coroutine.h).
 pub struct CoMutex {
-    state: Mutex<State>,
+    state: AtomicU32,
+    line: Mutex<WaitList<()>>,
 }
 
 impl CoMutex {
     /// A free lock.
     pub fn new() -> Self {
         CoMutex {
-            state: Mutex::new(State {
-                locked: false,
-                waiters: WaitList::new(),
-            }),
+            state: AtomicU32::new(0),
+            line: Mutex::new(WaitList::new()),
         }
     }
 
@@ -36,13 +48,15 @@ impl CoMutex {
     ///
     /// QEMU: `qemu_co_mutex_lock` (util/qemu-coroutine-lock.c).
     pub async fn lock(&self) -> CoMutexGuard<'_> {
+        if let Some(held) = self.try_lock() {
+            return held;
+        }
         let wait = {
-            let mut state = self.state.lock();
-            if !state.locked {
-                state.locked = true;
+            let mut line = self.line.lock();
+            if self.announce_waiter() & LOCKED == 0 {
                 return CoMutexGuard { mutex: self };
             }
-            state.waiters.join(())
+            line.join(())
         };
         let mut waiter = Waiter {
             mutex: self,
@@ -56,24 +70,55 @@ impl CoMutex {
 
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> Option<CoMutexGuard<'_>> {
-        let mut state = self.state.lock();
-        if state.locked {
-            return None;
+        // Acquire: what the last holder did comes before what this one does.
+        self.state
+            .compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| CoMutexGuard { mutex: self })
+    }
+
+    /// Sets both bits and says what was there, under the lock of the line. If the lock was free, it is
+    /// the caller's now, and `WAITERS` is set for nobody.
+    fn announce_waiter(&self) -> u32 {
+        if bug!(LCK_02) {
+            let before = self.state.load(Ordering::Relaxed);
+            self.state.store(LOCKED | WAITERS, Ordering::Relaxed);
+            return before;
         }
-        state.locked = true;
-        Some(CoMutexGuard { mutex: self })
+        // Acquire: as in `try_lock`.
+        self.state.fetch_or(LOCKED | WAITERS, Ordering::Acquire)
     }
 
     /// Gives the lock to the first waiter, or frees it.
     fn unlock(&self) {
-        let mut state = self.state.lock();
-        debug_assert!(state.locked);
-        match state.waiters.grant_first() {
+        // Release: pairs with the Acquire of the next holder.
+        let freed = self
+            .state
+            .compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed);
+        match freed {
+            Ok(_) => {}
+            Err(state) => {
+                debug_assert_eq!(state, LOCKED | WAITERS, "nobody held it");
+                self.hand_on();
+            }
+        }
+    }
+
+    #[cold]
+    fn hand_on(&self) {
+        let mut line = self.line.lock();
+        // `LOCKED` is ours and `WAITERS` the line's: meanwhile nobody else writes the word.
+        match line.grant_first() {
             Some(grant) => {
-                drop(state);
+                if line.is_empty() {
+                    // It was granted under the ticket's lock, which orders the two holders.
+                    self.state.store(LOCKED, Ordering::Relaxed);
+                }
+                drop(line);
                 grant.wake();
             }
-            None => state.locked = false,
+            // Release: as in `unlock`.
+            None => self.state.store(0, Ordering::Release),
         }
     }
 }
@@ -87,7 +132,10 @@ impl Default for CoMutex {
 impl fmt::Debug for CoMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoMutex")
-            .field("locked", &self.state.lock().locked)
+            .field(
+                "locked",
+                &(self.state.load(Ordering::Relaxed) & LOCKED != 0),
+            )
             .finish()
     }
 }
@@ -103,7 +151,7 @@ impl Drop for Waiter<'_> {
         if self.done {
             return;
         }
-        let left = self.mutex.state.lock().waiters.leave(&self.wait);
+        let left = self.mutex.line.lock().leave(&self.wait);
         if left.was_granted() {
             self.mutex.unlock();
         }

@@ -302,6 +302,7 @@ impl AioContext {
     ///
     /// Inside of a coroutine.
     pub fn poll_while(&self, mut condition: impl FnMut() -> bool) {
+        let _polling = self.inner.shared.begin_poll_while();
         while condition() {
             self.poll(true);
         }

@@ -1,16 +1,23 @@
-//! What other threads hold of a context, and the notify protocol between them.
+//! What other threads hold of a context, and the protocols between them.
 //!
-//! A context that has nothing to do says so in its inbox (`waiting`) and then waits in its
-//! reactor. Whoever posts work looks at `waiting` under the same lock that guards the work:
+//! **Notify.** A context that has nothing to do says so (`waiting`), looks once more whether there is work
+//! (`nonempty`), and then waits in its reactor. Whoever posts work says so (`nonempty`) and then takes
+//! `waiting` away. Both exchange that word in one access, so one of them is first:
 //!
-//! - if the poster comes first, the context finds the work when it takes the lock to say that it
-//!   will wait, and does not wait;
-//! - if the context comes first, the poster sees `waiting` and unparks it. An unpark is kept until
-//!   it is used, so it does not matter whether the context sleeps already.
+//! - if the context is, the poster finds `waiting` and unparks the context. An unpark is kept until it is
+//!   used, so it does not matter whether the context sleeps already.
+//! - if the poster is, the context's exchange follows it and acquires what it released: the context sees
+//!   the work, and does not wait.
 //!
-//! The lock decides who was first, and no fence is needed. QEMU does the same with `notify_me`, an
-//! event notifier and two memory barriers: `aio_notify` and `aio_poll` (util/async.c,
-//! util/aio-posix.c).
+//! Of the posts between two looks into the inbox only the first does that: until the context has looked,
+//! it is awake, or that post wakes it. QEMU does the same with `notify_me`, an event notifier and two
+//! full barriers: `aio_notify` and `aio_poll` (util/async.c, util/aio-posix.c).
+//!
+//! **Kick.** Whoever makes the condition of a `poll_while` false writes it, and then looks whether anybody
+//! is in a `poll_while` at all (`pollers`); `poll_while` counts itself there, and then looks at the
+//! condition. Each side writes one word and then reads the other's, with a full fence in between, so that
+//! at least one of them sees what the other has written: `aio_wait_kick` and `AIO_WAIT_WHILE` in QEMU
+//! (util/aio-wait.c, include/block/aio-wait.h).
 
 use std::fmt;
 
@@ -23,7 +30,7 @@ use crate::event::EventShared;
 use crate::inner::Inner;
 use crate::reactor::Unpark;
 use crate::ready::{Named, Once};
-use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use crate::sync::{Arc, Mutex};
 
 /// Work that another thread left for a context.
@@ -44,14 +51,12 @@ pub(crate) enum Remote {
     },
     /// External event sources may be served again.
     ExternalEnabled,
-    /// Only look again: a condition that `poll_while` waits for may have changed.
-    Kick,
+    /// Only look again.
+    Notice,
 }
 
 struct Inbox {
     work: Vec<Remote>,
-    /// The context waits in its reactor, or is about to.
-    waiting: bool,
     /// The context is gone; work is dropped.
     closed: bool,
 }
@@ -60,9 +65,12 @@ struct Inbox {
 pub(crate) struct Shared {
     pub(crate) name: String,
     inbox: Mutex<Inbox>,
-    /// Says that `inbox.work` may hold something, so that a busy context need not take the lock
-    /// to find it empty. Only a hint: the last look before waiting takes the lock.
+    /// Says that `inbox.work` holds something. It is written under the inbox's lock, and read without.
     nonempty: AtomicBool,
+    /// The context waits in its reactor, or is about to, and nobody has unparked it.
+    waiting: AtomicBool,
+    /// How many `poll_while` of the context are on its stack. Only the context writes it.
+    pollers: AtomicU32,
     /// How many users have masked the external event sources.
     pub(crate) external_disable_cnt: AtomicU32,
     unpark: Arc<dyn Unpark>,
@@ -74,10 +82,11 @@ impl Shared {
             name,
             inbox: Mutex::new(Inbox {
                 work: Vec::new(),
-                waiting: false,
                 closed: false,
             }),
             nonempty: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            pollers: AtomicU32::new(0),
             external_disable_cnt: AtomicU32::new(0),
             unpark,
         }
@@ -92,18 +101,33 @@ impl Shared {
             drop(work);
             return;
         }
+        let is_first = inbox.work.is_empty();
         inbox.work.push(work);
-        // Release is not needed for the work itself, which the lock hands over. Relaxed would do
-        // for the hint as well; a missed hint costs one more pass.
-        self.nonempty.store(true, Ordering::Relaxed);
-        let waiting = std::mem::take(&mut inbox.waiting);
+        if is_first {
+            // The lock hands the work itself over.
+            self.nonempty.store(true, Ordering::Relaxed);
+        }
         drop(inbox);
-        if waiting {
+        if is_first {
+            self.notify();
+        }
+    }
+
+    /// Ends the wait of the context, if it waits: the other half of `begin_wait`.
+    fn notify(&self) {
+        // Release: if the context exchanges the word after this, it sees `nonempty`. A mere load could come
+        // before the write of `nonempty` and miss the wait, while the context misses the work.
+        let waits = if bug!(AIO_02) {
+            self.waiting.load(Ordering::Acquire)
+        } else {
+            self.waiting.swap(false, Ordering::Release)
+        };
+        if waits {
             self.unpark.unpark();
         }
     }
 
-    /// True if something has been posted. Only a hint: see `nonempty`.
+    /// True if something has been posted. A busy context may see it a pass later.
     pub(crate) fn has_work(&self) -> bool {
         self.nonempty.load(Ordering::Relaxed)
     }
@@ -117,19 +141,32 @@ impl Shared {
 
     /// Announces that the context will wait, unless there is work: then false.
     pub(crate) fn begin_wait(&self) -> bool {
-        let mut inbox = self.inbox.lock();
-        if inbox.work.is_empty() {
-            inbox.waiting = true;
-            true
-        } else {
-            self.nonempty.store(true, Ordering::Relaxed);
-            false
+        // Acquire: see `notify`.
+        self.waiting.swap(true, Ordering::Acquire);
+        let must_wait = !self.nonempty.load(Ordering::Relaxed);
+        if !must_wait {
+            self.end_wait();
+        }
+        must_wait
+    }
+
+    /// The context is awake again. A poster that has taken `waiting` away just before unparks it once too
+    /// often, and a later one finds that there is nobody to unpark.
+    pub(crate) fn end_wait(&self) {
+        // Mostly the poster that ended the wait has taken it away. A mere store would do, but loom does not
+        // know that an exchange follows at once what it has read, and would see wakes lost.
+        if self.waiting.load(Ordering::Relaxed) {
+            self.waiting.swap(false, Ordering::Relaxed);
         }
     }
 
-    /// The context is awake again.
-    pub(crate) fn end_wait(&self) {
-        self.inbox.lock().waiting = false;
+    /// A `poll_while` begins: from now on kicks count, until the answer is dropped.
+    pub(crate) fn begin_poll_while(&self) -> Polling<'_> {
+        let before = self.pollers.load(Ordering::Relaxed);
+        self.pollers.store(before + 1, Ordering::Relaxed);
+        // Between the write of `pollers` and the first read of the condition: see `AioHandle::kick`.
+        fence(Ordering::SeqCst);
+        Polling(self)
     }
 
     /// The context ends; what is posted from now on is dropped.
@@ -137,6 +174,16 @@ impl Shared {
         let mut inbox = self.inbox.lock();
         inbox.closed = true;
         std::mem::take(&mut inbox.work)
+    }
+}
+
+/// A `poll_while` on the stack of its context.
+pub(crate) struct Polling<'a>(&'a Shared);
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        let before = self.0.pollers.load(Ordering::Relaxed);
+        self.0.pollers.store(before - 1, Ordering::Relaxed);
     }
 }
 
@@ -207,11 +254,26 @@ impl AioHandle {
         });
     }
 
-    /// Makes the context look again at the condition of its `poll_while`.
+    /// Makes the context look again at the condition of its `poll_while`, if it is in one: to be called
+    /// after what makes the condition false. Costs a fence if it is not, and ends no other wait.
     ///
     /// QEMU: `aio_wait_kick` (util/aio-wait.c).
     pub fn kick(&self) {
-        self.shared.post(Remote::Kick);
+        // Between the caller's write of the condition and the read of `pollers`: whoever does not see the
+        // other's write is seen by the other.
+        if !bug!(AIO_03) {
+            fence(Ordering::SeqCst);
+        }
+        if self.shared.pollers.load(Ordering::Relaxed) > 0 {
+            self.shared.post(Remote::Notice);
+        }
+    }
+
+    /// Ends one blocking pass of the context's loop: the present one, or else the next.
+    ///
+    /// QEMU: `aio_notify` (util/async.c).
+    pub fn notify(&self) {
+        self.shared.post(Remote::Notice);
     }
 
     /// Masks the external event sources of the context (a guest's), until the matching

@@ -166,7 +166,7 @@ impl Inner {
                 }
                 Remote::DropEvent { slot, serial } => events.extend(self.take_event(slot, serial)),
                 Remote::ExternalEnabled => self.requeue_events(),
-                Remote::Kick => {}
+                Remote::Notice => {}
             }
         }
         self.inbox.replace(inbox);

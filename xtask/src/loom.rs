@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::clock::{Stopwatch, side_by_side};
 use crate::counts::Counts;
 use crate::suites::heading;
+pub(crate) use program::Scope;
 use program::{Model, Outcome, Program, Run};
 
 /// How far to go.
@@ -34,13 +35,13 @@ impl Depth {
 
 /// Builds and runs all models, and the museum with them; prints the tables. Each model that holds and
 /// each exhibit that is found counts as one.
-pub(crate) fn run(depth: Depth) -> Result<Counts, Failure> {
+pub(crate) fn run(scope: Scope, depth: Depth) -> Result<Counts, Failure> {
     heading("loom models of the shipped runtime");
-    let program = Program::build(&[])?;
+    let program = Program::build(scope, &[])?;
     let watch = Stopwatch::start();
     let outcomes = check_all(&program, depth);
     let counts = report(&program, &outcomes, watch.seconds());
-    Ok(counts.plus(museum::run()?))
+    Ok(counts.plus(museum::run(scope)?))
 }
 
 /// Checks every model, the ones with the most preemptions first.

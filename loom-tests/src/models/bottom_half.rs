@@ -9,7 +9,7 @@ use crate::check::group;
 use crate::world::{Dropped, Witness, context, finish, join, spawn};
 
 group! { "bottom_half" about &["bottom_half.rs", "handle.rs", "inner.rs"];
-    the_callback_sees_what_came_before_each_schedule within 4,
+    the_callback_sees_what_came_before_each_schedule within 3,
     one_that_is_scheduled_anew_from_its_callback_runs_again within 5,
     a_cancel_leaves_it_ready_to_be_scheduled within 4,
     after_its_delete_it_never_runs_and_its_callback_goes_home within 5,

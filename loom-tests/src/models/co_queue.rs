@@ -10,8 +10,8 @@ use crate::world::{Witness, context, join, spawn};
 
 group! { "co_queue" about &["co_queue.rs", "wait_list.rs", "handle.rs", "coroutine.rs"];
     a_wake_that_was_sent_ends_a_wait within 5,
-    wakes_of_two_threads_wake_two within 4,
-    a_wake_and_an_end_by_name_go_to_two_waiters within 5,
+    wakes_of_two_threads_wake_two within 3,
+    a_wake_and_an_end_by_name_go_to_two_waiters within 4,
 }
 
 struct Gate {

@@ -14,7 +14,7 @@ use crate::world::{Dropped, Witness, context, finish, join, spawn};
 
 group! { "coroutine" about &["coroutine.rs", "coroutines.rs", "frame.rs", "handle.rs"];
     a_wake_ends_a_yield_and_brings_what_came_before within 5,
-    of_two_wakes_each_is_seen within 4,
+    of_two_wakes_each_is_seen within 3,
     a_waker_that_a_future_kept_wakes_it within 5,
     an_enter_overtakes_a_wake_and_loses_nothing within 5,
     a_wake_of_one_that_ends_reaches_no_other within 5,

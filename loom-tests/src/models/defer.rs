@@ -13,7 +13,7 @@ use crate::check::group;
 use crate::world::{Witness, context, iothread, join, spawn};
 
 group! { "defer" about &["call.rs", "handle.rs", "coroutine.rs", "iothread.rs"];
-    the_last_step_runs_once_after_the_coroutine within 3,
+    the_last_step_runs_once_after_the_coroutine within 2,
     a_cancel_comes_before_the_last_step_or_too_late within 2,
     main_waits_for_one_thread_while_another_posts within 2,
 }

@@ -7,9 +7,9 @@ use crate::check::group;
 use crate::world::{Dropped, Witness, context, finish, join, spawn};
 
 group! { "external" about &["event.rs", "handle.rs", "inner.rs"];
-    an_announcement_is_served_with_what_came_before within 4,
-    what_is_announced_under_a_mask_is_served_when_it_is_gone within 4,
-    two_masks_end_in_any_order within 4,
+    an_announcement_is_served_with_what_came_before within 3,
+    what_is_announced_under_a_mask_is_served_when_it_is_gone within 3,
+    two_masks_end_in_any_order within 3,
     an_announcement_is_taken_back_or_served within 5,
     a_removed_source_is_not_served_and_its_handler_goes_home within 5,
 }

@@ -9,12 +9,12 @@ use crate::check::group;
 use crate::world::{Dropped, Witness, context, iothread, join, spawn};
 
 group! { "iothread" about &["iothread.rs", "call.rs", "handle.rs"];
-    what_is_posted_before_the_stop_is_done within 5,
-    what_is_posted_beside_the_stop_runs_or_is_dropped within 4,
-    a_call_returns_what_ran_there within 5,
+    what_is_posted_before_the_stop_is_done within 4,
+    what_is_posted_beside_the_stop_runs_or_is_dropped within 3,
+    a_call_returns_what_ran_there within 3,
     a_coroutine_there_answers_or_ends_with_its_context within 4,
-    a_request_beside_the_stop_is_answered_or_told_that_nobody_will within 4,
-    a_resident_that_is_evicted_is_gone_for_others within 2,
+    a_request_beside_the_stop_is_answered_or_told_that_nobody_will within 3,
+    a_resident_that_is_evicted_is_gone_for_others within 1,
     a_stop_ends_coroutines_that_wait_for_others within 4,
 }
 

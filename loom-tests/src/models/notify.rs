@@ -5,12 +5,12 @@ use crate::world::{Dropped, Witness, context, join, spawn};
 
 group! { "notify" about &["handle.rs", "context.rs", "inner.rs"];
     a_post_ends_a_blocking_poll within 6,
-    posts_of_two_threads_each_run_once within 4,
+    posts_of_two_threads_each_run_once within 3,
     a_second_post_finds_the_context_asleep_again within 5,
     a_poll_that_does_not_block_leaves_nothing_behind within 5,
     a_nested_poll_takes_what_the_outer_one_waits_for within 5,
     a_late_post_is_dropped_where_it_is_made within 5,
-    two_contexts_wake_each_other within 4,
+    two_contexts_wake_each_other within 3,
 }
 
 fn a_post_ends_a_blocking_poll() {

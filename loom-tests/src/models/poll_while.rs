@@ -5,9 +5,9 @@ use crate::world::{Witness, context, join, spawn};
 
 group! { "poll_while" about &["handle.rs", "context.rs"];
     a_kick_has_the_condition_looked_at_again within 6,
-    of_two_kicks_each_counts within 4,
-    a_kick_reaches_a_nested_wait_and_the_outer_one within 5,
-    a_kick_that_comes_between_two_waits_is_no_harm within 5,
+    of_two_kicks_each_counts within 2,
+    a_kick_reaches_a_nested_wait_and_the_outer_one within 3,
+    a_kick_that_comes_between_two_waits_is_no_harm within 4,
 }
 
 fn a_kick_has_the_condition_looked_at_again() {

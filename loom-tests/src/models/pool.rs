@@ -13,10 +13,10 @@ use crate::world::{Dropped, Witness, context, join, spawn};
 group! { "pool" about &["pool.rs", "lane.rs", "handle.rs", "coroutine.rs"];
     a_result_comes_home_with_what_the_job_did within 5,
     a_job_is_cancelled_or_runs within 6,
-    a_cancel_from_elsewhere_ends_the_wait_or_comes_too_late within 4,
+    a_cancel_from_elsewhere_ends_the_wait_or_comes_too_late within 3,
     a_job_that_nobody_waits_for_runs_and_is_dropped_once within 5,
     two_jobs_of_a_narrow_lane_take_turns within 4,
-    two_jobs_of_a_wide_lane_both_run within 4,
+    two_jobs_of_a_wide_lane_both_run within 3,
 }
 
 fn a_result_comes_home_with_what_the_job_did() {

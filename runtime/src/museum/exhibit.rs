@@ -83,15 +83,12 @@ impl State {
 pub enum Awaits {
     /// Jobs and guests in contexts of other threads.
     Iothreads,
-    /// Models of the notify protocol under loom.
-    Loom,
 }
 
 impl fmt::Display for Awaits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Awaits::Iothreads => "iothreads",
-            Awaits::Loom => "loom",
         })
     }
 }

@@ -97,7 +97,7 @@ fn the_deadline_of_a_wait_is_that_of_the_first_timer() {
             let (deadlines, handle) = (deadlines.clone(), ctx.handle());
             move |deadline_ns| {
                 deadlines.borrow_mut().push(deadline_ns);
-                handle.kick();
+                handle.notify();
             }
         });
         let [late, early] = [u64::MAX, u64::MAX - 1].map(|deadline_ns| {
@@ -150,7 +150,7 @@ fn nobody_is_current_while_the_context_waits() {
             let (current, handle) = (current.clone(), ctx.handle());
             move |_| {
                 current.replace(Some(AioContext::try_current()));
-                handle.kick();
+                handle.notify();
             }
         });
         ctx.poll(true);

@@ -149,21 +149,46 @@ fn each_of_10_000_kicks_ends_a_poll_while() {
 }
 
 in_both_lives! {
-    /// QEMU had a wait that slept although its condition was false already: the kick came between
+    /// QEMU had a wait that slept although its condition was false already: the notice came between
     /// the last look and the sleep.
-    fn a_kick_that_came_before_the_poll_is_not_lost(ctx) {
-        ctx.handle().kick();
+    fn a_notice_that_came_before_the_poll_is_not_lost(ctx) {
+        ctx.handle().notify();
         assert!(!ctx.poll(true), "it ends without progress");
     }
 
-    fn a_kick_ends_one_blocking_poll_only(ctx) {
+    fn notices_end_one_blocking_poll_only(ctx) {
         let handle: AioHandle = ctx.handle();
-        handle.kick();
-        handle.kick();
+        handle.notify();
+        handle.notify();
         assert!(!ctx.poll(true));
         let timer = ctx.timer("alarm", || ());
         timer.arm(ctx.now_ns() + 1);
         assert!(ctx.poll(true));
+    }
+
+    fn a_kick_is_for_those_in_poll_while_alone(ctx) {
+        let handle = ctx.handle();
+        handle.kick();
+        assert!(!ctx.has_work(), "nobody is in one");
+        let turns = Cell::new(0);
+        let inner = Rc::new(Cell::new(true));
+        ctx.schedule_oneshot("nested", {
+            let (ctx, handle, inner) = (ctx.clone(), handle.clone(), inner.clone());
+            move || {
+                ctx.poll_while(|| {
+                    handle.kick();
+                    inner.replace(false)
+                });
+            }
+        });
+        ctx.poll_while(|| {
+            turns.set(turns.get() + 1);
+            turns.get() < 3
+        });
+        assert!(!inner.get());
+        ctx.poll(false);
+        handle.kick();
+        assert!(!ctx.has_work(), "the last one has left");
     }
 
     fn poll_while_does_not_poll_when_the_condition_does_not_hold(ctx) {

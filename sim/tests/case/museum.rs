@@ -177,6 +177,6 @@ fn a_shrunk_exhibit_without_its_bug_does_not_fail() {
 #[test]
 fn an_exhibit_that_does_not_exist_or_has_no_switch_is_refused() {
     assert!(switch_on(Some("MIR-99")).is_err());
-    assert!(switch_on(Some("AIO-02")).is_err());
+    assert!(switch_on(Some("AIO-01")).is_err());
     assert!(switch_on(None).is_ok());
 }

@@ -1,16 +1,16 @@
 //! The historical bugs that are marked for loom: each is found by a model within its bound, and that model
 //! holds without the bug.
 
-use super::program::{Model, Outcome, Program, Run};
+use super::program::{Model, Outcome, Program, Run, Scope};
 use crate::Failure;
 use crate::clock::side_by_side;
 use crate::counts::Counts;
 use crate::suites::heading;
 
 /// Runs them and prints their table. Each that is found, and not found without its bug, counts as one.
-pub(crate) fn run() -> Result<Counts, Failure> {
+pub(crate) fn run(scope: Scope) -> Result<Counts, Failure> {
     heading("museum exhibits under loom");
-    let program = Program::build(&["museum"])?;
+    let program = Program::build(scope, &["museum"])?;
     let exhibits = program.ask(&["exhibits"])?;
     let exhibits = exhibits.lines().filter_map(|line| line.split_once(' '));
     println!(

@@ -60,6 +60,15 @@ impl Outcome {
     }
 }
 
+/// Which models.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of whole jobs among them.
+    All,
+    /// Those that need nothing but the runtime, and are quick to build.
+    Runtime,
+}
+
 /// The built program.
 pub(crate) struct Program {
     path: PathBuf,
@@ -69,9 +78,9 @@ pub(crate) struct Program {
 
 impl Program {
     /// Builds the program of this tree.
-    pub(crate) fn build(features: &[&str]) -> Result<Program, Failure> {
+    pub(crate) fn build(scope: Scope, features: &[&str]) -> Result<Program, Failure> {
         let target = tree::target_dir().join("loom");
-        if !build_at(tree::root(), &target, features, true)? {
+        if !build_at(tree::root(), &target, scope, features, true)? {
             return Err("the models do not compile".into());
         }
         Self::open(&target, features)
@@ -153,11 +162,16 @@ impl Program {
 pub(crate) fn build_at(
     root: &Path,
     target: &Path,
+    scope: Scope,
     features: &[&str],
     show: bool,
 ) -> Result<bool, Failure> {
-    let mut command = tree::cargo(["build", "--quiet", "-p", "blockjob-loom-tests"]);
+    let mut command = tree::cargo(["build", "--quiet", "--bin", "loom-models"]);
+    command.args(["-p", "blockjob-loom-tests"]);
     command.args(["--profile", PROFILE]);
+    if scope == Scope::Runtime {
+        command.arg("--no-default-features");
+    }
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }

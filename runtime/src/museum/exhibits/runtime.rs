@@ -1,6 +1,6 @@
 //! Bugs of event loops and co-locks.
 
-use crate::museum::exhibit::{Awaits, Exhibit, Finder, State, exhibit};
+use crate::museum::exhibit::{Exhibit, Finder, State, exhibit};
 
 exhibit! {
     AIO_01, "AIO-01", "A poll that does not wait takes the notice that was meant for one that does",
@@ -10,10 +10,10 @@ exhibit! {
     seen_as: "a device that is dead from the start, on one or two of many machines booted at once",
     breaks: ["WAKE"],
     found_by: Loom,
-    state: State::ToCome {
-        awaits: Awaits::Loom,
-        note: "here nobody polls the context of another thread, and a lock decides whether notice or \
-            wait came first: look again for a counterpart when the protocol is modelled",
+    state: State::NotExpressible {
+        why: "only the thread of a context polls it: `AioContext` is not `Send`, so there is no second poll \
+            that could take the notice, and a poll of its own that does not wait does not touch it. What \
+            remains is the model notify a_poll_that_does_not_block_leaves_nothing_behind",
     },
 }
 
@@ -26,11 +26,7 @@ exhibit! {
     seen_as: "hangs on processors that order memory weakly",
     breaks: ["WAKE"],
     found_by: Loom,
-    state: State::ToCome {
-        awaits: Awaits::Loom,
-        note: "here both sides hold the inbox's lock, and no fence can be left out: look again if the \
-            protocol is ever made of atomics",
-    },
+    state: State::Here { site: "runtime: handle, Shared::notify" },
 }
 
 exhibit! {
@@ -41,11 +37,7 @@ exhibit! {
     seen_as: "a wait for a condition that has come true",
     breaks: ["WAKE"],
     found_by: Loom,
-    state: State::ToCome {
-        awaits: Awaits::Loom,
-        note: "here a kick is a posting like any other, under the inbox's lock: look again if kicks are \
-            ever counted",
-    },
+    state: State::Here { site: "runtime: handle, AioHandle::kick" },
 }
 
 exhibit! {
@@ -78,14 +70,11 @@ exhibit! {
     went_wrong: "Who locks joins the line and then looks whether the mutex is being handed on; who \
         unlocks offers it and then looks at the line. The barrier in between was missing, so that both \
         could miss each other. The message names the barrier; that a waiter would sleep beside a free \
-        mutex is our conclusion.",
+        mutex is our conclusion. Here one access both joins and looks, which needs no barrier; the bug takes \
+        it apart.",
     qemu: "util/qemu-coroutine-lock.c, qemu_co_mutex_unlock; mended in the series before 8.0 about barriers",
     seen_as: "a mutex that is free, and a coroutine that waits for it",
     breaks: ["WAKE", "PROGRESS"],
     found_by: Loom,
-    state: State::ToCome {
-        awaits: Awaits::Loom,
-        note: "here line and owner change under one lock, and there is no hand-off without it: look again \
-            if the mutex is ever made of atomics",
-    },
+    state: State::Here { site: "runtime: co_mutex, CoMutex::announce_waiter" },
 }
