@@ -12,9 +12,9 @@
 //!
 //! Who is woken, and when, is in [`wakes`].
 //!
-//! Waiting for nodes in several contexts: `iothread/*`, `blockjob/iothread/*`,
-//! `blockjob/iothread/error/*`, `set_aio_context`. The cases that need a job, `blockjob/*`,
-//! `blockjob/error/*` and `bdrv_drop_intermediate/poll`, are with the jobs.
+//! The cases with several contexts, `iothread/*` and `set_aio_context`, are in `block/tests/moving`. Those that
+//! need a job, `blockjob/*`, `blockjob/error/*`, `blockjob/iothread/*`, `blockjob/iothread/error/*` and
+//! `bdrv_drop_intermediate/poll`, are with the jobs.
 //!
 //! Two numbers differ from what QEMU's test says in places. A node's parent is told once an edge,
 //! not once a section, as in QEMU since 8.0; and there is a section of a whole subtree, as in QEMU

@@ -24,4 +24,5 @@ mod images;
 mod iothread_drain;
 mod nbd;
 mod sections;
+mod stress;
 mod sync_op;

@@ -258,3 +258,21 @@ fn a_section_in_a_context_that_ends_stands_for_nothing() {
     let all = world.run(async move { moving::co_drain_all_begin(&shards, "test").await });
     assert_eq!(all.len(), 2, "of the contexts that are left");
 }
+
+#[test]
+fn all_of_it_can_be_done_from_outside_of_coroutines() {
+    let world = World::real();
+    let seen = disk(&world, 0);
+    let (main, shards) = (&world.main, &world.shards);
+    moving::set_aio_context(main, "disk", &shards[0], &shards[1]).expect("everybody can");
+    // Where it is already, it stays.
+    moving::set_aio_context(main, "disk", &shards[1], &shards[1]).expect("there is nothing to do");
+    let drained = moving::drained_begin(main, &shards[1], "raw", "test").expect("it is there");
+    let all = moving::drain_all_begin(main, shards, "test");
+    assert_eq!(all.len(), 3);
+    start_write(&world, 1);
+    world.on(1, |_| ());
+    assert_eq!(seen.served(), 0);
+    drop((drained, all));
+    world.run(until(seen, 1, shards[1].clone()));
+}
