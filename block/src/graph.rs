@@ -1,7 +1,9 @@
 //! The graph: which nodes there are, how they are called, and who uses whom.
 //!
-//! It lives in the main context. It changes only there, outside of coroutines, and only around
-//! nodes that are drained.
+//! Each context that has nodes has a graph of its own, with all nodes that live there. It changes only in that
+//! context, outside of coroutines, and only around nodes that are drained. Nodes that edges connect are
+//! in one graph; they go to another one together ([`crate::moving`]), and names are unique over all of them
+//! ([`crate::directory`]).
 //!
 //! QEMU: `GLOBAL_STATE_CODE` parts of block.c, `bdrv_graph_*` (block/graph-lock.c), which is a lock
 //! because there other threads walk the graph; here nobody does.
@@ -25,7 +27,7 @@ use crate::node::Node;
 use crate::perm_update::refresh_perms;
 use crate::section::Sections;
 
-/// All nodes and backends of a program.
+/// All nodes and backends of a context.
 pub struct Graph {
     context: AioContext,
     nodes: RefCell<BTreeMap<String, Weak<Node>>>,
@@ -73,7 +75,7 @@ pub fn name_wellformed(name: &str) -> bool {
 }
 
 impl Graph {
-    /// An empty graph whose main context is `context`.
+    /// An empty graph in `context`, the only one of a program.
     pub fn new(context: &AioContext) -> Rc<Graph> {
         Self::build(context, None)
     }
@@ -104,7 +106,7 @@ impl Graph {
         })
     }
 
-    /// The main context.
+    /// The context in which it lives, and all that is in it.
     pub fn context(&self) -> &AioContext {
         &self.context
     }

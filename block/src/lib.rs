@@ -2,8 +2,9 @@
 //!
 //! This is QEMU's block layer in async Rust, as far as jobs need it. A [`Node`] has a
 //! [`Driver`](driver::Driver) and children; guests, exports and jobs use it through a
-//! [`BlockBackend`]. The [`Graph`] is changed only in the main context and only around nodes that are
-//! drained ([`Drained`]), which is why it needs no lock.
+//! [`BlockBackend`]. A [`Graph`] is changed only in its context and only around nodes that are drained
+//! ([`Drained`]), which is why it needs no lock. Nodes that are connected live in one context, and go to
+//! another one as a family ([`moving`]).
 #![forbid(unsafe_code)]
 
 pub mod backend;

@@ -1,10 +1,13 @@
 //! `Node`: one image, filter or protocol in the graph, with what goes on in it.
 //!
-//! A node has two kinds of state, and they are kept apart because they have different homes:
+//! A node has two kinds of state, and they are kept apart because they change at different times:
 //!
-//! - *global state*, the edges and blockers, is touched only in the main context, and only while
+//! - *global state*, the edges and blockers, is touched only outside of coroutines, and only while
 //!   the nodes concerned are drained ([`crate::graph`]);
-//! - *I/O state* (`IoState`), the requests and bitmaps, is touched in the node's home context.
+//! - *I/O state* (`IoState`), the requests and bitmaps, is touched by requests.
+//!
+//! Both live in the node's home context. A node that goes to another one ([`crate::moving`]) is made anew
+//! there, and what is left of it here has *departed*: it answers every request with an error.
 //!
 //! QEMU: `BlockDriverState` (include/block/block_int-common.h).
 
