@@ -22,6 +22,10 @@ pub(crate) struct State {
     pub(crate) written: u64,
     pub(crate) in_flight: usize,
     pub(crate) cluster_size: u64,
+    /// It is that long and reads as zeroes everywhere, and `bytes` are not looked at.
+    pub(crate) zeroes: u64,
+    /// So often it was asked what it holds.
+    pub(crate) asked: usize,
 }
 
 /// What a test holds of a disk, and its driver.
@@ -38,6 +42,8 @@ impl Disk {
             written: 0,
             in_flight: 0,
             cluster_size: 0,
+            zeroes: 0,
+            asked: 0,
         })))
     }
 
@@ -128,7 +134,8 @@ impl Driver for Disk {
     }
 
     fn length(&self, _node: &Node) -> BlockResult<u64> {
-        Ok(self.state().bytes.len() as u64)
+        let state = self.state();
+        Ok((state.bytes.len() as u64).max(state.zeroes))
     }
 
     fn can_move(&self, _node: &Node) -> BlockResult<()> {
@@ -196,11 +203,11 @@ impl Driver for Disk {
         Box::pin(async move {
             let _under_way = self.begin(node);
             self.half(node).await;
+            let mut state = self.state();
+            state.asked += 1;
             Ok(BlockStatus {
-                bytes,
-                data: true,
-                zero: false,
-                allocated: true,
+                zero: state.zeroes > 0,
+                ..BlockStatus::data(bytes)
             })
         })
     }

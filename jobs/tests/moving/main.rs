@@ -12,4 +12,5 @@ mod guest;
 mod worker;
 
 mod every_step;
+mod mirrors;
 mod states;

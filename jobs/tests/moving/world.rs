@@ -21,6 +21,8 @@ use crate::common::describe;
 use crate::common::threads::Threads;
 
 pub(crate) const MS: u64 = 1_000_000;
+/// What takes longer than that does not happen.
+const PATIENCE_NS: u64 = 100_000 * MS;
 
 /// What a guest's device uses, and lets others use.
 pub(crate) const GUEST: PermPair = PermPair::new(
@@ -244,7 +246,9 @@ impl World {
     pub(crate) fn until(&self, place: usize, condition: impl Fn(&Shard) -> bool + Send + 'static) {
         self.co(place, move |shard| async move {
             let context = shard.graph.context().clone();
+            let deadline_ns = context.now_ns() + PATIENCE_NS;
             while !condition(&shard) {
+                assert!(context.now_ns() < deadline_ns, "it does not come to be");
                 context.sleep(MS).await;
             }
         });
