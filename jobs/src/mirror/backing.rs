@@ -49,9 +49,11 @@ pub struct OpenBacking(Opener);
 #[derive(Clone)]
 enum Opener {
     /// In the context in which it was made.
-    Here(Rc<dyn Fn(&Rc<Node>) -> BlockResult<()>>),
+    Here(Rc<OpenHere>),
     Anywhere(Arc<OpenAnywhere>),
 }
+
+type OpenHere = dyn Fn(&Rc<Node>) -> BlockResult<()>;
 
 /// Opens the backing file of a node in whichever context the node is.
 pub(super) type OpenAnywhere = dyn Fn(&Rc<Node>) -> BlockResult<()> + Send + Sync;

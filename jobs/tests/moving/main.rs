@@ -8,9 +8,11 @@ mod common;
 mod world;
 mod disk;
 mod guest;
+mod scene;
 
 mod worker;
 
 mod every_step;
 mod mirrors;
 mod states;
+mod travels;
