@@ -34,6 +34,7 @@ mod pack;
 mod packer;
 mod remote;
 mod section;
+mod shell;
 mod unpack;
 
 use std::any::Any;

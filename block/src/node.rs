@@ -22,7 +22,7 @@ use crate::bitmap::NodeBitmap;
 use crate::child::{Child, ChildParent, ChildRole};
 use crate::directory::ReservedName;
 use crate::driver::{Driver, Limits};
-use crate::error::{BlockError, BlockResult, ErrorKind};
+use crate::error::BlockResult;
 use crate::graph::Graph;
 use crate::op_blocker::{BlockOp, OpBlock, OpBlockers};
 use crate::perm::PermPair;
@@ -73,13 +73,13 @@ pub struct Node {
     /// See [`is_implicit`](Self::is_implicit).
     pub(crate) implicit: Cell<bool>,
     /// Keeps others from what they must not do with its backing node.
-    backing_block: RefCell<Option<OpBlock>>,
+    pub(crate) backing_block: RefCell<Option<OpBlock>>,
     /// Its name, in a program with several graphs.
     pub(crate) reserved: RefCell<Option<ReservedName>>,
     /// It has moved: what is left here is empty.
-    departed: Cell<bool>,
-    children: RefCell<Vec<Rc<Child>>>,
-    parents: RefCell<Vec<Weak<Child>>>,
+    pub(crate) departed: Cell<bool>,
+    pub(crate) children: RefCell<Vec<Rc<Child>>>,
+    pub(crate) parents: RefCell<Vec<Weak<Child>>>,
     pub(crate) op_blockers: OpBlockers,
     pub(crate) io: IoState,
 }
@@ -126,19 +126,6 @@ impl Node {
         })
     }
 
-    /// A node that was made in another context, without anything around it yet.
-    pub(crate) fn arrive(
-        graph: &Rc<Graph>,
-        name: String,
-        driver: Box<dyn Driver>,
-        read_only: bool,
-        number: u64,
-    ) -> Rc<Node> {
-        let node = Self::new(graph, name, driver, read_only);
-        node.number.set(number);
-        node
-    }
-
     /// Its name, unique in the graph.
     pub fn name(&self) -> &str {
         &self.name
@@ -169,37 +156,6 @@ impl Node {
     /// A new owner of this node.
     pub fn rc(&self) -> Rc<Node> {
         self.myself.upgrade().expect("a node that is in use exists")
-    }
-
-    /// True if it lives in another context now. Who still holds it here finds that nothing works.
-    pub fn has_departed(&self) -> bool {
-        self.departed.get()
-    }
-
-    /// The error for whoever asks something of a node that lives elsewhere now.
-    pub(crate) fn check_not_departed(&self) -> BlockResult<()> {
-        if !self.departed.get() {
-            return Ok(());
-        }
-        let text = format!("Node '{}' has moved to another context", self.name);
-        Err(BlockError::new(ErrorKind::Canceled, text))
-    }
-
-    /// It is about to live elsewhere: from now on nothing here follows from its edges and sections.
-    pub(crate) fn depart(&self) {
-        self.departed.set(true);
-        for edge in self.parents() {
-            edge.forget_quiesced();
-        }
-    }
-
-    /// Takes its edges apart after it has departed.
-    pub(crate) fn shed_edges(&self) {
-        debug_assert!(self.departed.get(), "it is in use");
-        self.backing_block.take();
-        // Nobody is told: those below have departed as well.
-        let edges = self.children.take();
-        drop(edges);
     }
 
     /// How many nodes of the graph were made before it.
@@ -355,12 +311,6 @@ impl Node {
 
     pub(crate) fn add_parent(&self, edge: &Rc<Child>) {
         self.parents.borrow_mut().push(Rc::downgrade(edge));
-    }
-
-    /// Puts the edges that lead to it into another order.
-    pub(crate) fn set_parents(&self, parents: &[Rc<Child>]) {
-        let parents = parents.iter().map(Rc::downgrade);
-        *self.parents.borrow_mut() = parents.collect();
     }
 
     pub(crate) fn remove_parent(&self, edge: &Child) {
