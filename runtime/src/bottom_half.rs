@@ -164,7 +164,8 @@ impl BottomHalf {
     ///
     /// QEMU: `qemu_bh_delete` (util/async.c).
     pub fn delete(&self) {
-        let before = self.shared.state.fetch_or(DELETED, Ordering::AcqRel);
+        // Relaxed: what is to be dropped is handed over by the inbox's lock.
+        let before = self.shared.state.fetch_or(DELETED, Ordering::Relaxed);
         if before & DELETED != 0 {
             return;
         }

@@ -97,6 +97,7 @@ impl Coroutines {
                 if slot.is_forgotten() {
                     // Pairs with the Release by which the last other holder let go: what it did to
                     // the state comes before what we do.
+                    // ordering: kept, because loom does not see what std's `Arc` orders.
                     fence(Ordering::Acquire);
                     slot.shared.begin_life(serial);
                     slot.id.set(id);

@@ -179,7 +179,8 @@ impl EventNotifier {
     /// Removes the source from its context; its handler never runs again. May be called from the
     /// handler, and from any thread.
     pub fn remove(&self) {
-        let before = self.shared.state.fetch_or(REMOVED, Ordering::AcqRel);
+        // Relaxed: what is to be dropped is handed over by the inbox's lock.
+        let before = self.shared.state.fetch_or(REMOVED, Ordering::Relaxed);
         if before & REMOVED != 0 {
             return;
         }

@@ -72,7 +72,7 @@ pub(crate) struct Shared {
     /// How many `poll_while` of the context are on its stack. Only the context writes it.
     pollers: AtomicU32,
     /// How many users have masked the external event sources.
-    pub(crate) external_disable_cnt: AtomicU32,
+    external_disable_cnt: AtomicU32,
     unpark: Arc<dyn Unpark>,
 }
 
@@ -118,7 +118,7 @@ impl Shared {
         // Release: if the context exchanges the word after this, it sees `nonempty`. A mere load could come
         // before the write of `nonempty` and miss the wait, while the context misses the work.
         let waits = if bug!(AIO_02) {
-            self.waiting.load(Ordering::Acquire)
+            self.waiting.load(Ordering::Relaxed)
         } else {
             self.waiting.swap(false, Ordering::Release)
         };
@@ -158,6 +158,12 @@ impl Shared {
         if self.waiting.load(Ordering::Relaxed) {
             self.waiting.swap(false, Ordering::Relaxed);
         }
+    }
+
+    /// True while external event sources are masked.
+    pub(crate) fn external_disabled(&self) -> bool {
+        // Acquire: a handler that runs because it finds no mask sees what was done under the last one.
+        self.external_disable_cnt.load(Ordering::Acquire) > 0
     }
 
     /// A `poll_while` begins: from now on kicks count, until the answer is dropped.
@@ -281,9 +287,10 @@ impl AioHandle {
     ///
     /// QEMU: `aio_disable_external` (include/block/aio.h, up to 8.0).
     pub fn disable_external(&self) {
+        // Relaxed: a handler that has begun goes on, and only the end of the mask promises anything.
         self.shared
             .external_disable_cnt
-            .fetch_add(1, Ordering::AcqRel);
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends one [`disable_external`](Self::disable_external). The last one has the context serve
@@ -296,7 +303,8 @@ impl AioHandle {
         let before = self
             .shared
             .external_disable_cnt
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| {
+            // Release: see `Shared::external_disabled`.
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |count| {
                 count.checked_sub(1)
             })
             .expect("enable_external without disable_external");
@@ -308,7 +316,7 @@ impl AioHandle {
 
     /// True while external event sources are masked.
     pub fn external_disabled(&self) -> bool {
-        self.shared.external_disable_cnt.load(Ordering::Acquire) > 0
+        self.shared.external_disabled()
     }
 }
 

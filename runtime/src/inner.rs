@@ -17,7 +17,6 @@ use crate::reactor::Reactor;
 use crate::ready::{NEXT, Ready, ReadyQueue};
 use crate::resident::Residents;
 use crate::sync::Arc;
-use crate::sync::atomic::Ordering;
 use crate::timer::TimerEntry;
 use crate::timer_heap::TimerHeap;
 use crate::trace::{Event, Trace, Wants};
@@ -251,7 +250,7 @@ impl Inner {
     }
 
     pub(crate) fn external_disabled(&self) -> bool {
-        self.shared.external_disable_cnt.load(Ordering::Acquire) > 0
+        self.shared.external_disabled()
     }
 
     /// Drops everything that could run, with `self` still whole.

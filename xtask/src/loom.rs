@@ -41,7 +41,7 @@ pub(crate) fn run(scope: Scope, depth: Depth) -> Result<Counts, Failure> {
     let watch = Stopwatch::start();
     let outcomes = check_all(&program, depth);
     let counts = report(&program, &outcomes, watch.seconds());
-    Ok(counts.plus(museum::run(scope)?))
+    Ok(counts.plus(museum::run(scope)?).plus(program::example()?))
 }
 
 /// Checks every model, the ones with the most preemptions first.

@@ -11,6 +11,7 @@ mod ci;
 mod clock;
 mod counts;
 mod loom;
+mod orderings;
 mod peer;
 mod qemu_map;
 mod size;
@@ -42,6 +43,12 @@ enum Task {
         /// Leave out the models of whole jobs, which take long to build.
         #[arg(long)]
         runtime: bool,
+    },
+    /// Weaken each ordering of the runtime, one at a time, and see which model notices.
+    Orderings {
+        /// Only in files whose names contain this.
+        #[arg(default_value = "")]
+        only: String,
     },
     /// What a submission must pass: formatting, lints, documentation, tests.
     Ci,
@@ -81,6 +88,7 @@ fn main() -> ExitCode {
                 counts.failed == 0 && counts.passed > 0
             })
         }
+        Task::Orderings { only } => orderings::run(&only),
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
         Task::QemuMap { check } => qemu_map::run(check),

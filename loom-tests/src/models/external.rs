@@ -10,6 +10,7 @@ group! { "external" about &["event.rs", "handle.rs", "inner.rs"];
     an_announcement_is_served_with_what_came_before within 3,
     what_is_announced_under_a_mask_is_served_when_it_is_gone within 3,
     two_masks_end_in_any_order within 3,
+    what_was_done_under_a_mask_is_seen_without_it within 4,
     an_announcement_is_taken_back_or_served within 5,
     a_removed_source_is_not_served_and_its_handler_goes_home within 5,
 }
@@ -87,6 +88,31 @@ fn two_masks_end_in_any_order() {
     }
     masks.into_iter().for_each(join);
     assert_eq!(seen.get(), 1);
+}
+
+/// The handler may run because it finds no mask, before the post of the mask's end has come.
+fn what_was_done_under_a_mask_is_seen_without_it() {
+    let ctx = context("iothread");
+    let (done, served) = (Witness::new(), Rc::new(Cell::new(false)));
+    let source = {
+        let (done, served) = (done.clone(), served.clone());
+        ctx.event_source("guest", true, move || {
+            assert!(done.is_set(), "it was served under the mask, or as if");
+            served.set(true);
+        })
+    };
+    let handle = ctx.handle();
+    handle.disable_external();
+    let main = spawn(move || {
+        done.set();
+        handle.enable_external();
+    });
+    source.set();
+    ctx.poll(false);
+    while !served.get() {
+        ctx.poll(true);
+    }
+    join(main);
 }
 
 fn an_announcement_is_taken_back_or_served() {

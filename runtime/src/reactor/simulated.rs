@@ -15,6 +15,8 @@ struct Flag {
 
 impl Unpark for Flag {
     fn unpark(&self) {
+        // ordering: kept, because no model waits in virtual time: loom has a reactor of its own. It pairs
+        // with the Acquire below, so that a context sees what it was woken for in its next look.
         self.set.store(true, Ordering::Release);
     }
 }
@@ -58,11 +60,13 @@ impl Reactor for VirtualReactor {
     }
 
     fn wait(&self, deadline_ns: Option<u64>) {
+        // ordering: kept, because of the Release above.
         if self.unparked.set.swap(false, Ordering::Acquire) {
             return;
         }
         if self.run_one_job() {
             // If the job has unparked us, it is this wait that it ended.
+            // ordering: kept, because of the Release above.
             self.unparked.set.swap(false, Ordering::Acquire);
             return;
         }

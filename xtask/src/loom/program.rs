@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Failure;
+use crate::counts::Counts;
 use crate::tree;
 
 const CFG: &str = "--cfg blockjob_loom";
@@ -15,7 +16,6 @@ const PROFILE: &str = "simulation";
 pub(crate) struct Group {
     pub(crate) name: String,
     /// The files of runtime/src that it is about.
-    #[allow(dead_code)] // For the mutants of orderings.
     pub(crate) files: Vec<String>,
 }
 
@@ -183,6 +183,21 @@ pub(crate) fn build_at(
         command.stderr(Stdio::null());
     }
     Ok(command.status()?.success())
+}
+
+/// Runs the example of a component with its model, which counts as one.
+pub(crate) fn example() -> Result<Counts, Failure> {
+    let mut command = tree::cargo(["run", "--quiet", "-p", "blockjob-loom-tests"]);
+    command.args(["--profile", PROFILE, "--no-default-features"]);
+    command.args(["--example", "doorbell"]);
+    command.env("RUSTFLAGS", CFG);
+    command.env("CARGO_TARGET_DIR", tree::target_dir().join("loom"));
+    let success = command.status()?.success();
+    Ok(Counts {
+        passed: u64::from(success),
+        failed: u64::from(!success),
+        ignored: 0,
+    })
 }
 
 /// Reads `NAME BOUND EXECUTIONS SECONDS VERDICT`, the line that the program prints last.
