@@ -218,8 +218,9 @@ impl JobList {
     fn run_turn(self: &Rc<Self>) {
         let hop = self.hop().expect("only lists that hop send turns");
         hop.sent.set(false);
-        hop.main_waits.set(hop.main_waits.get() + 1);
-        let waits = MainWaits(Some(self.clone()));
+        // What the first of them polls for may be the end of the next one, as in a transaction: so each
+        // has to be able to run while another one does.
+        let waits = self.main_waits();
         while self.run_next_deferred() {}
         drop(waits);
     }
