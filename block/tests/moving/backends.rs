@@ -217,6 +217,8 @@ in_both_lives! {
         let tell = told.clone();
         world.on(0, move |here| {
             let (shell, drive) = (here.node("disk"), here.find_backend("drive"));
+            // They stay there, and are found by nobody.
+            keep(here, (shell.clone(), drive.clone()));
             let write = async move {
                 let write = drive.write(0, Bytes::from_static(b"late")).await;
                 let left = [write, shell.co_write(0, Bytes::from_static(b"late")).await, shell.flush().await];
