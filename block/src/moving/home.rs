@@ -66,22 +66,67 @@ fn check<S: Home>(home: &S, node: &str) -> BlockResult<Family> {
     Ok(family)
 }
 
-type Luggage<S> = Arc<Mutex<Option<(Parcel, <S as Home>::Goods)>>>;
+/// A family that is under way between two homes.
+struct Luggage<S: Home> {
+    content: Option<(Parcel, S::Goods)>,
+    /// Nobody sees to it any more that it arrives.
+    abandoned: bool,
+}
+
+/// Sees to it that a family arrives: if the move is given up half-way, at the home that it comes from.
+struct Courier<S: Home> {
+    luggage: Arc<Mutex<Luggage<S>>>,
+    from: Resident<S>,
+}
+
+impl<S: Home> Courier<S> {
+    fn new(from: &Resident<S>) -> Courier<S> {
+        Courier {
+            luggage: Arc::new(Mutex::new(Luggage {
+                content: None,
+                abandoned: false,
+            })),
+            from: from.clone(),
+        }
+    }
+}
+
+impl<S: Home> Drop for Courier<S> {
+    fn drop(&mut self) {
+        let mut luggage = self.luggage.lock();
+        luggage.abandoned = true;
+        if luggage.content.is_some() {
+            drop(luggage);
+            let luggage = self.luggage.clone();
+            self.from
+                .post("unpack", move |home| arrive(&**home, &luggage));
+        }
+    }
+}
 
 /// False if the family is not drained any more: it has grown.
-fn pack_into<S: Home>(home: &S, node: &str, luggage: &Luggage<S>) -> BlockResult<bool> {
+fn pack_into<S: Home>(home: &S, node: &str, luggage: &Mutex<Luggage<S>>) -> BlockResult<bool> {
     // Jobs may have ended meanwhile, and others begun.
     let family = check(home, node)?;
-    if !family.is_drained() {
+    if !family.is_drained() || luggage.lock().abandoned {
         return Ok(false);
     }
     let goods = home.pack(&family);
-    *luggage.lock() = Some((pack(family), goods));
+    let content = (pack(family), goods);
+    let mut luggage = luggage.lock();
+    if luggage.abandoned {
+        // That has come to pass just now.
+        drop(luggage);
+        let moved = unpack(content.0, &home.place());
+        home.arrived(content.1, &moved);
+        return Ok(false);
+    }
+    luggage.content = Some(content);
     Ok(true)
 }
 
-fn arrive<S: Home>(home: &S, luggage: &Luggage<S>) {
-    let taken = luggage.lock().take();
+fn arrive<S: Home>(home: &S, luggage: &Mutex<Luggage<S>>) {
+    let taken = luggage.lock().content.take();
     if let Some((parcel, goods)) = taken {
         let moved = unpack(parcel, &home.place());
         home.arrived(goods, &moved);
@@ -91,7 +136,8 @@ fn arrive<S: Home>(home: &S, luggage: &Luggage<S>) {
 /// Moves the family of the node that is called `node` from one home to another one: asks everybody, drains
 /// the family, packs it, unpacks it there, and ends the section. If it is refused nothing has changed.
 ///
-/// It may be awaited in a coroutine that does not use the family, in whichever context.
+/// It may be awaited in a coroutine that does not use the family, in whichever context. If that is dropped
+/// half-way, the family is where it was or where it was to go, and its section ends.
 ///
 /// QEMU: `bdrv_try_change_aio_context` (block.c).
 ///
@@ -110,25 +156,25 @@ pub async fn co_set_aio_context<S: Home>(
     // Whoever cannot move must not be made to wait for that.
     let asked = from.request("can move", move |home| check(&**home, &name).map(drop));
     asked.await.map_err(gone)??;
-    let luggage = Luggage::<S>::default();
+    let courier = Courier::new(from);
     let mut sections = Vec::new();
     loop {
         sections.push(co_drained_begin(from, node, "set-aio-context").await?);
-        let (packed, name) = (luggage.clone(), node.to_owned());
+        let (packed, name) = (courier.luggage.clone(), node.to_owned());
         let sent = from.request("pack", move |home| pack_into(&**home, &name, &packed));
         // Somebody has come who is not drained yet.
         if sent.await.map_err(gone)?? {
             break;
         }
     }
-    let arriving = luggage.clone();
+    let (arriving, back) = (courier.luggage.clone(), courier.luggage.clone());
     let arrived = to
         .request("unpack", move |home| arrive(&**home, &arriving))
         .await;
     if let Err(error) = arrived {
         // Nobody was there to take it in: it comes back.
         let back = from
-            .request("unpack", move |home| arrive(&**home, &luggage))
+            .request("unpack", move |home| arrive(&**home, &back))
             .await;
         return Err(gone(back.err().unwrap_or(error)));
     }

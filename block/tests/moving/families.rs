@@ -1,10 +1,14 @@
 //! What arrives is what left: nodes, edges, backends, bitmaps, counts.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use blockjob_block::child::ChildRole;
 use blockjob_block::directory::NameKind;
 use blockjob_block::driver::mem::MemOptions;
 use blockjob_block::driver::null_co::{NullCoDriver, NullCoOptions};
 use blockjob_block::driver::raw::{RawDriver, RawOptions};
+use blockjob_block::moving::co_set_aio_context;
 use blockjob_block::settings::NodeSettings;
 use blockjob_block::{BlockBackend, Perm, PermPair};
 use bytes::{Bytes, BytesMut};
@@ -213,5 +217,42 @@ in_both_lives! {
         seen.take_perms();
         world.send("disk", 0, 1).expect("everybody can");
         assert_eq!(seen.take_perms(), [before], "an image lock would have been let go");
+    }
+
+    fn a_move_that_is_given_up_half_way_leaves_the_family_in_one_of_the_two_places(world) {
+        world.on(0, |here| {
+            here.add("disk", MemOptions::new(LEN).build(), &[]);
+            here.backend("drive", "disk", LAX);
+        });
+        let mut at = 0;
+        let mut arrived = [false; 2];
+        for polls in (1..8).chain(1..8) {
+            let (from, to) = (at, 1 - at);
+            let shards = [world.shards[from].clone(), world.shards[to].clone()];
+            world.run(async move {
+                let mut moving = Box::pin(co_set_aio_context("disk", &shards[0], &shards[1]));
+                let mut left = polls;
+                poll_fn(|cx| {
+                    left -= 1;
+                    match moving.as_mut().poll(cx) {
+                        Poll::Pending if left > 0 => Poll::Pending,
+                        _ => Poll::Ready(()),
+                    }
+                })
+                .await;
+            });
+            // What is still on its way comes to its turn.
+            for place in [from, to, from, to] {
+                world.on(place, |_| ());
+            }
+            let has = |place| !world.on(place, |here| here.names().is_empty());
+            assert!(has(0) != has(1), "after {polls} polls");
+            at = if has(0) { 0 } else { 1 };
+            arrived[at] = true;
+            let counter = world.on(at, |here| here.node("disk").quiesce_counter());
+            assert_eq!(counter, 0, "after {polls} polls");
+            world.write(at, "drive", 0, b"used").expect("it can be used");
+        }
+        assert_eq!(arrived, [true; 2], "the case was not what it should be");
     }
 }
