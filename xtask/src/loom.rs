@@ -26,11 +26,13 @@ pub(crate) enum Depth {
 }
 
 impl Depth {
-    /// Two more preemptions, and an hour.
-    pub(crate) const DEEP: Depth = Depth::Deep {
-        more: 2,
-        total: Duration::from_secs(3600),
-    };
+    /// Two more preemptions, and so many minutes.
+    pub(crate) fn deep(minutes: u64) -> Depth {
+        Depth::Deep {
+            more: 2,
+            total: Duration::from_secs(60 * minutes),
+        }
+    }
 }
 
 /// Builds and runs all models, and the museum with them; prints the tables. Each model that holds and

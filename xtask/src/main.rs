@@ -40,6 +40,9 @@ enum Task {
         /// Two more preemptions in each model, and an hour in all.
         #[arg(long)]
         deep: bool,
+        /// How long `--deep` may take.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
         /// Leave out the models of whole jobs, which take long to build.
         #[arg(long)]
         runtime: bool,
@@ -72,14 +75,18 @@ fn main() -> ExitCode {
             println!("{}", report.closing_line());
             report.is_good()
         }),
-        Task::Loom { deep, runtime } => {
+        Task::Loom {
+            deep,
+            minutes,
+            runtime,
+        } => {
             let scope = if runtime {
                 loom::Scope::Runtime
             } else {
                 loom::Scope::All
             };
             let depth = if deep {
-                loom::Depth::DEEP
+                loom::Depth::deep(minutes)
             } else {
                 loom::Depth::Shipped
             };

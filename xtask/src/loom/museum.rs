@@ -33,10 +33,14 @@ pub(crate) fn run(scope: Scope) -> Result<Counts, Failure> {
     Ok(counts)
 }
 
+/// A model that has not found the bug after so many seconds is left.
+const SECONDS: u64 = 10;
+
 /// The first model that fails with the bug and holds without it; of all, the one that fails soonest.
 fn search(program: &Program, id: &str) -> Option<(Model, Outcome, Outcome)> {
     let run = Run {
         bug: Some(id.to_owned()),
+        seconds: Some(SECONDS),
         ..Run::default()
     };
     let jobs = program.models.iter().map(|model| {
