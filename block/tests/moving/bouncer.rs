@@ -20,6 +20,7 @@ pub(crate) struct Seen {
     active: AtomicU32,
     served: AtomicU32,
     flushed: AtomicU32,
+    packed: AtomicU32,
     begins: AtomicU32,
     perms: Mutex<Vec<PermPair>>,
     ends: AtomicU32,
@@ -44,6 +45,11 @@ impl Seen {
     /// The permissions that it was given since the last question.
     pub(crate) fn take_perms(&self) -> Vec<PermPair> {
         std::mem::take(&mut self.perms.lock().expect("nobody panics"))
+    }
+
+    /// How often it was packed.
+    pub(crate) fn packed(&self) -> u32 {
+        self.packed.load(Ordering::SeqCst)
     }
 
     /// How often sections of it have begun and ended.
@@ -153,6 +159,7 @@ impl Driver for Bouncer {
     }
 
     fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        self.seen.packed.fetch_add(1, Ordering::SeqCst);
         Box::new(Packed(self.clone()))
     }
 }

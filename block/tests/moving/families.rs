@@ -256,3 +256,35 @@ in_both_lives! {
         assert_eq!(arrived, [true; 2], "the case was not what it should be");
     }
 }
+
+/// In virtual time, where main hears of it before it can do anything about it.
+#[test]
+fn a_family_that_is_packed_when_nobody_waits_for_it_any_more_comes_back() {
+    let world = crate::world::World::new();
+    let driver = Bouncer::new();
+    let seen = driver.seen.clone();
+    world.on(1, move |here| {
+        here.add("disk", driver, &[]);
+        here.backend("drive", "disk", LAX);
+    });
+    let (shards, packed) = (world.shards.clone(), seen.clone());
+    world.run(async move {
+        let mut moving = Box::pin(co_set_aio_context("disk", &shards[1], &shards[2]));
+        poll_fn(|cx| match packed.packed() {
+            0 => moving
+                .as_mut()
+                .poll(cx)
+                .map(|_| panic!("it was not given up")),
+            _ => Poll::Ready(()),
+        })
+        .await;
+    });
+    assert_eq!(seen.packed(), 1);
+    for _ in 0..2 {
+        [0, 1, 2].map(|place| world.on(place, |_| ()));
+    }
+    let counter = world.on(1, |here| here.node("disk").quiesce_counter());
+    assert_eq!(counter, 0);
+    world.write(1, "drive", 0, b"used").expect("it can be used");
+    assert_eq!(seen.served(), 1);
+}
