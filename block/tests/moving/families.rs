@@ -281,7 +281,7 @@ fn a_family_that_is_packed_when_nobody_waits_for_it_any_more_comes_back() {
     });
     assert_eq!(seen.packed(), 1);
     for _ in 0..2 {
-        [0, 1, 2].map(|place| world.on(place, |_| ()));
+        (0..3).for_each(|place| world.on(place, |_| ()));
     }
     let counter = world.on(1, |here| here.node("disk").quiesce_counter());
     assert_eq!(counter, 0);
