@@ -19,6 +19,7 @@ group! { "coroutine" about &["coroutine.rs", "coroutines.rs", "frame.rs", "handl
     an_enter_overtakes_a_wake_and_loses_nothing within 5,
     a_wake_of_one_that_ends_reaches_no_other within 5,
     a_waker_of_one_that_ended_reaches_no_other within 5,
+    a_wake_of_one_that_is_dropped_where_it_stands_reaches_no_other within 5,
     a_wake_after_the_end_of_the_context_does_nothing within 5,
     one_that_is_started_from_elsewhere_runs_or_is_dropped within 5,
 }
@@ -197,6 +198,40 @@ fn a_waker_of_one_that_ended_reaches_no_other() {
     second.wake();
     ctx.poll(false);
     assert_eq!(polls.get(), 1);
+}
+
+/// As a job does that goes on in another context.
+fn a_wake_of_one_that_is_dropped_where_it_stands_reaches_no_other() {
+    let ctx = context("main");
+    let _current = ctx.make_current();
+    let dropped = Witness::new();
+    let first = {
+        let luggage = Dropped(dropped.clone());
+        ctx.coroutine("first", async move {
+            let _luggage = luggage;
+            loop {
+                yield_now().await;
+            }
+        })
+    };
+    first.enter();
+    let waker = {
+        let first = first.clone();
+        spawn(move || first.wake())
+    };
+    ctx.poll(false);
+    first.drop_parked();
+    drop(first);
+    assert_eq!(dropped.get(), 1);
+    let second = ctx.coroutine("second", yield_now());
+    second.enter();
+    ctx.poll(false);
+    join(waker);
+    finish(&ctx);
+    assert!(!second.ended(), "the wake of another one ended its yield");
+    second.wake();
+    ctx.poll(false);
+    assert!(second.ended());
 }
 
 fn a_wake_after_the_end_of_the_context_does_nothing() {
