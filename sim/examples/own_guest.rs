@@ -48,8 +48,8 @@ pub(crate) fn report() -> String {
                 commits.set(commits.get() + 1);
                 cast.main.sleep(300_000).await;
             }
-            let node = pair.device.node().expect("the device has a medium");
-            pivoted.set(pivoted.get() + u64::from(Rc::ptr_eq(&node, &pair.target_node)));
+            let node = pair.device().node().expect("the device has a medium");
+            pivoted.set(pivoted.get() + u64::from(Rc::ptr_eq(&node, &pair.target_node())));
             drop(open);
         });
         database.wake();

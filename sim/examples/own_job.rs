@@ -44,7 +44,7 @@ fn sweep(polite: bool) -> String {
     let reader = PermPair::new(Perm::CONSISTENT_READ, Perm::ALL);
     let mut runner = Runner::new();
     runner.add_prologue(move |cast| {
-        let (source, options) = (&cast.pairs[0].source_node, JobOptions::default());
+        let (source, options) = (&cast.pairs[0].source_node(), JobOptions::default());
         let disk = BlockBackend::new(&cast.graph, "", reader).expect("it needs no name");
         disk.insert(source).expect("the guest lets others read");
         disk.set_queue_requests(false); // A job pauses instead.

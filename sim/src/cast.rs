@@ -1,6 +1,9 @@
 //! Who is there in a run, for checkers, monitors and explanations.
 
-use std::cell::{Cell, OnceCell, RefCell};
+mod home;
+mod moving;
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use blockjob_block::{BlockBackend, Graph, Node};
@@ -15,43 +18,74 @@ use crate::guest::{Guest, Tally};
 use crate::model::Model;
 use crate::world::World;
 
-/// One disk that is in use and is to be copied, with all that belongs to it.
+pub(crate) use home::section_id;
+pub use home::{OpenSection, SimHome};
+
+/// One disk that is in use and is to be copied, with all that belongs to it. What lives in a context is
+/// another object when it has moved to another one, so it is asked for each time.
 pub struct Pair {
     /// The name of the job that copies it.
     pub job_id: String,
     /// The disk in use.
     pub source: Rc<SimDisk>,
-    /// Its node.
-    pub source_node: Rc<Node>,
     /// What it is copied to.
     pub target: Rc<SimDisk>,
-    /// Its node.
-    pub target_node: Rc<Node>,
     /// What is below the source, if anything is.
     pub base: Option<Rc<SimDisk>>,
-    /// The guests' device.
-    pub device: Rc<BlockBackend>,
     /// What guests were told of the disk.
     pub model: Rc<RefCell<Model>>,
     /// The guests that use it.
     pub guests: Vec<Rc<Guest>>,
-    /// The job, once it has been started.
-    pub job: OnceCell<Rc<Job>>,
-    /// What the job does.
-    pub mirror: OnceCell<Rc<MirrorJob>>,
-    /// Why it could not be started.
+    /// Why the job could not be started.
     pub refused: RefCell<Option<String>>,
+    /// Which of the homes they live in.
+    pub(crate) home: Cell<usize>,
+    pub(crate) living: RefCell<Living>,
+}
+
+/// What of a pair lives in a context.
+pub(crate) struct Living {
+    pub(crate) source_node: Rc<Node>,
+    pub(crate) target_node: Rc<Node>,
+    pub(crate) device: Rc<BlockBackend>,
+    pub(crate) job: Option<Rc<Job>>,
+    pub(crate) mirror: Option<Rc<MirrorJob>>,
 }
 
 impl Pair {
+    /// The node of the disk in use.
+    pub fn source_node(&self) -> Rc<Node> {
+        self.living.borrow().source_node.clone()
+    }
+
+    /// The node of what it is copied to.
+    pub fn target_node(&self) -> Rc<Node> {
+        self.living.borrow().target_node.clone()
+    }
+
+    /// The guests' device.
+    pub fn device(&self) -> Rc<BlockBackend> {
+        self.living.borrow().device.clone()
+    }
+
+    /// The job, once it has been started.
+    pub fn job(&self) -> Option<Rc<Job>> {
+        self.living.borrow().job.clone()
+    }
+
+    /// What the job does.
+    pub fn mirror(&self) -> Option<Rc<MirrorJob>> {
+        self.living.borrow().mirror.clone()
+    }
+
     /// What the device uses, past a filter that a job has put on top of it.
     pub fn used_node(&self) -> Option<Rc<Node>> {
-        Some(self.device.node()?.skip_implicit_filters())
+        Some(self.device().node()?.skip_implicit_filters())
     }
 
     /// Whether the job has been started and has ended.
     pub fn is_over(&self) -> bool {
-        match self.mirror.get() {
+        match self.mirror() {
             Some(mirror) => mirror.outcome().is_some(),
             None => self.refused.borrow().is_some(),
         }
@@ -66,10 +100,12 @@ pub struct Cast {
     pub world: Rc<World>,
     /// The main context.
     pub main: AioContext,
-    /// The nodes.
+    /// The nodes, where families live to begin with.
     pub graph: Rc<Graph>,
-    /// The jobs.
+    /// The jobs, where families live to begin with.
     pub jobs: Rc<JobList>,
+    /// The contexts in which families may live; the main one is the first.
+    pub homes: Vec<Rc<SimHome>>,
     /// What is copied.
     pub pairs: Vec<Pair>,
     pub(crate) tally: Rc<Tally>,
@@ -89,27 +125,31 @@ impl Drop for KeepOpen {
 }
 
 impl Cast {
-    /// The cast of a run in which nobody has begun anything.
+    /// The cast of a run in which nobody has begun anything. Families live in the home of that number.
     pub(crate) fn new(
         config: &Config,
         world: &Rc<World>,
-        main: AioContext,
-        graph: Rc<Graph>,
-        jobs: Rc<JobList>,
+        (homes, home): (Vec<Rc<SimHome>>, usize),
         pairs: Vec<Pair>,
         tally: Rc<Tally>,
     ) -> Rc<Cast> {
-        Rc::new(Cast {
+        let cast = Rc::new(Cast {
             config: config.clone(),
             world: world.clone(),
-            main,
-            graph,
-            jobs,
+            main: homes[0].context.clone(),
+            graph: homes[home].graph.clone(),
+            jobs: homes[home].jobs.clone(),
+            homes,
             pairs,
             tally,
             open: Cell::new(0),
             extra: RefCell::default(),
-        })
+        });
+        for home in &cast.homes {
+            let known = home.cast.set(Rc::downgrade(&cast));
+            assert!(known.is_ok(), "a home is of one run");
+        }
+        cast
     }
 
     /// For whoever adds something to a run: the run does not end before this is dropped.

@@ -9,6 +9,7 @@ mod bits;
 mod bounds;
 mod by_job;
 pub mod cancel;
+pub mod contexts;
 pub mod count;
 pub mod data;
 pub mod dirty;
@@ -33,7 +34,8 @@ use blockjob_jobs::mirror::steps::MirrorTrace;
 use blockjob_jobs::trace::JobTrace;
 use blockjob_runtime::trace::Event;
 
-use crate::cast::Cast;
+use crate::cast::{Cast, section_id};
+use crate::config::Config;
 use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
 use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
@@ -122,6 +124,12 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// The number, among the drained sections of all contexts, of the one that it has the number `id` where
+    /// it happens.
+    pub fn section(&self, id: u64) -> u64 {
+        section_id(self.cast.home_called(self.context), id)
+    }
+
     /// Reports that `rule` is broken. `place` says in what way, as a short name without numbers.
     pub fn fail(&self, rule: Rule, place: &str, parties: Vec<String>, text: String) {
         // An engine that unwinds, or a run that is called off, ends what it was about; what is wrong with
@@ -147,6 +155,12 @@ pub trait Checker {
 
     /// What it is told.
     fn wants(&self) -> Interest;
+
+    /// Whether it has anything to look at in runs of `config`.
+    fn concerns(&self, config: &Config) -> bool {
+        let _ = config;
+        true
+    }
 
     /// A new run begins: whatever was seen is forgotten.
     fn reset(&mut self);
@@ -183,6 +197,7 @@ pub fn all() -> Vec<Box<dyn Checker>> {
         Box::new(drain::Drain::new()),
         Box::new(wake::Wake::new()),
         Box::new(home::Home::new()),
+        Box::new(contexts::Contexts::new()),
         Box::new(graph::Graph::new()),
         Box::new(count::Count::new()),
         Box::new(waitgraph::Waits::new()),

@@ -131,6 +131,7 @@ fields! {
     Drains "drains" 0 TIME, "How long it is until somebody drains a source again for an instant, about, in nanoseconds; 0 is never.";
     Held "held" 0 TIME, "How long the targets are drained by somebody else when the jobs start, in nanoseconds; 0 is not at all.";
     Format "format" 0 Form::Name(&["raw", "qcow2", "both"]), "The format of disks: raw, the target is qcow2, or both sides are; cluster and tcluster are those of the images then, and lengths are rounded up to 512 bytes.";
+    IoThread "iothread" 0 FLAG, "The disks live in a context of their own, io0, and so do their jobs; guests are in theirs, and the monitor is in main.";
 }
 
 const VERB_NAMES: [&str; 18] = [

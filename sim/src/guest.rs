@@ -1,8 +1,8 @@
 //! Guests: they write, read, zero, discard and flush, several requests at a time, and remember what
 //! they were told.
 //!
-//! A guest runs in the main context, or in a context of its own. Then it has a device as virtio's: it
-//! puts requests into a ring and kicks, the kick is an external event source of the main context, and
+//! A guest runs in the context of its disk, or in a context of its own. Then it has a device as virtio's:
+//! it puts requests into a ring and kicks, the kick is an external event source of the disk's context, and
 //! the answer comes back as a wake-up in the guest's.
 
 use std::cell::{Cell, RefCell};
@@ -112,7 +112,8 @@ impl RequestIds {
 pub(crate) struct Surroundings {
     pub(crate) world: Rc<World>,
     pub(crate) hub: Rc<Hub>,
-    pub(crate) main: AioContext,
+    /// Where the families of disks live to begin with.
+    pub(crate) home: AioContext,
     pub(crate) ids: Rc<RequestIds>,
     pub(crate) tally: Rc<Tally>,
 }
@@ -152,7 +153,7 @@ impl Guest {
         model: &Rc<RefCell<Model>>,
         habits: Habits,
     ) -> Rc<Guest> {
-        let ring = (*context != around.main).then(|| Ring::new(&around.main, device));
+        let ring = (*context != around.home).then(|| Ring::new(&around.home, device));
         Rc::new(Guest {
             number,
             around: around.clone(),
@@ -389,11 +390,11 @@ impl Guest {
 }
 
 impl Ring {
-    /// The device's side of a ring: a handler in the main context.
-    fn new(main: &AioContext, device: &Rc<BlockBackend>) -> Rc<Ring> {
+    /// The device's side of a ring: a handler in the context of the disk.
+    fn new(home: &AioContext, device: &Rc<BlockBackend>) -> Rc<Ring> {
         Rc::new_cyclic(|ring: &std::rc::Weak<Ring>| {
-            let (ring, device, context) = (ring.clone(), device.clone(), main.clone());
-            let kick = main.event_source("virtio", true, move || {
+            let (ring, device, context) = (ring.clone(), device.clone(), home.clone());
+            let kick = home.event_source("virtio", true, move || {
                 let Some(ring) = ring.upgrade() else { return };
                 while let Some(Ringed { request, answer }) = ring.take() {
                     let device = device.clone();

@@ -12,6 +12,7 @@ use blockjob_runtime::trace::{Event, Mark, Trace, Wants};
 
 use crate::cast::Cast;
 use crate::check::{Checker, Interest, Scene, Seen};
+use crate::config::Config;
 use crate::coverage::Marks;
 use crate::decide::Decider;
 use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
@@ -44,9 +45,10 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub for one run, with `checkers` that have been reset. What the runtime itself reports, of
+    /// A hub for one run of `config`, with `checkers` that have been reset. What the runtime itself reports, of
     /// coroutines and callbacks, is only asked for if `runtime` says so.
     pub(crate) fn new(
+        config: &Config,
         decider: &Rc<Decider>,
         checkers: Vec<Box<dyn Checker>>,
         runtime: Wants,
@@ -54,7 +56,7 @@ impl Hub {
         let mut wanted: [Vec<u16>; Interest::KINDS] = Default::default();
         for (index, checker) in checkers.iter().enumerate() {
             for (kind, list) in wanted.iter_mut().enumerate() {
-                if checker.wants().has_kind(kind) {
+                if checker.wants().has_kind(kind) && checker.concerns(config) {
                     list.push(index as u16);
                 }
             }

@@ -8,7 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use blockjob_block::Drained;
+use blockjob_block::moving;
+use blockjob_block::{Drained, Node};
 use blockjob_jobs::driver::{JobChange, MirrorCopyMode};
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::steps::{MirrorEvent, Step};
@@ -28,6 +29,7 @@ static WHOM: Site = Site::new("monitor.whom");
 static SPEED: Site = Site::new("monitor.speed");
 static MODE: Site = Site::new("monitor.mode");
 static HOLD: Site = Site::new("monitor.hold");
+static WAY: Site = Site::new("monitor.way");
 
 /// What a monitor asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +185,22 @@ impl Triggers {
     }
 }
 
+/// A disk of a pair.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Target,
+}
+
+impl Side {
+    fn of(self, pair: &Pair) -> Rc<Node> {
+        match self {
+            Side::Source => pair.source_node(),
+            Side::Target => pair.target_node(),
+        }
+    }
+}
+
 /// The monitor of a world.
 pub struct Monitor {
     cast: Rc<Cast>,
@@ -272,39 +290,108 @@ impl Monitor {
     fn act(self: &Rc<Self>) {
         let Some(verb) = self.verb.take() else { return };
         let pairs = &self.cast.pairs;
-        let pair = &pairs[self.cast.world.decider().pick(&WHOM, pairs.len())];
-        let asked = pair.job.get().map(|job| Asked::of(job));
-        let result = self.perform(verb, pair);
+        let number = self.cast.world.decider().pick(&WHOM, pairs.len());
+        match verb {
+            Verb::DrainAll | Verb::HoldSource | Verb::HoldTarget | Verb::Quit => {
+                self.told(verb, number, |_| {
+                    self.perform(verb, &pairs[number]);
+                    Ok(())
+                });
+            }
+            Verb::DrainSource => self.drain(verb, number, Side::Source),
+            Verb::DrainTarget => self.drain(verb, number, Side::Target),
+            verb => self.there(verb, number, move |monitor, pair| {
+                monitor.perform_there(verb, pair)
+            }),
+        }
+        self.prepare();
+    }
+
+    /// Does a deed and tells of it, and of how the job was before.
+    fn told(&self, verb: Verb, number: usize, deed: impl FnOnce(&Pair) -> Result<(), String>) {
+        let pair = &self.cast.pairs[number];
+        let asked = pair.job().map(|job| Asked::of(&job));
+        let result = deed(pair);
         self.hub.monitor(&MonitorEvent {
             verb,
             asked,
             refused: result.err(),
         });
-        self.prepare();
     }
 
-    fn perform(self: &Rc<Self>, verb: Verb, pair: &Pair) -> Result<(), String> {
+    /// Has a deed done, and told, where the pair of that number lives: nothing happens there between its
+    /// look at the job and the command.
+    fn there(
+        self: &Rc<Self>,
+        verb: Verb,
+        number: usize,
+        deed: impl FnOnce(&Rc<Self>, &Pair) -> Result<(), String> + 'static,
+    ) {
+        let me = self.clone();
+        let home = self.cast.home_of(&self.cast.pairs[number]);
+        self.cast.command(home, "monitor", move || {
+            me.told(verb, number, |pair| deed(&me, pair));
+        });
+    }
+
+    /// What is done from main.
+    fn perform(self: &Rc<Self>, verb: Verb, pair: &Pair) {
         match verb {
-            Verb::DrainSource => drop(pair.source_node.drained_begin("monitor")),
-            Verb::DrainTarget => drop(pair.target_node.drained_begin("monitor")),
-            Verb::DrainAll => drop(self.cast.graph.drain_all_begin("monitor")),
-            Verb::HoldSource => self.hold(pair, true),
-            Verb::HoldTarget => self.hold(pair, false),
-            Verb::Snapshot => return self.snapshot(pair),
-            Verb::SecondJob => return crate::scenario::second_job(&self.cast, &self.hub, pair),
-            Verb::Quit => {
-                for job in self.cast.jobs.jobs() {
-                    // A job that is ending already ends.
-                    let _ = job.user_cancel(true);
+            Verb::DrainAll => self.drain_all(),
+            Verb::HoldSource => self.hold(pair, Side::Source),
+            Verb::HoldTarget => self.hold(pair, Side::Target),
+            _ => {
+                for home in &self.cast.homes {
+                    let jobs = home.jobs.clone();
+                    self.cast.command(home, "quit", move || {
+                        for job in jobs.jobs() {
+                            // A job that is ending already ends.
+                            let _ = job.user_cancel(true);
+                        }
+                    });
                 }
             }
+        }
+    }
+
+    /// What is done where the pair lives.
+    fn perform_there(self: &Rc<Self>, verb: Verb, pair: &Pair) -> Result<(), String> {
+        match verb {
+            Verb::Snapshot => self.snapshot(pair),
+            Verb::SecondJob => crate::scenario::second_job(&self.cast, &self.hub, pair),
             verb => {
-                let job = pair.job.get().filter(|job| job.status() != JobStatus::Null);
+                let job = pair.job().filter(|job| job.status() != JobStatus::Null);
                 let job = job.ok_or_else(|| "Job not found".to_owned())?;
-                return self.command(verb, job).map_err(|error| error.to_string());
+                self.command(verb, &job).map_err(|error| error.to_string())
             }
         }
-        Ok(())
+    }
+
+    /// Drains one side for an instant: from main, or by a command that drains there.
+    fn drain(self: &Rc<Self>, verb: Verb, number: usize, side: Side) {
+        let pair = &self.cast.pairs[number];
+        let resident = self.cast.home_of(pair).resident();
+        let resident = resident.filter(|_| self.cast.world.decider().pick(&WAY, 2) == 0);
+        match resident {
+            None => self.there(verb, number, move |_, pair| {
+                drop(side.of(pair).drained_begin("monitor"));
+                Ok(())
+            }),
+            Some(home) => self.told(verb, number, |pair| {
+                let name = side.of(pair).name().to_owned();
+                let drained = moving::drained_begin(&self.cast.main, home, &name, "monitor");
+                drained.map(drop).map_err(|error| error.to_string())
+            }),
+        }
+    }
+
+    fn drain_all(&self) {
+        let homes = self.cast.homes.iter().filter_map(|home| home.resident());
+        let homes: Vec<_> = homes.cloned().collect();
+        match homes.is_empty() {
+            true => drop(self.cast.graph.drain_all_begin("monitor")),
+            false => drop(moving::drain_all_begin(&self.cast.main, &homes, "monitor")),
+        }
     }
 
     fn command(&self, verb: Verb, job: &Rc<Job>) -> Result<(), blockjob_jobs::error::JobError> {
@@ -339,28 +426,38 @@ impl Monitor {
         }
     }
 
-    /// A coroutine drains one side, and holds the section for a while.
-    fn hold(self: &Rc<Self>, pair: &Pair, source: bool) {
-        let node = if source {
-            &pair.source_node
-        } else {
-            &pair.target_node
-        };
-        let (node, me) = (node.clone(), self.clone());
+    /// A coroutine of main's drains one side, and holds the section for a while.
+    fn hold(self: &Rc<Self>, pair: &Pair, side: Side) {
+        let (node, me) = (side.of(pair), self.clone());
         let times_ns = [0, MS / 100, MS, 20 * MS, 150 * MS];
         let time_ns = times_ns[self.cast.world.decider().pick(&HOLD, times_ns.len())];
         self.held.set(self.held.get() + 1);
-        let coroutine = self.cast.main.coroutine("monitor", async move {
-            let drained: Drained = node.co_drained_begin("monitor").await;
-            me.cast.main.sleep(time_ns).await;
-            drop(drained);
-            me.held.set(me.held.get() - 1);
-        });
+        let main = &self.cast.main;
+        let coroutine = match self.cast.home_of(pair).resident().cloned() {
+            None => main.coroutine("monitor", async move {
+                let drained: Drained = node.co_drained_begin("monitor").await;
+                me.cast.main.sleep(time_ns).await;
+                drop(drained);
+                me.held.set(me.held.get() - 1);
+            }),
+            Some(home) => {
+                let name = node.name().to_owned();
+                main.coroutine("monitor", async move {
+                    let drained = moving::co_drained_begin(&home, &name, "monitor").await;
+                    // Who lives elsewhere by then is not drained.
+                    if let Ok(drained) = drained {
+                        me.cast.main.sleep(time_ns).await;
+                        drop(drained);
+                    }
+                    me.held.set(me.held.get() - 1);
+                })
+            }
+        };
         coroutine.enter();
     }
 
     /// Puts a new image on top of the source, if nobody blocks that.
-    fn snapshot(&self, pair: &Pair) -> Result<(), String> {
+    fn snapshot(self: &Rc<Self>, pair: &Pair) -> Result<(), String> {
         self.snapshots.set(self.snapshots.get() + 1);
         crate::scenario::snapshot(&self.cast, pair, self.snapshots.get())
     }

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
+use blockjob_jobs::error::JobError;
 use blockjob_jobs::job::Job;
 use blockjob_jobs::state::JobStatus;
 use blockjob_runtime::trace::{Mark, Wants};
@@ -132,7 +133,7 @@ impl Runner {
             checker.reset();
         }
         let world = World::new(self.decider.clone(), self.spares.clone());
-        let hub = Hub::new(&self.decider, checkers, self.runtime.or(runtime));
+        let hub = Hub::new(config, &self.decider, checkers, self.runtime.or(runtime));
         world.set_watch(Some(hub.clone()));
         let played = catch_unwind(AssertUnwindSafe(|| {
             let play = Play::new(config, &world, &hub);
@@ -306,56 +307,74 @@ impl Play {
                 || (self.monitor.is_done()
                     && !self.cast.is_kept_open()
                     && self.cast.guests_rest()
-                    && self.cast.jobs.is_empty())
+                    && self.cast.has_no_jobs())
         })
     }
 
     fn end_who_is_ready(&self) {
-        for job in self.cast.jobs.jobs() {
+        for job in self.cast.all_jobs() {
             if job.status() == JobStatus::Ready && !job.cancel_requested() {
-                // Whoever comes too early is refused, and comes again.
-                let _ = self.end(&job);
+                self.end(&job);
             }
         }
     }
 
     /// Does for each job what a user would do to see it end.
     fn nurse(&self) {
-        for job in self.cast.jobs.jobs() {
-            // Whoever comes too early is refused, and comes again.
-            let _ = match job.status() {
-                JobStatus::Pending => job.finalize(),
-                JobStatus::Concluded => job.dismiss(),
-                _ if job.is_user_paused() => job.user_resume(),
-                _ if job.speed_bytes_per_s() > 0 => job.set_speed(0),
+        for job in self.cast.all_jobs() {
+            let remedy: fn(&Rc<Job>) -> Result<(), JobError> = match job.status() {
+                JobStatus::Pending => |job| job.finalize(),
+                JobStatus::Concluded => |job| job.dismiss(),
+                _ if job.is_user_paused() => |job| job.user_resume(),
+                _ if job.speed_bytes_per_s() > 0 => |job| job.set_speed(0),
                 JobStatus::Ready if !job.cancel_requested() && !job.deferred_to_main_loop() => {
-                    self.end(&job)
+                    self.end(&job);
+                    continue;
                 }
-                _ => Ok(()),
+                _ => continue,
             };
+            // Whoever comes too early is refused, and comes again.
+            let _ = self.there(&job, remedy);
         }
     }
 
+    /// Has a command given to `job` where it lives.
+    fn there<R: 'static>(&self, job: &Rc<Job>, command: impl FnOnce(&Rc<Job>) -> R + 'static) -> R {
+        let job = job.clone();
+        let mut homes = self.cast.homes.iter();
+        let home = homes.find(|home| home.context == *job.context());
+        let home = home.expect("a job lives in one of the homes");
+        self.cast.command(home, "operator", move || command(&job))
+    }
+
     /// Ends a job as it is to be ended. Once: each time would enter the job, and nothing else.
-    fn end(&self, job: &Rc<Job>) -> Result<(), blockjob_jobs::error::JobError> {
+    fn end(&self, job: &Rc<Job>) {
         let is_it = |told: &Weak<Job>| std::ptr::eq(told.as_ptr(), Rc::as_ptr(job));
         if self.told.borrow().iter().any(is_it) {
-            return Ok(());
+            return;
         }
-        let asked = Some(Asked::of(job));
-        let verb = match self.cast.config.get(Field::End) {
-            0 => job.complete().map(|()| Verb::Complete),
-            1 => job.block_job_cancel(false).map(|()| Verb::Cancel),
-            _ => job.block_job_cancel(true).map(|()| Verb::ForceCancel),
-        }?;
-        // It is a user's command as the monitor's are.
-        self.hub.monitor(&MonitorEvent {
-            verb,
-            asked,
-            refused: None,
+        let end = self.cast.config.get(Field::End);
+        let hub = self.hub.clone();
+        let done = self.there(job, move |job| {
+            let asked = Some(Asked::of(job));
+            let verb = match end {
+                0 => job.complete().map(|()| Verb::Complete),
+                1 => job.block_job_cancel(false).map(|()| Verb::Cancel),
+                _ => job.block_job_cancel(true).map(|()| Verb::ForceCancel),
+            }?;
+            // It is a user's command as the monitor's are.
+            hub.monitor(&MonitorEvent {
+                verb,
+                asked,
+                refused: None,
+            });
+            Ok::<_, JobError>(())
         });
+        // Whoever comes too early is refused, and comes again.
+        if done.is_err() {
+            return;
+        }
         self.told.borrow_mut().push(Rc::downgrade(job));
-        Ok(())
     }
 
     /// Looks at what is left on the stage.

@@ -3,11 +3,12 @@
 mod holder;
 mod probe;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use blockjob_block::buf::BufferPool;
 use blockjob_block::child::ChildRole;
+use blockjob_block::directory::Directory;
 use blockjob_block::driver::overlay::OverlayOptions;
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
@@ -19,7 +20,7 @@ use blockjob_jobs::mirror::{
 };
 use blockjob_jobs::txn::JobTxn;
 
-use crate::cast::{Cast, Pair};
+use crate::cast::{Cast, Living, Pair, SimHome};
 use crate::config::{Config, Field};
 use crate::disk::{
     DiskSpec, Fill, ImageDriver, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES,
@@ -200,38 +201,61 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
     }
 }
 
+/// The homes of families: main, and with `iothread` two more.
+const HOMES: [&str; 3] = ["main", "io0", "io1"];
+
+/// The homes of a world, of which the main one is the first.
+fn homes(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Vec<Rc<SimHome>> {
+    let main = world.context(HOMES[0], Some(hub.clone()));
+    let sink = || {
+        let events = hub.clone();
+        Rc::new(move |event| events.job_event(&event))
+    };
+    let jobs = JobList::new(&main, sink());
+    if !config.is(Field::IoThread) {
+        let graph = Graph::new(&main);
+        return vec![Rc::new(SimHome::new(HOMES[0], &main, graph, jobs))];
+    }
+    world.serve_waiting();
+    let (directory, handle) = (Directory::new(), Rc::new(main.handle()));
+    let graph = Graph::with_directory(&main, &directory);
+    let mut homes = vec![SimHome::new(HOMES[0], &main, graph, jobs).settle()];
+    homes.extend(HOMES[1..].iter().map(|name| {
+        let context = world.context(name, Some(hub.clone()));
+        let graph = Graph::with_directory(&context, &directory);
+        let jobs = JobList::with_main_loop(&context, sink(), handle.clone());
+        SimHome::new(name, &context, graph, jobs).settle()
+    }));
+    homes
+}
+
 /// Builds the world of a run: the disks with their guests, which have not started, and no job.
 pub(crate) fn build(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Rc<Cast> {
-    let main = world.context("main", Some(hub.clone()));
-    let _current = main.make_current();
-    let graph = Graph::new(&main);
-    let events = hub.clone();
-    let jobs = JobList::new(&main, Rc::new(move |event| events.job_event(&event)));
+    let homes = homes(config, world, hub);
+    let home = usize::from(config.is(Field::IoThread));
+    let _current = homes[home].context.make_current();
     let around = Surroundings {
         world: world.clone(),
         hub: hub.clone(),
-        main: main.clone(),
+        home: homes[home].context.clone(),
         ids: Rc::default(),
         tally: Rc::default(),
     };
     let pairs = 0..config.get(Field::Jobs) as usize;
     let pairs = pairs
-        .map(|number| pair(config, &around, &graph, number))
+        .map(|number| pair(config, &around, (&homes[home].graph, home), number))
         .collect();
-    let cast = Cast::new(
-        config,
-        world,
-        main.clone(),
-        graph,
-        jobs,
-        pairs,
-        around.tally,
-    );
+    let cast = Cast::new(config, world, (homes, home), pairs, around.tally);
     hub.set_cast(cast.clone());
     cast
 }
 
-fn pair(config: &Config, around: &Surroundings, graph: &Rc<Graph>, number: usize) -> Pair {
+fn pair(
+    config: &Config,
+    around: &Surroundings,
+    (graph, home): (&Rc<Graph>, usize),
+    number: usize,
+) -> Pair {
     let [source_name, target_name, base_name] = NAMES[number];
     let (world, hub) = (&around.world, &around.hub);
     let len = config.len_bytes();
@@ -281,16 +305,19 @@ fn pair(config: &Config, around: &Surroundings, graph: &Rc<Graph>, number: usize
     Pair {
         job_id: format!("job{number}"),
         source,
-        source_node,
         target,
-        target_node,
         base: base.map(|(_, disk)| disk),
-        device,
         model,
         guests,
-        job: OnceCell::new(),
-        mirror: OnceCell::new(),
         refused: RefCell::new(None),
+        home: Cell::new(home),
+        living: RefCell::new(Living {
+            source_node,
+            target_node,
+            device,
+            job: None,
+            mirror: None,
+        }),
     }
 }
 
@@ -365,12 +392,12 @@ fn guests(
     let count = config.get(Field::Guests) as usize;
     let guests = (0..count).map(|index| {
         let number = pair * count + index;
-        let own = config.is(Field::Own);
+        let own = config.is(Field::Own) || config.is(Field::IoThread);
         let context = match own {
             true => around
                 .world
                 .context(&format!("guest{number}"), Some(around.hub.clone())),
-            false => around.main.clone(),
+            false => around.home.clone(),
         };
         let habits = habits(config, number);
         Guest::new(around, number, &context, device, model, habits)
@@ -384,13 +411,19 @@ const SYNC_NONE: u64 = 2;
 /// The number of images on both sides.
 const FORMAT_BOTH: u64 = 2;
 
-/// Starts the jobs.
+/// Starts the jobs, where their disks live.
 pub(crate) fn start_jobs(cast: &Rc<Cast>) {
-    let _current = cast.main.make_current();
-    let config = &cast.config;
-    if !config.is(Field::Mirror) {
+    if !cast.config.is(Field::Mirror) {
         return;
     }
+    let _current = cast.main.make_current();
+    let home = cast.home_of(&cast.pairs[0]);
+    let whom = cast.clone();
+    cast.command(home, "blockdev-mirror", move || start_all(&whom));
+}
+
+fn start_all(cast: &Rc<Cast>) {
+    let config = &cast.config;
     let room = match config.get(Field::Room) {
         0 => 1 << 30,
         bytes => bytes as usize,
@@ -402,7 +435,7 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
     let together = txn.is_some() || config.get(Field::Sync) == SYNC_NONE;
     let sources = cast.pairs.iter().filter(|_| together);
     let drained: Vec<_> = sources
-        .map(|pair| pair.source_node.drained_begin("operator"))
+        .map(|pair| pair.source_node().drained_begin("operator"))
         .collect();
     for (number, pair) in (0..).zip(&cast.pairs) {
         let mut options = options(config, &pair.job_id);
@@ -412,37 +445,40 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
             pair.target
                 .become_copy_of(&pair.source, pair.base.as_deref());
         }
-        holder::start(cast, &pair.target_node);
+        holder::start(cast, &pair.target_node());
         let started = mirror_start_in(
-            &cast.jobs,
+            &cast.home_of(pair).jobs,
             &pool,
-            &pair.source_node,
-            &pair.target_node,
+            &pair.source_node(),
+            &pair.target_node(),
             &options,
             txn.as_ref(),
         );
         match started {
             Ok((job, mirror)) => {
-                let set = (pair.job.set(job), pair.mirror.set(mirror));
-                assert!(set.0.is_ok() && set.1.is_ok(), "a pair's job starts once");
+                let mut living = pair.living.borrow_mut();
+                let before = living.job.replace(job);
+                assert!(before.is_none(), "a pair's job starts once");
+                living.mirror = Some(mirror);
             }
             Err(error) => *pair.refused.borrow_mut() = Some(error.to_string()),
         }
-        probe::start(cast, &pair.source_node);
+        probe::start(cast, number as usize);
     }
     drop(drained);
 }
 
 /// A second job of the same disk, which must be refused while the first one is there.
 pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), String> {
-    let node = pair.device.node().ok_or("the device has no medium")?;
+    let node = pair.device().node().ok_or("the device has no medium")?;
     let number = cast.extra.borrow().len();
     let Some(name) = EXTRA.get(number) else {
         return Err("there are enough jobs".to_owned());
     };
     let spec = target_spec(&cast.config);
     let disk = SimDisk::new(name, &cast.world, hub, cast.config.len_bytes(), spec);
-    let target = self::node(&cast.graph, &disk, None);
+    let home = cast.home_of(pair);
+    let target = self::node(&home.graph, &disk, None);
     let pool = Rc::new(BufferPool::new(512, 1 << 30));
     // Its target is no copy of anything.
     let options = MirrorOptions {
@@ -450,7 +486,7 @@ pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), 
         backing_mode: MirrorBackingMode::Leave,
         ..options(&cast.config, name)
     };
-    let started = mirror_start(&cast.jobs, &pool, &node, &target, &options);
+    let started = mirror_start(&home.jobs, &pool, &node, &target, &options);
     let (job, _) = started.map_err(|error| error.to_string())?;
     cast.extra.borrow_mut().push(job);
     Ok(())
@@ -458,18 +494,18 @@ pub(crate) fn second_job(cast: &Cast, hub: &Rc<Hub>, pair: &Pair) -> Result<(), 
 
 /// `blockdev-snapshot`: puts an overlay above what the device uses.
 pub(crate) fn snapshot(cast: &Cast, pair: &Pair, number: u32) -> Result<(), String> {
-    let node = pair.device.node().ok_or("the device has no medium")?;
+    let node = pair.device().node().ok_or("the device has no medium")?;
+    // Another command may have its turn while it is drained, where one comes while another one polls.
+    let drained = (cast.homes.len() > 1).then(|| node.drained_begin("snapshot"));
     node.check_op(BlockOp::ExternalSnapshot)
         .map_err(|error| error.to_string())?;
     let len = node.len().map_err(|error| error.to_string())?;
     let overlay = OverlayOptions::new(len).build();
     let name = format!("overlay{number}");
-    let overlay = cast
-        .graph
-        .add_node(Some(&name), Box::new(overlay), false, &[]);
+    let graph = &cast.home_of(pair).graph;
+    let overlay = graph.add_node(Some(&name), Box::new(overlay), false, &[]);
     let overlay = overlay.map_err(|error| error.to_string())?;
-    let appended = cast
-        .graph
-        .append(&overlay, "backing", ChildRole::Cow, &node);
+    let appended = graph.append(&overlay, "backing", ChildRole::Cow, &node);
+    drop(drained);
     appended.map_err(|error| error.to_string())
 }

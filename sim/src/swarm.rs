@@ -62,9 +62,10 @@ pub struct Scenario {
 }
 
 /// The scenarios that come with the program: the name and the text.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("mirror", include_str!("../scenarios/mirror.txt")),
     ("tiny", include_str!("../scenarios/tiny.txt")),
+    ("iothread", include_str!("../scenarios/iothread.txt")),
     ("qcow2", include_str!("../scenarios/qcow2.txt")),
     ("many-jobs", include_str!("../scenarios/many-jobs.txt")),
     ("noisy-guest", include_str!("../scenarios/noisy-guest.txt")),

@@ -6,6 +6,11 @@
 //!
 //! A context that waits, because the code in it polls for a condition, steps the others from within
 //! its wait: so a nested event loop of the engine sees the same world as the outermost one.
+//!
+//! On threads, a context that waits serves its loop while the one that it waits for polls in turn. So in
+//! worlds with homes besides the main one a context that waits further down the stack may have a pass on
+//! top of it ([`World::serve_waiting`]). What it waits for it only sees when all above it is done, which
+//! on threads could be earlier.
 
 mod ops;
 mod reactor;
@@ -69,6 +74,12 @@ pub struct World {
     contexts: RefCell<Vec<AioContext>>,
     /// The contexts that are on the stack, innermost last.
     stack: RefCell<Vec<usize>>,
+    /// Those of them that wait in their reactors, innermost last.
+    waiting: RefCell<Vec<usize>>,
+    /// See [`World::serve_waiting`].
+    serves_waiting: Cell<bool>,
+    /// How many passes contexts have had while they waited.
+    served: Cell<u64>,
     pool: RefCell<VecDeque<BlockingJob>>,
     pub(crate) ops: Ops,
     /// What disks will do, and when: the time, the order of submission, the slot.
@@ -97,6 +108,9 @@ impl World {
             spares,
             contexts: RefCell::default(),
             stack: RefCell::default(),
+            waiting: RefCell::default(),
+            serves_waiting: Cell::new(false),
+            served: Cell::new(0),
             pool: RefCell::default(),
             ops: Ops::default(),
             queue: RefCell::default(),
@@ -142,6 +156,12 @@ impl World {
     /// How many steps have been taken.
     pub fn steps(&self) -> u64 {
         self.steps.get()
+    }
+
+    /// From now on contexts that wait in the middle of something have passes of their loops meanwhile, as
+    /// they have on threads of their own.
+    pub fn serve_waiting(&self) {
+        self.serves_waiting.set(true);
     }
 
     /// Without time going on the world may take `steps` steps. It is for worlds whose disks take time.
@@ -191,8 +211,24 @@ impl World {
 
     /// Lets one actor act. False if none can at this instant.
     pub(crate) fn step(&self) -> Result<bool, Halt> {
+        self.step_with(&[])
+    }
+
+    /// The same from within the wait of a context.
+    pub(crate) fn step_in_wait(&self) -> Result<bool, Halt> {
+        match self.serves_waiting.get() {
+            true => {
+                let waiting = self.waiting.borrow().clone();
+                self.step_with(&waiting)
+            }
+            false => self.step_with(&[]),
+        }
+    }
+
+    /// Lets one actor act, which may be one of `waiting`, too.
+    fn step_with(&self, waiting: &[usize]) -> Result<bool, Halt> {
         self.collect_due(self.now_ns());
-        let (n, actor) = self.choose_actor();
+        let (n, actor) = self.choose_actor(waiting);
         if n == 0 {
             return Ok(false);
         }
@@ -210,6 +246,9 @@ impl World {
             }
             index => {
                 let context = self.contexts.borrow()[index].clone();
+                if waiting.contains(&index) {
+                    self.served.set(self.served.get() + 1);
+                }
                 self.stack.borrow_mut().push(index);
                 let _popped = Pop(self);
                 context.poll(false);
@@ -234,12 +273,13 @@ impl World {
     }
 
     /// How many actors could act, and which one does.
-    fn choose_actor(&self) -> (usize, usize) {
+    fn choose_actor(&self, waiting: &[usize]) -> (usize, usize) {
         let mut actors = self.actors.borrow_mut();
         actors.clear();
         let stack = self.stack.borrow();
         for (index, context) in self.contexts.borrow().iter().enumerate() {
-            if context.has_work() && !stack.contains(&index) {
+            let can_act = !stack.contains(&index) || waiting.contains(&index);
+            if can_act && context.has_work() {
                 actors.push(index);
             }
         }
@@ -299,7 +339,7 @@ impl World {
         let contexts = self.contexts.borrow();
         let others = contexts.iter().enumerate();
         let next_timer = others
-            .filter(|(index, _)| !stack.contains(index))
+            .filter(|(index, _)| !stack.contains(index) || self.can_serve(*index))
             .filter_map(|(_, context)| context.next_deadline_ns())
             .min();
         let next = [next_op, next_timer, deadline_ns]
@@ -316,6 +356,17 @@ impl World {
             None if self.release_held() => Ok(()),
             None => Err(Halt::Stuck),
         }
+    }
+
+    /// Whether the context of that number waits, and may have a pass meanwhile.
+    fn can_serve(&self, number: usize) -> bool {
+        self.serves_waiting.get() && self.waiting.borrow().contains(&number)
+    }
+
+    /// Whether the context of that number, which counts the order in which they were made, does not wait in
+    /// the middle of something.
+    pub(crate) fn is_off_stack(&self, number: usize) -> bool {
+        !self.stack.borrow().contains(&number)
     }
 
     /// Whether a disk has something to deliver at this instant.

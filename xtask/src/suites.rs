@@ -117,10 +117,10 @@ fn simulator(features: &[&str], words: &[&str]) -> Command {
 }
 
 /// Sweeps through the shipped code: random seeds of everything that can be drawn, with every mark of
-/// the engine hit; each seed twice; every schedule of the smallest mirror; and mirrors of qcow2 images.
-/// Each counts as one.
+/// the engine hit; each seed twice; every schedule of the smallest mirror; mirrors of qcow2 images; and
+/// mirrors of disks in a context of their own. Each counts as one.
 fn simulated_runs() -> Result<Suite, Failure> {
-    let sweeps: [&[&str]; 4] = [
+    let sweeps: [&[&str]; 5] = [
         &["run", "--seeds", "0..20000", "--all-marks", "--jobs", "2"],
         &["run", "--seeds", "0..1000", "--check-determinism"],
         &["run", "--scenario", "tiny", "--policy", "exhaustive"],
@@ -128,6 +128,15 @@ fn simulated_runs() -> Result<Suite, Failure> {
             "run",
             "--scenario",
             "qcow2",
+            "--seeds",
+            "0..3000",
+            "--jobs",
+            "2",
+        ],
+        &[
+            "run",
+            "--scenario",
+            "iothread",
             "--seeds",
             "0..3000",
             "--jobs",

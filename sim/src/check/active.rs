@@ -86,8 +86,8 @@ fn stale(sides: &Sides, granule: usize) -> Option<u64> {
     })
 }
 
-fn mirror_of<'a>(scene: &Scene<'a>, sides: &Sides) -> Option<&'a Rc<MirrorJob>> {
-    scene.cast.pair_of_job(&sides.job)?.mirror.get()
+fn mirror_of(scene: &Scene<'_>, sides: &Sides) -> Option<Rc<MirrorJob>> {
+    scene.cast.pair_of_job(&sides.job)?.mirror()
 }
 
 /// The checker; see the module.

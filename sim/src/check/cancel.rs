@@ -68,7 +68,7 @@ impl Cancel {
     fn job(&mut self, scene: &Scene<'_>, trace: &JobTrace) {
         match trace.what {
             JobTraceKind::Cancel { force } => {
-                let Some(job) = scene.cast.jobs.get(&trace.job) else {
+                let Some(job) = scene.cast.job(&trace.job) else {
                     return;
                 };
                 let begun_bytes = begun_bytes(scene, &job);
@@ -149,7 +149,7 @@ impl Cancel {
             let Some(abandoned) = &mut known.abandoned else {
                 continue;
             };
-            let Some(job) = scene.cast.jobs.get(name) else {
+            let Some(job) = scene.cast.job(name) else {
                 continue;
             };
             if let Some(text) = keeps_a_guest(scene, &job) {
@@ -215,7 +215,7 @@ fn fail(scene: &Scene<'_>, place: &str, job: &str, text: &str) {
 /// What the job has begun to copy, as far as it has not failed.
 fn begun_bytes(scene: &Scene<'_>, job: &Job) -> u64 {
     let pair = scene.cast.pair_of_job(job.label());
-    let mirror = pair.and_then(|pair| pair.mirror.get());
+    let mirror = pair.and_then(|pair| pair.mirror());
     mirror.map_or(0, |mirror| {
         job.progress().current() + mirror.bytes_in_flight()
     })
@@ -224,12 +224,12 @@ fn begun_bytes(scene: &Scene<'_>, job: &Job) -> u64 {
 /// Which write of a guest waits for the job, or for its target, although the job was cancelled.
 fn keeps_a_guest(scene: &Scene<'_>, job: &Job) -> Option<String> {
     let pair = scene.cast.pair_of_job(job.label())?;
-    let operations = pair.mirror.get()?.operations();
+    let operations = pair.mirror()?.operations();
     let active = operations
         .iter()
         .filter(|operation| operation.kind == OperationKind::ActiveWrite);
     let is_at_source = |range: &Range<u64>| {
-        let requests = pair.source_node.requests();
+        let requests = pair.source_node().requests();
         let mut requests = requests.iter();
         requests.any(|it| it.offset < range.end && range.start < it.offset + it.bytes)
     };
@@ -299,7 +299,7 @@ impl Checker for Cancel {
     fn end(&mut self, scene: &Scene<'_>) {
         for (name, known) in self.jobs.iter() {
             let pair = scene.cast.pair_of_job(name);
-            let outcome = pair.and_then(|pair| pair.mirror.get()?.outcome());
+            let outcome = pair.and_then(|pair| pair.mirror()?.outcome());
             let pivoted = outcome.is_some_and(|outcome| outcome.end == MirrorEnd::Pivoted);
             // In the calm nobody completes a job that was cancelled.
             if known.softly && !known.completes && pivoted {

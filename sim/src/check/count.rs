@@ -98,7 +98,7 @@ impl Count {
             }
             // M14: nothing is dirty, and nothing in flight but what guests write to both sides.
             BlockTrace::DrainBegin { node, owner, .. } if *owner == "mirror_run" => {
-                if let Some(node) = scene.cast.graph.find_node(node) {
+                if let Some(node) = scene.cast.find_node(node) {
                     Self::bitmaps(scene, &node);
                 }
                 Self::progress_at_end(scene, node, |mirror| active_writes(mirror) > 0);
@@ -123,16 +123,16 @@ impl Count {
     }
 
     fn progress_at_end(scene: &Scene<'_>, source: &str, excused: impl Fn(&MirrorJob) -> bool) {
-        let ours = |pair: &&Pair| pair.source_node.name() == source;
+        let ours = |pair: &&Pair| pair.source_node().name() == source;
         let pair = scene.cast.pairs.iter().find(ours);
-        let Some((pair, job)) = pair.and_then(|pair| Some((pair, pair.job.get()?))) else {
+        let Some((pair, job)) = pair.and_then(|pair| Some((pair, pair.job()?))) else {
             return;
         };
         let progress = job.progress();
-        let mirror = pair.mirror.get();
+        let mirror = pair.mirror();
         if !job.is_completed()
             && progress.current() != progress.total()
-            && !mirror.is_some_and(|mirror| excused(mirror))
+            && !mirror.is_some_and(|mirror| excused(&mirror))
         {
             let text = format!("the job wants to complete, and says {progress:?}");
             scene.fail(
@@ -145,7 +145,7 @@ impl Count {
     }
 
     fn progress(&mut self, scene: &Scene<'_>, index: usize, pair: &Pair) {
-        let Some(job) = pair.job.get() else { return };
+        let Some(job) = pair.job() else { return };
         let progress = job.progress();
         if index >= self.done.len() {
             self.done.resize(index + 1, 0);
@@ -193,12 +193,12 @@ fn active_writes(mirror: &MirrorJob) -> usize {
 /// Whether all that is in flight at `target` are discards that go to both sides, on which the source is
 /// at work, or is asked what it has made of them: they are counted as a whole, and then as what gets there.
 fn asks(scene: &Scene<'_>, target: &Node) -> bool {
-    let ours = |pair: &&Pair| std::ptr::eq(&raw const *pair.target_node, target);
+    let ours = |pair: &&Pair| std::ptr::eq(&raw const *pair.target_node(), target);
     let pair = scene.cast.pairs.iter().find(ours);
-    let Some((pair, mirror)) = pair.and_then(|pair| Some((pair, pair.mirror.get()?))) else {
+    let Some((pair, mirror)) = pair.and_then(|pair| Some((pair, pair.mirror()?))) else {
         return false;
     };
-    pair.source_node.in_flight() > 0 && 2 * active_writes(mirror) as u64 >= target.in_flight()
+    pair.source_node().in_flight() > 0 && 2 * active_writes(&mirror) as u64 >= target.in_flight()
 }
 
 impl Checker for Count {
@@ -229,13 +229,13 @@ impl Checker for Count {
         }
         for (index, pair) in scene.cast.pairs.iter().enumerate() {
             self.progress(scene, index, pair);
-            self.in_flight(scene, &pair.source_node, &pair.source);
-            self.in_flight(scene, &pair.target_node, &pair.target);
+            self.in_flight(scene, &pair.source_node(), &pair.source);
+            self.in_flight(scene, &pair.target_node(), &pair.target);
         }
     }
 
     fn end(&mut self, scene: &Scene<'_>) {
-        for node in scene.cast.graph.nodes() {
+        for node in scene.cast.nodes() {
             Self::bitmaps(scene, &node);
             if let Some(disk) = disk_of(&node) {
                 self.in_flight(scene, &node, &disk);

@@ -82,7 +82,7 @@ impl Data {
             .position(|sides| Rc::ptr_eq(&sides.job, job));
         let Some(index) = ours else { return };
         let sides = self.sides.swap_remove(index);
-        let listed = scene.cast.jobs.get(job);
+        let listed = scene.cast.job(job);
         if listed.is_none_or(|job| job.ret().is_err()) {
             return;
         }
@@ -184,7 +184,7 @@ impl Data {
         let luck = self.idles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for (index, pair) in scene.cast.pairs.iter().enumerate() {
             for (node, disk) in sides_of(pair) {
-                let Some(shown) = images::if_it_crashed(scene, node, disk, luck) else {
+                let Some(shown) = images::if_it_crashed(scene, &node, disk, luck) else {
                     continue;
                 };
                 let mut floors = self.floors.iter();
@@ -255,8 +255,8 @@ impl Remains {
     fn of_images(scene: &Scene<'_>) -> Vec<Remains> {
         let sides = scene.cast.pairs.iter().flat_map(sides_of);
         let images = sides.filter_map(|(node, disk)| {
-            let shown = images::after_a_crash(scene, node, disk)?;
-            let written = images::written(disk, images::base_of(node).as_deref());
+            let shown = images::after_a_crash(scene, &node, disk)?;
+            let written = images::written(disk, images::base_of(&node).as_deref());
             Some(Remains {
                 disk: disk.clone(),
                 shown,
@@ -267,10 +267,10 @@ impl Remains {
     }
 }
 
-fn sides_of(pair: &Pair) -> [(&Rc<Node>, &Rc<SimDisk>); 2] {
+fn sides_of(pair: &Pair) -> [(Rc<Node>, &Rc<SimDisk>); 2] {
     [
-        (&pair.source_node, &pair.source),
-        (&pair.target_node, &pair.target),
+        (pair.source_node(), &pair.source),
+        (pair.target_node(), &pair.target),
     ]
 }
 
@@ -338,9 +338,11 @@ fn describe(illegal: &Illegal) -> String {
 /// The guests of a pair read their whole disk: whatever they were told holds. In a world that is calm,
 /// from outside of the loop.
 pub(crate) fn read_all(cast: &Cast, hub: &Hub, pair: &Pair) {
-    let device = pair.device.clone();
+    let device = pair.device();
     let len = cast.config.len_bytes() as usize;
-    let (buf, result) = cast.main.run("read_all", async move {
+    let home = &cast.home_of(pair).context;
+    let _current = home.make_current();
+    let (buf, result) = home.run("read_all", async move {
         device.read(0, BytesMut::zeroed(len)).await
     });
     let (place, text) = match (result, pair.model.borrow().check_all(&buf)) {

@@ -42,7 +42,7 @@ impl Watched {
     fn begin(&mut self, scene: &Scene<'_>) {
         let Some(sides) = &self.sides else { return };
         // One that was cancelled on its way here has not found all that is dirty, and goes no further.
-        let job = scene.cast.jobs.get(&sides.job);
+        let job = scene.cast.job(&sides.job);
         if job.is_none_or(|job| job.is_cancelled()) {
             return;
         }

@@ -17,6 +17,8 @@ use crate::failure::Rule;
 /// A drained section that is established.
 struct Section {
     id: u64,
+    /// Where it is.
+    home: usize,
     node: Rc<str>,
     owner: &'static str,
     subtree: bool,
@@ -30,9 +32,9 @@ impl Section {
     /// Whether nothing may begin at `node`, and why.
     fn stops(&self, scene: &Scene<'_>, node: &Node) -> bool {
         if self.covers_all() || *self.node == *node.name() {
-            return true;
+            return scene.cast.lives_in(self.home, node);
         }
-        let Some(drained) = scene.cast.graph.find_node(&self.node) else {
+        let Some(drained) = scene.cast.find_node(&self.node) else {
             return false;
         };
         node.reaches(&drained) || (self.subtree && drained.reaches(node))
@@ -63,16 +65,17 @@ impl Drain {
                 node,
                 section,
                 owner,
-            } => self.established(scene, node, *section, owner),
+            } => self.established(scene, node, scene.section(*section), owner),
             BlockTrace::DrainEnd { section, .. } => {
-                self.sections.retain(|open| open.id != *section);
+                let id = scene.section(*section);
+                self.sections.retain(|open| open.id != id);
             }
             _ => {}
         }
     }
 
     fn begins(&self, scene: &Scene<'_>, name: &Rc<str>) {
-        let Some(node) = scene.cast.graph.find_node(name) else {
+        let Some(node) = scene.cast.find_node(name) else {
             return;
         };
         let mut sections = self.sections.iter();
@@ -87,10 +90,11 @@ impl Drain {
     }
 
     fn established(&mut self, scene: &Scene<'_>, node: &Rc<str>, id: u64, owner: &'static str) {
-        let known = scene.cast.graph.open_sections();
+        let known = scene.cast.open_sections();
         let subtree = known.iter().any(|it| it.id() == id && it.subtree());
         let section = Section {
             id,
+            home: scene.cast.home_called(scene.context),
             node: node.clone(),
             owner,
             subtree,
@@ -101,7 +105,7 @@ impl Drain {
 
     /// Nothing is in flight where the section reaches.
     fn quiet(scene: &Scene<'_>, section: &Section, place: &str) {
-        for node in scene.cast.graph.nodes() {
+        for node in scene.cast.nodes() {
             let disk = disk_of(&node).map_or(0, |disk| disk.in_flight());
             if (node.in_flight() > 0 || disk > 0) && section.stops(scene, &node) {
                 let text = format!(
@@ -121,7 +125,7 @@ impl Drain {
         if trace.what != JobTraceKind::DeferredStart || self.sections.is_empty() {
             return;
         }
-        let Some(job) = scene.cast.jobs.get(&trace.job) else {
+        let Some(job) = scene.cast.job(&trace.job) else {
             return;
         };
         // Nobody can make a job stand still that abandons its work: it does nothing more, and whoever

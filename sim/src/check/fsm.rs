@@ -259,7 +259,7 @@ impl Checker for Fsm {
                     trace.what,
                     JobTraceKind::Status { .. } | JobTraceKind::Defer
                 );
-                let job = asks.then(|| scene.cast.jobs.get(&trace.job)).flatten();
+                let job = asks.then(|| scene.cast.job(&trace.job)).flatten();
                 let known = self.jobs.of(&trace.job);
                 (known.trace(job.as_ref(), trace), &*trace.job)
             }

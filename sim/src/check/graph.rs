@@ -24,10 +24,13 @@ impl Graph {
     }
 
     fn replaces(scene: &Scene<'_>, from: &Rc<str>, to: &Rc<str>) {
-        let open = scene.cast.graph.open_sections();
+        let open = scene.cast.open_sections();
+        let home = scene.cast.home_called(scene.context);
         for name in [from, to] {
             let drained = open.iter().any(|section| {
-                section.established() && (section.node() == &**name || section.node() == ALL_NODES)
+                section.home == home
+                    && section.established()
+                    && (section.node() == &**name || section.node() == ALL_NODES)
             });
             if !drained {
                 let text = format!("'{from}' is replaced by '{to}', and '{name}' is not drained");
@@ -77,7 +80,7 @@ impl Graph {
     }
 
     fn look(scene: &Scene<'_>) {
-        for node in scene.cast.graph.nodes() {
+        for node in scene.cast.nodes() {
             Self::edges(scene, &node);
         }
     }
@@ -115,7 +118,7 @@ impl Checker for Graph {
 
     fn end(&mut self, scene: &Scene<'_>) {
         Self::look(scene);
-        for node in scene.cast.graph.nodes() {
+        for node in scene.cast.nodes() {
             if node.driver().as_any().is::<MirrorTop>() {
                 let text = "the filter of a job is left when all is over".to_owned();
                 Self::fail(scene, &node, "filter-left", text);

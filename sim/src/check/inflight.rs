@@ -226,8 +226,8 @@ fn buf_bytes(scene: &Scene<'_>, sides: &Sides) -> u64 {
     }
 }
 
-fn mirror_of<'a>(scene: &Scene<'a>, sides: &Sides) -> Option<&'a Rc<MirrorJob>> {
-    scene.cast.pair_of_job(&sides.job)?.mirror.get()
+fn mirror_of(scene: &Scene<'_>, sides: &Sides) -> Option<Rc<MirrorJob>> {
+    scene.cast.pair_of_job(&sides.job)?.mirror()
 }
 
 fn fail(scene: &Scene<'_>, sides: &Sides, place: &str, text: String) {

@@ -50,7 +50,8 @@ enum Request {
 pub struct Once {
     jobs: ByJob<Counts>,
     sections: Vec<Open>,
-    last_section: u64,
+    /// Of each home, the last one that has begun.
+    last_sections: Vec<u64>,
     /// By number.
     requests: Vec<Request>,
 }
@@ -90,7 +91,7 @@ impl Once {
             } => {
                 counts.concluded += 1;
                 let pair = scene.cast.pair_of_job(&trace.job);
-                counts.outcome = pair.and_then(|pair| pair.mirror.get()?.outcome());
+                counts.outcome = pair.and_then(|pair| pair.mirror()?.outcome());
                 if counts.concluded > 1 {
                     Some(("concluded", "it was concluded twice"))
                 } else {
@@ -154,17 +155,23 @@ impl Once {
         };
         match trace {
             BlockTrace::DrainBegin { section, owner, .. } => {
-                if *section <= self.last_section {
+                let home = scene.cast.home_called(scene.context);
+                if home >= self.last_sections.len() {
+                    self.last_sections.resize(home + 1, 0);
+                }
+                let last = &mut self.last_sections[home];
+                if *section <= *last {
                     fail("section-begin", owner, "a drained section began twice");
                 }
-                self.last_section = self.last_section.max(*section);
+                *last = (*last).max(*section);
                 self.sections.push(Open {
-                    id: *section,
+                    id: scene.section(*section),
                     established: false,
                 });
             }
             BlockTrace::Drained { section, owner, .. } => {
-                match self.sections.iter_mut().find(|open| open.id == *section) {
+                let id = scene.section(*section);
+                match self.sections.iter_mut().find(|open| open.id == id) {
                     Some(open) if !open.established => open.established = true,
                     Some(_) => fail("section-established", owner, "it was established twice"),
                     None => fail(
@@ -175,7 +182,8 @@ impl Once {
                 }
             }
             BlockTrace::DrainEnd { section, owner, .. } => {
-                let place = self.sections.iter().position(|open| open.id == *section);
+                let id = scene.section(*section);
+                let place = self.sections.iter().position(|open| open.id == id);
                 match place.map(|place| self.sections.swap_remove(place)) {
                     Some(open) if open.established => {}
                     Some(_) => fail("section-end", owner, "it ends, and was not established"),
@@ -196,7 +204,7 @@ impl Once {
             fail(scene, "deferred-lost", name, text);
         }
         let pair = scene.cast.pair_of_job(name);
-        let outcome = pair.and_then(|pair| pair.mirror.get()?.outcome());
+        let outcome = pair.and_then(|pair| pair.mirror()?.outcome());
         if counts.concluded > 0 && outcome != counts.outcome {
             fail(scene, "outcome", name, "it came to something else later");
         }
@@ -225,7 +233,7 @@ impl Checker for Once {
     fn reset(&mut self) {
         self.jobs.clear();
         self.sections.clear();
-        self.last_section = 0;
+        self.last_sections.clear();
         self.requests.clear();
     }
 

@@ -68,7 +68,7 @@ impl Progress {
             self.stand.since_ns = scene.now_ns;
             return;
         }
-        let jobs = scene.cast.jobs.jobs();
+        let jobs = scene.cast.all_jobs();
         let mut left_bytes = 0_u64;
         let mut states = 0_u64;
         let mut excused = jobs.is_empty() || scene.cast.is_kept_open();
@@ -128,7 +128,7 @@ impl Progress {
 /// What the job has left to copy.
 fn left(scene: &Scene<'_>, job: &Job) -> u64 {
     let pair = scene.cast.pair_of_job(job.label());
-    let mirror = pair.and_then(|pair| pair.mirror.get());
+    let mirror = pair.and_then(|pair| pair.mirror());
     mirror.map_or(0, |mirror| mirror.dirty_bytes() + mirror.bytes_in_flight())
 }
 

@@ -3,12 +3,14 @@
 //! A counter that does not come back to zero stops a guest or a job for ever, perhaps not in this run
 //! but in the next thing that a user does.
 
+use std::rc::Rc;
+
 use blockjob_block::Node;
 use blockjob_jobs::job::Job;
 
 use super::sides::disk_of;
 use super::{Checker, Interest, Scene};
-use crate::cast::{Cast, Pair};
+use crate::cast::{Cast, Pair, SimHome};
 use crate::config::Field;
 use crate::failure::Rule;
 
@@ -41,23 +43,23 @@ impl Quiesce {
     }
 
     fn pair(scene: &Scene<'_>, pair: &Pair) {
-        let (queued, in_flight) = (pair.device.queued(), pair.device.in_flight());
-        let paused = pair.job.get().map_or(0, |job| sections_of(job));
+        let (queued, in_flight) = (pair.device().queued(), pair.device().in_flight());
+        let paused = pair.job().map_or(0, |job| sections_of(&job));
         let (place, text) = match () {
             () if queued > 0 => ("device-queued", format!("{queued} requests are queued")),
             () if in_flight > 0 => ("device-busy", format!("{in_flight} are in flight")),
             () if paused > 0 => ("job-paused", format!("{paused} sections stop the job")),
             () => return,
         };
-        let parties = vec![pair.device.name().to_owned(), pair.job_id.clone()];
+        let parties = vec![pair.device().name().to_owned(), pair.job_id.clone()];
         scene.fail(Rule::Quiesce, place, parties, format!("in the end {text}"));
     }
 
-    fn main(scene: &Scene<'_>) {
-        let main = &scene.cast.main;
-        let (coroutines, timers) = (main.live_coroutines(), main.armed_timers());
+    fn home(scene: &Scene<'_>, home: &SimHome) {
+        let context = &home.context;
+        let (coroutines, timers) = (context.live_coroutines(), context.armed_timers());
         let (place, text) = match () {
-            () if main.handle().external_disabled() => {
+            () if context.handle().external_disabled() => {
                 ("external-masked", "guests are not listened to".to_owned())
             }
             () if coroutines > 0 => ("coroutines-left", format!("{coroutines} coroutines live")),
@@ -65,7 +67,7 @@ impl Quiesce {
             () => return,
         };
         let text = format!("when all is over {text}");
-        scene.fail(Rule::Quiesce, place, vec!["main".to_owned()], text);
+        scene.fail(Rule::Quiesce, place, vec![home.name.to_owned()], text);
     }
 }
 
@@ -80,12 +82,13 @@ fn sections_of(job: &Job) -> u32 {
 pub(crate) fn is_quiet(cast: &Cast) -> bool {
     let quiet = |pair: &Pair| {
         let disks = [&pair.source, &pair.target];
-        pair.device.in_flight() == 0
-            && pair.device.queued() == 0
+        pair.device().in_flight() == 0
+            && pair.device().queued() == 0
             && disks.iter().all(|disk| disk.is_idle())
     };
     let probes_sleep = cast.config.is(Field::Drains) && cast.main.armed_timers() > 0;
-    cast.pairs.iter().all(quiet) && !cast.main.has_work() && !probes_sleep
+    let works = |home: &Rc<SimHome>| home.context.has_work();
+    cast.pairs.iter().all(quiet) && !cast.homes.iter().any(works) && !probes_sleep
 }
 
 impl Checker for Quiesce {
@@ -100,7 +103,7 @@ impl Checker for Quiesce {
     fn reset(&mut self) {}
 
     fn end(&mut self, scene: &Scene<'_>) {
-        if let Some(section) = scene.cast.graph.open_sections().first() {
+        if let Some(section) = scene.cast.open_sections().first() {
             let text = format!(
                 "'{}' still holds its drained section of '{}'",
                 section.owner(),
@@ -109,7 +112,7 @@ impl Checker for Quiesce {
             let parties = vec![section.owner().to_owned(), section.node().to_owned()];
             scene.fail(Rule::Quiesce, "section-left", parties, text);
         }
-        for node in scene.cast.graph.nodes() {
+        for node in scene.cast.nodes() {
             Self::node(scene, &node);
         }
         for pair in &scene.cast.pairs {
@@ -122,6 +125,8 @@ impl Checker for Quiesce {
                 scene.fail(Rule::Quiesce, "job-paused", parties, text);
             }
         }
-        Self::main(scene);
+        for home in &scene.cast.homes {
+            Self::home(scene, home);
+        }
     }
 }

@@ -103,7 +103,7 @@ impl Rate {
             Some(known) => &mut self.accounts[known],
             None => {
                 let pair = scene.cast.pair_of_job(&trace.job);
-                let job = scene.cast.jobs.get(&trace.job);
+                let job = scene.cast.job(&trace.job);
                 let (Some(pair), Some(job)) = (pair, job) else {
                     return;
                 };
@@ -111,7 +111,7 @@ impl Rate {
                     speed_bytes_per_s: job.speed_bytes_per_s(),
                     job,
                     label: trace.job.clone(),
-                    source: pair.source_node.label().clone(),
+                    source: pair.source_node().label().clone(),
                     debt: 0,
                     settled_ns: scene.now_ns,
                     at: 0,
@@ -173,7 +173,7 @@ impl Rate {
         let each = (scene.cast.config.get(Field::Guests) as usize).max(1);
         let pair = scene.cast.pairs.get(event.guest / each);
         let is_copied = |account: &Account| {
-            pair.is_some_and(|pair| *account.source == **pair.source_node.label())
+            pair.is_some_and(|pair| *account.source == **pair.source_node().label())
         };
         if self.accounts.iter().any(is_copied) {
             self.guest_reads.push((event.offset, event.bytes));

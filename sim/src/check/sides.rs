@@ -77,7 +77,7 @@ impl Sides {
     /// disks.
     pub(super) fn of(scene: &Scene<'_>, job: &Rc<str>) -> Option<Sides> {
         let config = &scene.cast.config;
-        let used = scene.cast.jobs.get(job)?.block_job()?.nodes();
+        let used = scene.cast.job(job)?.block_job()?.nodes();
         // The newest first, and last the filter on top of the source.
         let [target, source, filter] = used.try_into().ok()?;
         let (source, target) = (Side::of(source)?, Side::of(target)?);

@@ -129,7 +129,7 @@ impl Checker for Txn {
         let Some((failed, _)) = failed else { return };
         for (name, _) in self.members.iter() {
             let pair = scene.cast.pair_of_job(name);
-            let outcome = pair.and_then(|pair| pair.mirror.get()?.outcome());
+            let outcome = pair.and_then(|pair| pair.mirror()?.outcome());
             if outcome.is_some_and(|outcome| outcome.end == MirrorEnd::Pivoted) {
                 let text = format!("{name} has switched its disk, and {failed} did not succeed");
                 return fail(scene, "pivots-alone", &[name, failed], text);

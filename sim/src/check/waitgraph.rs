@@ -42,7 +42,7 @@ impl Waits {
 fn progress(scene: &Scene<'_>) -> u64 {
     let mut sum = 0_u64;
     for pair in &scene.cast.pairs {
-        if let Some(job) = pair.job.get() {
+        if let Some(job) = pair.job() {
             let part = job.progress().current() ^ (job.status() as u64) << 48;
             sum = sum.rotate_left(7).wrapping_add(part);
         }

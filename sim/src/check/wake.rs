@@ -6,12 +6,10 @@
 use std::rc::Rc;
 
 use blockjob_block::Node;
-use blockjob_block::section::Section;
 use blockjob_jobs::job::Job;
-use blockjob_runtime::AioContext;
 
 use super::{Checker, Interest, Scene};
-use crate::cast::Pair;
+use crate::cast::{OpenSection, Pair};
 use crate::failure::Rule;
 
 /// See the module.
@@ -24,8 +22,9 @@ impl Wake {
         Wake
     }
 
-    fn section(scene: &Scene<'_>, section: &Section) {
-        let graph = &scene.cast.graph;
+    /// Whether something is in flight that the section has to wait for.
+    fn has_to_wait(scene: &Scene<'_>, section: &OpenSection) -> bool {
+        let graph = &scene.cast.homes[section.home].graph;
         let nodes = match (graph.find_node(section.node()), section.subtree()) {
             (Some(node), false) => vec![node],
             (Some(node), true) => {
@@ -35,7 +34,11 @@ impl Wake {
             // It covers all of the graph, or the node is gone.
             (None, _) => graph.nodes(),
         };
-        if nodes.iter().any(|node| is_busy(scene, section, node)) {
+        nodes.iter().any(|node| is_busy(scene, section, node))
+    }
+
+    fn section(scene: &Scene<'_>, section: &OpenSection) {
+        if Self::has_to_wait(scene, section) {
             return;
         }
         let text = format!(
@@ -48,10 +51,10 @@ impl Wake {
     }
 
     fn device(scene: &Scene<'_>, pair: &Pair) {
-        let queued = pair.device.queued();
+        let queued = pair.device().queued();
         let free = |node: Rc<Node>| node.quiesce_counter() == 0;
-        if queued > 0 && pair.device.node().is_some_and(free) {
-            let name = pair.device.name().to_owned();
+        if queued > 0 && pair.device().node().is_some_and(free) {
+            let name = pair.device().name().to_owned();
             let text = format!("'{name}' has {queued} requests queued, and nobody drains its node");
             scene.fail(Rule::Wake, "request-forgotten", vec![name], text);
         }
@@ -72,7 +75,7 @@ impl Wake {
 }
 
 /// Whether the section has to wait for something at `node` or above it.
-fn is_busy(scene: &Scene<'_>, section: &Section, node: &Rc<Node>) -> bool {
+fn is_busy(scene: &Scene<'_>, section: &OpenSection, node: &Rc<Node>) -> bool {
     if node.in_flight() > 0 {
         return true;
     }
@@ -88,14 +91,14 @@ fn is_busy(scene: &Scene<'_>, section: &Section, node: &Rc<Node>) -> bool {
 }
 
 /// A job that drains its own source leaves itself out, but not its requests.
-fn asks_itself(scene: &Scene<'_>, section: &Section, parent: &str) -> bool {
+fn asks_itself(scene: &Scene<'_>, section: &OpenSection, parent: &str) -> bool {
     let is_own = |pair: &&Pair| {
-        section.node() == pair.source_node.name()
+        section.node() == pair.source_node().name()
             && parent == format!("mirror job '{}'", pair.job_id)
     };
     let own = ["mirror_run", "mirror_exit"].contains(&section.owner());
     let pair = scene.cast.pairs.iter().find(is_own).filter(|_| own);
-    let mirror = pair.and_then(|pair| pair.mirror.get());
+    let mirror = pair.and_then(|pair| pair.mirror());
     mirror.is_some_and(|mirror| mirror.in_flight() == 0)
 }
 
@@ -111,26 +114,37 @@ impl Checker for Wake {
     fn reset(&mut self) {}
 
     fn idle(&mut self, scene: &Scene<'_>) {
-        if let Some(event) = scene.cast.main.forgotten_event() {
-            let text = format!("'{event}' was announced, and nobody is going to serve it");
-            scene.fail(Rule::Wake, "event-forgotten", vec![event.to_owned()], text);
+        for home in &scene.cast.homes {
+            if let Some(event) = home.context.forgotten_event() {
+                let text = format!("'{event}' was announced, and nobody is going to serve it");
+                scene.fail(Rule::Wake, "event-forgotten", vec![event.to_owned()], text);
+            }
         }
         for pair in &scene.cast.pairs {
             Self::device(scene, pair);
         }
-        // Nobody is current while the main context waits in a loop within its loop. Then whoever polls
-        // further down the stack looks again when it is his turn, and so may others.
-        if AioContext::try_current().is_none() {
-            return;
-        }
-        for section in scene.cast.graph.open_sections() {
-            if !section.established() {
-                Self::section(scene, &section);
+        // A context may wait in a loop within its loop. Then whoever polls further down the stack looks
+        // again when it is his turn, and so may others who live there.
+        let comes_back = |home| scene.cast.world.is_off_stack(home);
+        let open = scene.cast.open_sections();
+        let waits = |it: &&OpenSection| !it.established() && comes_back(it.home);
+        for section in open.iter().filter(waits) {
+            // From elsewhere whole families are drained, by sections that begin together.
+            let is_of_it =
+                |it: &&OpenSection| it.home == section.home && it.owner() == section.owner();
+            let family = open.iter().filter(waits).filter(is_of_it);
+            let family = family.filter(|_| scene.cast.homes.len() > 1);
+            if !family
+                .into_iter()
+                .any(|it| it.id() != section.id() && Self::has_to_wait(scene, it))
+            {
+                Self::section(scene, section);
             }
         }
         for pair in &scene.cast.pairs {
-            if let Some(job) = pair.job.get() {
-                Self::job(scene, job);
+            let job = pair.job().filter(|_| comes_back(pair.home.get()));
+            if let Some(job) = job {
+                Self::job(scene, &job);
             }
         }
     }

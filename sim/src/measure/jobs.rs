@@ -113,7 +113,7 @@ impl JobWatch {
     }
 
     pub(super) fn metrics(&mut self, pair: &Pair) -> JobMetrics {
-        let stats = pair.mirror.get().map(|mirror| mirror.stats());
+        let stats = pair.mirror().map(|mirror| mirror.stats());
         let stats = stats.unwrap_or_default();
         let after = |then_ns: Option<u64>| Some(then_ns? - self.started_ns?);
         JobMetrics {

@@ -115,7 +115,7 @@ impl Collector {
         // Nobody resumes a job in the storm once the others have done all they do.
         let alone = tally.running.get() == 1;
         let settled = |(job, pair): (&JobWatch, &Pair)| {
-            let paused = || pair.job.get().is_some_and(|job| job.is_user_paused());
+            let paused = || pair.job().is_some_and(|job| job.is_user_paused());
             job.is_settled() || pair.is_over() || (alone && paused())
         };
         let mut each = self.jobs.iter().zip(&scene.cast.pairs);
@@ -135,7 +135,7 @@ impl Collector {
             return;
         }
         for (job, pair) in self.jobs.iter_mut().zip(&scene.cast.pairs) {
-            if let Some(mirror) = pair.mirror.get().filter(|_| job.is_working()) {
+            if let Some(mirror) = pair.mirror().filter(|_| job.is_working()) {
                 job.dirty.set(scene.now_ns, mirror.dirty_bytes());
             } else {
                 job.dirty.end(scene.now_ns);
@@ -162,7 +162,7 @@ fn number(cast: &Cast, job: &str) -> Option<usize> {
 
 /// What its job has copied so far.
 fn copied_bytes(pair: &Pair) -> u64 {
-    let mirror = pair.mirror.get();
+    let mirror = pair.mirror();
     mirror.map_or(0, |mirror| mirror.stats().copied_bytes)
 }
 

@@ -8,6 +8,7 @@ pub(super) fn text(id: &str) -> Option<&'static str> {
 
 const ROOMS: &[(&str, &str)] = &[
     ("MIR-02", include_str!("../../scenarios/museum/MIR-02.txt")),
+    ("MIR-07", include_str!("../../scenarios/museum/MIR-07.txt")),
     ("MIR-01", include_str!("../../scenarios/museum/MIR-01.txt")),
     ("MIR-08", include_str!("../../scenarios/museum/MIR-08.txt")),
     (
@@ -30,6 +31,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     ("MIR-10", include_str!("../../scenarios/museum/MIR-10.txt")),
     ("JOB-01", include_str!("../../scenarios/museum/JOB-01.txt")),
+    ("JOB-02", include_str!("../../scenarios/museum/JOB-02.txt")),
     (
         "JOB-03a",
         include_str!("../../scenarios/museum/JOB-03a.txt"),

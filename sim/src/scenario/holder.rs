@@ -14,10 +14,11 @@ pub(super) fn start(cast: &Rc<Cast>, node: &Rc<Node>) {
     if held_ns == 0 {
         return;
     }
-    let (main, node, open) = (cast.main.clone(), node.clone(), cast.keep_open());
-    let holder = cast.main.coroutine("holder", async move {
+    let (home, node, open) = (node.context().clone(), node.clone(), cast.keep_open());
+    let there = home.clone();
+    let holder = home.coroutine("holder", async move {
         let drained = node.co_drained_begin("holder").await;
-        main.sleep(held_ns).await;
+        there.sleep(held_ns).await;
         drop(drained);
         drop(open);
     });

@@ -4,14 +4,13 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use blockjob_block::request::RequestKind;
-use blockjob_block::section::Section;
 use blockjob_block::{BlockBackend, Node};
 use blockjob_jobs::job::Job;
 use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::state::JobStatus;
 
 use super::{Actor, Wait, WaitGraph, Why};
-use crate::cast::Cast;
+use crate::cast::{Cast, OpenSection};
 
 /// A job on the picture.
 pub(super) struct SeenJob {
@@ -37,7 +36,7 @@ pub(super) struct Builder<'a> {
     pub(super) graph: WaitGraph,
     pub(super) jobs: Vec<SeenJob>,
     pub(super) nodes: Vec<SeenNode>,
-    pub(super) sections: Vec<(Rc<Section>, usize)>,
+    pub(super) sections: Vec<(OpenSection, usize)>,
     /// Nothing can happen at the present instant.
     pub(super) idle: bool,
 }
@@ -51,7 +50,7 @@ impl WaitGraph {
             jobs: Vec::new(),
             nodes: Vec::new(),
             sections: Vec::new(),
-            idle: !cast.main.has_work() && !cast.world.has_due(),
+            idle: !cast.homes.iter().any(|home| home.context.has_work()) && !cast.world.has_due(),
         };
         builder.see_jobs();
         builder.see_sections();
@@ -87,9 +86,9 @@ impl Builder<'_> {
     }
 
     fn see_jobs(&mut self) {
-        for job in self.cast.jobs.jobs() {
+        for job in self.cast.all_jobs() {
             let pair = self.cast.pair_of_job(job.label());
-            let mirror = pair.and_then(|pair| pair.mirror.get().cloned());
+            let mirror = pair.and_then(|pair| pair.mirror());
             let actor = self.actor(Actor::Job {
                 name: job.label().clone(),
                 status: job.status(),
@@ -115,7 +114,7 @@ impl Builder<'_> {
     }
 
     fn see_sections(&mut self) {
-        for section in self.cast.graph.open_sections() {
+        for section in self.cast.open_sections() {
             let actor = self.actor(Actor::Section {
                 id: section.id(),
                 owner: section.owner(),
@@ -127,7 +126,7 @@ impl Builder<'_> {
     }
 
     fn see_nodes(&mut self) {
-        for node in self.cast.graph.nodes() {
+        for node in self.cast.nodes() {
             let start = self.graph.actors.len();
             let label = node.label().clone();
             let requests = match node.in_flight() {
@@ -164,8 +163,8 @@ impl Builder<'_> {
     }
 
     /// Whether `section` keeps the users of `node` from it.
-    pub(super) fn covers(&self, section: &Section, node: &Node) -> bool {
-        section.covers(&self.cast.graph, node)
+    pub(super) fn covers(&self, section: &OpenSection, node: &Node) -> bool {
+        self.cast.covers(section, node)
     }
 
     /// `from` waits until the sections end that cover one of `nodes`. False if there is none.
@@ -250,13 +249,13 @@ impl Builder<'_> {
     fn guests_wait(&mut self) {
         let cast = self.cast;
         for pair in &cast.pairs {
-            let queue = self.queue_waits(&pair.device);
+            let queue = self.queue_waits(&pair.device());
             if pair.guests.iter().all(|guest| guest.stopped()) {
                 continue;
             }
-            let device = pair.device.name().to_owned();
+            let device = pair.device().name().to_owned();
             let guests = self.actor(Actor::Guests { device });
-            let node = pair.device.node();
+            let node = pair.device().node();
             let place = node.and_then(|node| self.place(&node));
             let requests = place.map_or(0..0, |place| self.nodes[place].requests.clone());
             match (queue, requests.start < requests.end) {

@@ -31,8 +31,8 @@ impl Builder<'_> {
             return false;
         };
         let sides = match own.let_go {
-            true => [Some(&pair.source_node), None],
-            false => [Some(&pair.source_node), Some(&pair.target_node)],
+            true => [Some(&pair.source_node()), None],
+            false => [Some(&pair.source_node()), Some(&pair.target_node())],
         };
         let places: Vec<usize> = sides
             .into_iter()

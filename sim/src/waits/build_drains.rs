@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use blockjob_block::Node;
 use blockjob_block::request::ALL_NODES;
-use blockjob_block::section::Section;
 
 use super::build::Builder;
 use super::{Actor, Why};
+use crate::cast::OpenSection;
 
 impl Builder<'_> {
     pub(super) fn sections_wait(&mut self) {
@@ -22,7 +22,7 @@ impl Builder<'_> {
     }
 
     /// It ends when its owner ends it.
-    fn established_waits(&mut self, section: &Section, actor: usize) {
+    fn established_waits(&mut self, section: &OpenSection, actor: usize) {
         let of_job = (0..self.jobs.len())
             .find(|number| self.own_sections(*number, true).contains(&actor))
             .map(|number| self.jobs[number].actor);
@@ -36,7 +36,7 @@ impl Builder<'_> {
     }
 
     /// It begins when nothing is in flight at its nodes or at whoever uses them, as the engine asks.
-    fn beginning_waits(&mut self, section: &Section, actor: usize) {
+    fn beginning_waits(&mut self, section: &OpenSection, actor: usize) {
         let mut open = self.drained_nodes(section);
         let mut seen: Vec<usize> = Vec::new();
         let mut any = false;
@@ -81,11 +81,13 @@ impl Builder<'_> {
     }
 
     /// The places of the nodes that `section` is about.
-    fn drained_nodes(&self, section: &Section) -> Vec<usize> {
+    fn drained_nodes(&self, section: &OpenSection) -> Vec<usize> {
         if section.node() == ALL_NODES {
-            return (0..self.nodes.len()).collect();
+            let all = self.nodes.iter().enumerate();
+            let of_it = all.filter(|(_, seen)| self.cast.lives_in(section.home, &seen.node));
+            return of_it.map(|(place, _)| place).collect();
         }
-        let Some(node) = self.cast.graph.find_node(section.node()) else {
+        let Some(node) = self.cast.find_node(section.node()) else {
             return Vec::new();
         };
         let covered = |other: &Rc<Node>| match section.subtree() {

@@ -57,9 +57,9 @@ impl Builder<'_> {
         let Some(pair) = self.cast.pair_of_job(self.jobs[number].job.label()) else {
             return Vec::new();
         };
-        let filter = pair.mirror.get().and_then(|mirror| mirror.filter_node());
+        let filter = pair.mirror().and_then(|mirror| mirror.filter_node());
         let filter = filter.as_ref().map_or("", |filter| filter.name());
-        let nodes = [pair.source_node.name(), pair.target_node.name(), filter];
+        let nodes = [pair.source.name(), pair.target.name(), filter];
         let own = self.sections.iter().filter(|(section, _)| {
             MIRROR_OWNERS.contains(&section.owner())
                 && section.established() == established
@@ -104,7 +104,7 @@ impl Builder<'_> {
         if rests && dirty_bytes == 0 && self.cast.world.is_calm() {
             return self.wait_for(actor, Actor::User, Why::Complete);
         }
-        if self.cast.main.next_deadline_ns().is_some() {
+        if job.context().next_deadline_ns().is_some() {
             return self.wait_for(actor, Actor::Clock, Why::Time);
         }
         if !self.idle {
@@ -128,9 +128,9 @@ impl Builder<'_> {
             return self.wait(actor, write, Why::Overlap);
         }
         let pair = self.cast.pair_of_job(seen.job.label());
-        let nodes = pair.map(|pair| [&pair.target_node, &pair.source_node]);
+        let nodes = pair.map(|pair| [pair.target_node(), pair.source_node()]);
         let places = nodes.into_iter().flatten();
-        let places = places.filter_map(|node| self.place(node));
+        let places = places.filter_map(|node| self.place(&node));
         let in_flight = places.flat_map(|place| self.in_flight_at(place)).next();
         match in_flight {
             Some(request) => self.wait(actor, request, Why::End),
@@ -146,7 +146,7 @@ impl Builder<'_> {
         let Some(pair) = self.cast.pair_of_job(seen.job.label()) else {
             return;
         };
-        let (source, target) = (&pair.source_node, &pair.target_node);
+        let (source, target) = (&pair.source_node(), &pair.target_node());
         if works(seen.job.status()) && !copies_have_requests(&mirror, source, target) {
             let why = if self.idle { Why::Buffers } else { Why::Turn };
             return match why {

@@ -29,7 +29,7 @@ pub(crate) fn verdict(cast: &Cast, halt: Halt) -> Failure {
 
 /// Which of its stages the first job does not get out of.
 fn place_of_jobs(cast: &Cast) -> &'static str {
-    let jobs = cast.jobs.jobs();
+    let jobs = cast.all_jobs();
     let early = |status| matches!(status, JobStatus::Running | JobStatus::Paused);
     if !cast.world.is_calm() || jobs.is_empty() {
         "endless"
@@ -54,7 +54,7 @@ pub(crate) fn ring(cast: &Cast, graph: &WaitGraph, cycle: &[super::Wait]) -> Fai
 
 /// Somebody waits for too long.
 pub(crate) fn held_up(cast: &Cast, graph: &WaitGraph, rule: Rule, place: &str) -> Failure {
-    let jobs = cast.jobs.jobs();
+    let jobs = cast.all_jobs();
     let mut parties = Vec::new();
     for job in &jobs {
         parties.push(job.label().to_string());

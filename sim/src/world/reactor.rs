@@ -62,6 +62,15 @@ impl WorldReactor {
     }
 }
 
+/// A context waits until this is dropped.
+struct Waiting<'a>(&'a World);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.borrow_mut().pop();
+    }
+}
+
 impl Reactor for WorldReactor {
     fn unpark_handle(&self) -> Arc<dyn Unpark> {
         self.unparked.clone()
@@ -73,12 +82,16 @@ impl Reactor for WorldReactor {
     fn wait(&self, deadline_ns: Option<u64>) {
         let world = self.world();
         let _on_stack = self.on_stack(&world);
+        world.waiting.borrow_mut().push(self.index);
+        let _waiting = Waiting(&world);
+        let served = world.served.get();
         loop {
             let unparked = self.unparked.0.swap(false, Ordering::Relaxed);
-            if unparked || self.has_work(&world) {
+            // Who has had a pass on top of this looks again: perhaps at what it waits for.
+            if unparked || self.has_work(&world) || world.served.get() != served {
                 return;
             }
-            let went_on = match world.step() {
+            let went_on = match world.step_in_wait() {
                 Ok(true) => Ok(()),
                 Ok(false) => world.jump(deadline_ns),
                 Err(halt) => Err(halt),
@@ -96,9 +109,12 @@ impl Reactor for WorldReactor {
         }
         let world = self.world();
         let on_stack = self.on_stack(&world);
+        // If somebody who acts now waits for this context, it goes on.
+        world.waiting.borrow_mut().push(self.index);
+        let waiting = Waiting(&world);
         // Whoever comes here has been busy for as many passes: it must not be so for ever.
         let stepped = world.count_steps(BUSY_PASSES).and_then(|()| world.step());
-        drop(on_stack);
+        drop((waiting, on_stack));
         self.stepping.set(false);
         if let Err(halt) = stepped {
             world.halt(halt);

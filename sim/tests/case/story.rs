@@ -74,7 +74,7 @@ fn draining(times_ns: &'static [(u64, u64)]) -> Runner {
     let mut runner = Runner::new();
     runner.add_prologue(move |cast| {
         for (from_ns, to_ns) in times_ns {
-            let (node, main) = (cast.pairs[0].source_node.clone(), cast.main.clone());
+            let (node, main) = (cast.pairs[0].source_node().clone(), cast.main.clone());
             let (open, context) = (cast.keep_open(), main.clone());
             let tester = main.coroutine("tester", async move {
                 if *from_ns > 0 {
@@ -130,7 +130,7 @@ fn a_request_is_let_go_by_the_last_of_the_sections_that_hold_it_back() {
 fn of_a_run_that_is_stuck_the_story_says_who_waits_for_whom() {
     let mut runner = Runner::new();
     runner.add_prologue(|cast| {
-        let drained = cast.pairs[0].source_node.drained_begin_no_poll("tester");
+        let drained = cast.pairs[0].source_node().drained_begin_no_poll("tester");
         // It is never ended, and the world never comes to rest.
         let open = cast.keep_open();
         let kept = Rc::new((drained, open));

@@ -14,7 +14,7 @@ fn write_blocking() -> String {
 }
 
 fn is_synced(cast: &Cast) -> bool {
-    let mirror = pair(cast).mirror.get();
+    let mirror = pair(cast).mirror();
     is_ready(cast) && mirror.is_some_and(|mirror| mirror.is_actively_synced())
 }
 
@@ -22,7 +22,7 @@ fn is_synced(cast: &Cast) -> bool {
 fn a_target_that_changes_behind_the_jobs_back_is_not_what_the_mirror_says() {
     let failure = finds::<Active>(&write_blocking(), |cast| {
         when(cast, is_synced, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(0, scribble(128)).await.expect("no fault");
         });
     });
@@ -33,7 +33,7 @@ fn a_target_that_changes_behind_the_jobs_back_is_not_what_the_mirror_says() {
 fn a_write_that_only_the_source_has_is_missed() {
     let failure = finds::<Active>(&write_blocking(), |cast| {
         when(cast, is_synced, |cast| async move {
-            let source = &pair(&cast).source_node;
+            let source = &pair(&cast).source_node();
             for bitmap in source.dirty_bitmaps() {
                 bitmap.set_enabled(false);
             }
@@ -50,7 +50,7 @@ fn a_write_beside_a_stale_unit_of_its_granule_is_no_excuse() {
                   copymode=write-blocking";
     let failure = finds::<Active>(config, |cast| {
         when(cast, is_synced, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(512, scribble(512)).await.expect("no fault");
         });
     });
@@ -63,7 +63,7 @@ fn a_mirror_that_does_not_say_so_is_not_held_to_it() {
     let mut runner = Runner::with_checkers(vec![Box::new(Active::new())]);
     runner.add_prologue(|cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(0, scribble(128)).await.expect("no fault");
         });
     });

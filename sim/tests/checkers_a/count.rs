@@ -8,7 +8,7 @@ use blockjob_sim::failure::Rule;
 use crate::support::{PLAIN, assert_is, finds, forge_block, is_ready, is_running, pair, when};
 
 fn request(cast: &Cast, id: u64, begins: bool) -> BlockTrace {
-    let node = pair(cast).source_node.label().clone();
+    let node = pair(cast).source_node().label().clone();
     let (kind, offset, bytes) = (RequestKind::Read, 0, 512);
     match begins {
         true => BlockTrace::RequestBegin {
@@ -74,7 +74,8 @@ fn nothing_is_in_flight_when_nothing_is_asked() {
             cast,
             |_| true,
             |cast| async move {
-                let counted = pair(&cast).source_node.begin_internal();
+                let node = pair(&cast).source_node();
+                let counted = node.begin_internal();
                 cast.main.sleep(1).await;
                 drop((counted, open));
             },
@@ -87,7 +88,7 @@ fn nothing_is_in_flight_when_nothing_is_asked() {
 fn a_job_that_completes_has_nothing_left_to_do() {
     let failure = finds::<Count>("granules=64,guests=0", |cast| {
         when(cast, is_running, |cast| async move {
-            let node = pair(&cast).source_node.label().clone();
+            let node = pair(&cast).source_node().label().clone();
             forge_block(
                 &cast,
                 BlockTrace::DrainBegin {

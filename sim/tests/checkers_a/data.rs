@@ -18,7 +18,7 @@ use crate::support::{PLAIN, assert_is, finds, is_ready, pair, scribble, when};
 fn a_target_that_somebody_else_has_written_to_is_no_copy() {
     let failure = finds::<Data>(PLAIN, |cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(128, scribble(128)).await.expect("no fault");
         });
     });
@@ -31,7 +31,7 @@ fn content_of_the_base_is_compared_as_the_overlay_shows_it() {
     let failure = finds::<Data>(&config, |cast| {
         when(cast, is_ready, |cast| async move {
             // Of this the source holds nothing itself.
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(384, scribble(128)).await.expect("no fault");
         });
     });
@@ -45,7 +45,7 @@ fn a_top_is_compared_where_it_is_not_its_base() {
     let scribbled = |offset: u64| {
         move |cast: &Rc<Cast>| {
             when(cast, is_ready, move |cast| async move {
-                let target = &pair(&cast).target_node;
+                let target = &pair(&cast).target_node();
                 target
                     .co_write(offset, scribble(128))
                     .await
@@ -65,7 +65,7 @@ fn what_a_guest_finds_in_the_end_is_what_it_was_told() {
     let failure = finds::<Data>("granules=8,guests=1,mirror=no", |cast| {
         let open = cast.keep_open();
         when(cast, Cast::guests_rest, |cast| async move {
-            let disk = &pair(&cast).source_node;
+            let disk = &pair(&cast).source_node();
             disk.co_write(0, scribble(128)).await.expect("no fault");
             drop(open);
         });
@@ -77,8 +77,8 @@ fn what_a_guest_finds_in_the_end_is_what_it_was_told() {
 async fn unit_of(cast: &Cast, source: bool) -> Bytes {
     let pair = pair(cast);
     let node = match source {
-        true => &pair.source_node,
-        false => &pair.target_node,
+        true => &pair.source_node(),
+        false => &pair.target_node(),
     };
     let (unit, read) = node.co_read(0, BytesMut::zeroed(128)).await;
     read.expect("no fault");
@@ -88,7 +88,7 @@ async fn unit_of(cast: &Cast, source: bool) -> Bytes {
 /// What is right is written again, and not flushed, over something wrong that is.
 async fn unsettle(cast: &Cast) {
     let right = unit_of(cast, false).await;
-    let target = &pair(cast).target_node;
+    let target = &pair(cast).target_node();
     target.co_write(0, scribble(128)).await.expect("no fault");
     target.flush().await.expect("no fault");
     target.co_write(0, right).await.expect("no fault");
@@ -101,11 +101,11 @@ fn what_a_job_has_flushed_survives_a_crash() {
     let failure = finds::<Data>(&config, |cast| {
         let done = Rc::new(Cell::new(false));
         let pending = |cast: &Cast| {
-            let job = pair(cast).job.get();
+            let job = pair(cast).job();
             job.is_some_and(|job| job.status() == JobStatus::Pending)
         };
         when(cast, is_ready, move |cast| async move {
-            let job = pair(&cast).job.get().expect("it is ready").clone();
+            let job = pair(&cast).job().expect("it is ready").clone();
             job.block_job_cancel(false).expect("it is ready");
             while !pending(&cast) {
                 cast.main.sleep(5_000).await;
@@ -123,8 +123,8 @@ fn what_a_guest_wrote_before_the_pivot_survives_a_crash_after_it() {
     let failure = finds::<Data>(&config, |cast| {
         let pivoted = |cast: &Cast| {
             let pair = pair(cast);
-            let node = pair.device.node().expect("it has a medium");
-            Rc::ptr_eq(&node, &pair.target_node) && cast.guests_rest()
+            let node = pair.device().node().expect("it has a medium");
+            Rc::ptr_eq(&node, &pair.target_node()) && cast.guests_rest()
         };
         let open = cast.keep_open();
         when(cast, pivoted, |cast| async move {
@@ -143,7 +143,7 @@ fn what_a_guest_has_not_flushed_may_be_lost() {
     runner.add_prologue(|cast| {
         // Ends the job while its guests go on.
         when(cast, is_ready, |cast| async move {
-            let job = pair(&cast).job.get().expect("it is ready").clone();
+            let job = pair(&cast).job().expect("it is ready").clone();
             job.complete().expect("it is ready");
         });
     });

@@ -15,7 +15,7 @@ use crate::support::{
 fn a_target_that_changes_behind_the_jobs_back_differs_and_is_clean() {
     let failure = finds::<Dirty>(PLAIN, |cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(0, scribble(128)).await.expect("no fault");
         });
     });
@@ -26,7 +26,7 @@ fn a_target_that_changes_behind_the_jobs_back_differs_and_is_clean() {
 fn a_source_that_is_written_to_unseen_differs_and_is_clean() {
     let failure = finds::<Dirty>(PLAIN, |cast| {
         when(cast, is_ready, |cast| async move {
-            let source = &pair(&cast).source_node;
+            let source = &pair(&cast).source_node();
             for bitmap in source.dirty_bitmaps() {
                 bitmap.set_enabled(false);
             }
@@ -42,7 +42,7 @@ fn a_bit_that_somebody_clears_is_missed_when_the_job_believes_that_all_is_clean(
     let config = "granules=64,guests=0,buf=1,inflight=1";
     let failure = finds::<Dirty>(config, |cast| {
         when(cast, is_running, |cast| async move {
-            for bitmap in pair(&cast).source_node.dirty_bitmaps() {
+            for bitmap in pair(&cast).source_node().dirty_bitmaps() {
                 bitmap.bits_mut().clear_all();
             }
         });

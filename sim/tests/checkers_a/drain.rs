@@ -20,7 +20,7 @@ use crate::support::{
 fn nothing_begins_at_a_node_that_is_drained() {
     let failure = finds::<Drain>(PLAIN, |cast| {
         when(cast, is_running, |cast| async move {
-            let source = &pair(&cast).source_node;
+            let source = &pair(&cast).source_node();
             let drained = source.co_drained_begin("test").await;
             let (_, read) = source.co_read(0, BytesMut::zeroed(128)).await;
             read.expect("no fault");
@@ -35,7 +35,7 @@ fn nothing_begins_above_a_node_that_is_drained() {
     let config = format!("{PLAIN},backing=yes");
     let failure = finds::<Drain>(&config, |cast| {
         when(cast, is_running, |cast| async move {
-            let source = &pair(&cast).source_node;
+            let source = &pair(&cast).source_node();
             let base = source.backing().expect("it has a base").node();
             let drained = base.co_drained_begin("test").await;
             source.co_write(0, scribble(128)).await.expect("no fault");
@@ -51,7 +51,7 @@ fn what_is_below_a_drained_node_goes_on_unless_the_section_covers_it() {
     let below = |subtree: bool| {
         finds::<Drain>(&config, move |cast| {
             when(cast, is_running, move |cast| async move {
-                let source = &pair(&cast).source_node;
+                let source = &pair(&cast).source_node();
                 let base = source.backing().expect("it has a base").node();
                 let drained = match subtree {
                     true => source.co_subtree_drained_begin("test").await,
@@ -79,7 +79,7 @@ fn nothing_begins_anywhere_when_all_is_drained() {
     let failure = finds::<Drain>(PLAIN, |cast| {
         when(cast, is_running, |cast| async move {
             let drained = cast.graph.co_drain_all_begin("test").await;
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(0, scribble(128)).await.expect("no fault");
             drop(drained);
         });
@@ -91,9 +91,9 @@ fn nothing_begins_anywhere_when_all_is_drained() {
 #[test]
 fn nothing_is_in_flight_when_a_section_is_established() {
     let failure = finds::<Drain>(PLAIN, |cast| {
-        let busy = |cast: &blockjob_sim::cast::Cast| pair(cast).source_node.in_flight() > 0;
+        let busy = |cast: &blockjob_sim::cast::Cast| pair(cast).source_node().in_flight() > 0;
         when(cast, busy, |cast| async move {
-            let node = pair(&cast).source_node.label().clone();
+            let node = pair(&cast).source_node().label().clone();
             forge_block(
                 &cast,
                 BlockTrace::Drained {
@@ -116,7 +116,7 @@ fn what_is_no_request_does_not_begin_inside_of_a_section_either() {
             cast,
             |_| true,
             |cast| async move {
-                let source = &pair(&cast).source_node;
+                let source = &pair(&cast).source_node();
                 source.co_write(0, scribble(128)).await.expect("no fault");
                 let drained = source.co_drained_begin("test").await;
                 source.flush().await.expect("no fault");
@@ -131,7 +131,7 @@ fn what_is_no_request_does_not_begin_inside_of_a_section_either() {
 fn no_completion_runs_inside_of_somebody_elses_section() {
     let failure = finds::<Drain>(PLAIN, |cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             let drained = target.co_drained_begin("test").await;
             forge_job(&cast, JobTraceKind::DeferredStart);
             drop(drained);
@@ -150,7 +150,7 @@ fn a_section_that_has_ended_stops_nobody() {
         let counted = counted.clone();
         when(cast, is_running, |cast| async move {
             while !is_over(&cast) {
-                let drained = pair(&cast).source_node.co_drained_begin("test").await;
+                let drained = pair(&cast).source_node().co_drained_begin("test").await;
                 cast.main.sleep(30_000).await;
                 drop(drained);
                 counted.set(counted.get() + 1);

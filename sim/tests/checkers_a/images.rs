@@ -23,7 +23,7 @@ fn plain() -> String {
 
 async fn read(cast: &Cast, offset: u64, bytes: usize) -> Bytes {
     let file = pair(cast)
-        .target_node
+        .target_node()
         .child("file")
         .expect("it is an image");
     let (buf, read) = file.node().co_read(offset, BytesMut::zeroed(bytes)).await;
@@ -33,7 +33,7 @@ async fn read(cast: &Cast, offset: u64, bytes: usize) -> Bytes {
 
 async fn write(cast: &Cast, offset: u64, data: Bytes) {
     let file = pair(cast)
-        .target_node
+        .target_node()
         .child("file")
         .expect("it is an image");
     let written = file.node().co_write(offset, data).await;
@@ -57,7 +57,7 @@ fn afterwards<F: Future<Output = ()> + 'static>(
 fn a_target_that_somebody_else_has_written_to_is_no_copy() {
     let failure = finds::<Data>(&plain(), |cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(128, scribble(128)).await.expect("no fault");
         });
     });

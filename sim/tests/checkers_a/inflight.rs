@@ -31,7 +31,7 @@ fn a_second_copy_of_a_granule_is_one_too_many() {
 #[test]
 fn a_copy_that_has_not_begun_does_not_end() {
     let rests = |cast: &Cast| {
-        let mirror = pair(cast).mirror.get();
+        let mirror = pair(cast).mirror();
         is_ready(cast) && mirror.is_some_and(|mirror| mirror.in_flight() == 0)
     };
     let failure = finds::<Inflight>(PLAIN, move |cast| {
@@ -47,12 +47,12 @@ fn a_copy_that_has_not_begun_does_not_end() {
 fn a_target_is_not_told_to_change_the_same_bytes_twice_at_a_time() {
     let failure = finds::<Inflight>(PLAIN, |cast| {
         when(cast, is_running, |cast| async move {
-            let target = pair(&cast).target_node.clone();
+            let target = pair(&cast).target_node().clone();
             let second = cast.main.coroutine("mischief", async move {
                 target.co_write(128, scribble(256)).await.expect("no fault");
             });
             second.wake();
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(256, scribble(256)).await.expect("no fault");
         });
     });
@@ -64,7 +64,7 @@ fn more_than_the_buffer_holds_is_not_written_at_a_time() {
     let config = "granules=16,guests=2,buf=2,inflight=2,requests=24,span=1,rest=400000";
     let failure = finds::<Inflight>(config, |cast| {
         when(cast, is_ready, |cast| async move {
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             target.co_write(0, scribble(2048)).await.expect("no fault");
         });
     });
@@ -137,7 +137,7 @@ fn a_copy_does_not_land_beside_what_a_guest_writes_to_both_sides() {
             let (offset, bytes) = (63 * 512, 512);
             forge_mirror(&cast, written(offset, 128));
             // The guest's own may.
-            let target = &pair(&cast).target_node;
+            let target = &pair(&cast).target_node();
             let own = target.co_write(offset, scribble(128)).await;
             own.expect("no fault");
             let copied = target.co_write(offset, scribble(bytes)).await;

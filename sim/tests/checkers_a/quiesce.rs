@@ -23,7 +23,7 @@ fn left_over(act: impl Fn(&Cast) + Clone + 'static) -> Failure {
 #[test]
 fn a_section_that_does_not_end_is_left() {
     let failure = left_over(|cast| {
-        let source = &pair(cast).source_node;
+        let source = &pair(cast).source_node();
         forget(source.drained_begin_no_poll("test"));
     });
     assert_is(&failure, Rule::Quiesce, "section-left");
@@ -31,14 +31,14 @@ fn a_section_that_does_not_end_is_left() {
 
 #[test]
 fn a_request_that_never_ends_keeps_its_node_busy() {
-    let failure = left_over(|cast| forget(pair(cast).source_node.begin_internal()));
+    let failure = left_over(|cast| forget(pair(cast).source_node().begin_internal()));
     assert_is(&failure, Rule::Quiesce, "node-busy");
 }
 
 #[test]
 fn a_bitmap_that_nobody_releases_is_left() {
     let failure = left_over(|cast| {
-        let made = pair(cast).source_node.create_dirty_bitmap(None, 512);
+        let made = pair(cast).source_node().create_dirty_bitmap(None, 512);
         drop(made.expect("the granularity is a power of two"));
     });
     assert_is(&failure, Rule::Quiesce, "bitmap-left");
@@ -47,7 +47,7 @@ fn a_bitmap_that_nobody_releases_is_left() {
 #[test]
 fn a_job_that_is_over_is_stopped_by_no_section() {
     let failure = left_over(|cast| {
-        let job = pair(cast).job.get();
+        let job = pair(cast).job();
         job.expect("it has run").pause();
     });
     assert_is(&failure, Rule::Quiesce, "job-paused");

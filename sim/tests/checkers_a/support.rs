@@ -68,19 +68,19 @@ pub(crate) fn pair(cast: &Cast) -> &Pair {
 
 /// Whether its job has caught up, and the guests have so much left to do that it stays so for a while.
 pub(crate) fn is_ready(cast: &Cast) -> bool {
-    let job = pair(cast).job.get();
+    let job = pair(cast).job();
     cast.requests_done() < 36 && job.is_some_and(|job| job.is_ready())
 }
 
 /// Whether its job has been started and runs.
 pub(crate) fn is_running(cast: &Cast) -> bool {
-    let job = pair(cast).job.get();
+    let job = pair(cast).job();
     job.is_some_and(|job| !job.is_completed())
 }
 
 /// Whether all jobs are gone.
 pub(crate) fn is_over(cast: &Cast) -> bool {
-    pair(cast).job.get().is_some() && cast.jobs.is_empty()
+    pair(cast).job().is_some() && cast.jobs.is_empty()
 }
 
 /// Bytes that nobody else writes.
@@ -90,14 +90,14 @@ pub(crate) fn scribble(bytes: usize) -> Bytes {
 
 /// Reports something of the mirror that it did not do.
 pub(crate) fn forge_mirror(cast: &Cast, event: MirrorEvent) {
-    let job = pair(cast).job.get().expect("the job has started");
+    let job = pair(cast).job().expect("the job has started");
     let job = job.label().clone();
     cast.main.trace_layer(|| MirrorTrace { job, event });
 }
 
 /// Reports something of the job that it did not do.
 pub(crate) fn forge_job(cast: &Cast, what: JobTraceKind) {
-    let job = pair(cast).job.get().expect("the job has started");
+    let job = pair(cast).job().expect("the job has started");
     let job = job.label().clone();
     cast.main.trace_layer(|| JobTrace { job, what });
 }

@@ -30,13 +30,13 @@ fn a_section_that_nobody_tells_of_a_device_that_is_done_is_forgotten() {
     let failure = finds::<Wake>(config, |cast| {
         let open = cast.keep_open();
         let device = Rc::new(Silent::default());
-        pair(cast).device.set_device_ops(Some(device.clone()));
+        pair(cast).device().set_device_ops(Some(device.clone()));
         device.busy.set(true);
         when(
             cast,
             |_| true,
             |cast| async move {
-                let drained = pair(&cast).source_node.co_drained_begin("test").await;
+                let drained = pair(&cast).source_node().co_drained_begin("test").await;
                 drop((drained, open));
             },
         );
@@ -60,7 +60,7 @@ fn a_section_that_waits_for_a_request_is_not_forgotten() {
         when(cast, is_running, |cast| async move {
             for _ in 0..8 {
                 let began_ns = cast.main.now_ns();
-                drop(pair(&cast).source_node.co_drained_begin("test").await);
+                drop(pair(&cast).source_node().co_drained_begin("test").await);
                 counted.set(counted.get() + u32::from(cast.main.now_ns() > began_ns));
                 cast.main.sleep(100_000).await;
             }

@@ -86,8 +86,9 @@ fn a_job_that_was_cancelled_and_does_not_end_is_found() {
     let failure = finds::<Cancel>(PLAIN, |cast| {
         when(cast, runs, |cast| async move {
             // The job drains its source before it ends.
-            let busy = pair(&cast).source_node.begin_internal();
-            let job = pair(&cast).job.get().expect("it runs").clone();
+            let node = pair(&cast).source_node();
+            let busy = node.begin_internal();
+            let job = pair(&cast).job().expect("it runs").clone();
             cast.main.schedule_oneshot("mischief", move || {
                 job.cancel(true);
             });

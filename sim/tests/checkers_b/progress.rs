@@ -42,7 +42,7 @@ fn a_job_that_never_becomes_ready_is_found() {
         let me = cast.clone();
         when(cast, runs, |_| async move {
             while runs(&me) && !is_ready(&me) {
-                let device = pair(&me).device.clone();
+                let device = pair(&me).device();
                 let written = device.write(0, Bytes::from_static(&[7; 512])).await;
                 assert!(written.is_ok(), "the disk has no faults");
             }
@@ -69,7 +69,7 @@ fn a_job_that_never_ends_is_found() {
 /// Has the target busy for twenty times `tick_ns`, when somebody begins to drain it.
 fn busy_target(cast: &Rc<Cast>, tick_ns: u64) {
     when(cast, runs, move |cast| async move {
-        let node = pair(&cast).target_node.clone();
+        let node = pair(&cast).target_node().clone();
         let busy = node.begin_internal();
         let drainer = node.clone();
         let drain = async move { drainer.co_drain("somebody").await };
@@ -94,7 +94,7 @@ fn a_drained_section_that_is_not_established_is_found() {
 #[test]
 fn a_drained_section_that_is_established_late_is_found_although_nothing_happened_meanwhile() {
     let failure = finds::<Progress>("granules=4,guests=0", |cast| {
-        let node = cast.pairs[0].target_node.clone();
+        let node = cast.pairs[0].target_node().clone();
         let me = cast.clone();
         let open = cast.keep_open();
         let drains = async move {
@@ -115,7 +115,7 @@ fn a_drained_section_that_is_established_late_is_found_although_nothing_happened
 fn a_job_that_takes_granules_although_a_drained_section_waits_for_it_is_found() {
     let failure = finds::<Progress>(PLAIN, |cast| {
         when(cast, runs, |cast| async move {
-            let node = pair(&cast).target_node.clone();
+            let node = pair(&cast).target_node().clone();
             let busy = node.begin_internal();
             let drainer = node.clone();
             let drain = async move { drainer.co_drain("somebody").await };
@@ -191,7 +191,7 @@ fn a_write_blocking_mirror_that_comes_to_nothing_while_guests_do_not_rest_is_fou
         when(cast, runs, |cast| async move {
             // Whatever it has copied is dirty again.
             while runs(&cast) && !cast.guests_rest() {
-                for bitmap in pair(&cast).source_node.dirty_bitmaps() {
+                for bitmap in pair(&cast).source_node().dirty_bitmaps() {
                     let len = bitmap.bits().len();
                     bitmap.bits_mut().set(0, len);
                 }

@@ -150,13 +150,13 @@ pub(crate) fn pair(cast: &Cast) -> &Pair {
 
 /// Whether the first job has been started and has not ended.
 pub(crate) fn runs(cast: &Cast) -> bool {
-    let job = pair(cast).job.get();
+    let job = pair(cast).job();
     job.is_some_and(|job| !job.is_completed())
 }
 
 /// Whether the first job has caught up.
 pub(crate) fn is_ready(cast: &Cast) -> bool {
-    let job = pair(cast).job.get();
+    let job = pair(cast).job();
     job.is_some_and(|job| job.is_ready())
 }
 

@@ -19,7 +19,9 @@ fn a_ring_of_a_job_and_a_drained_section_is_found() {
     // Somebody drains the target in the mirror's name, and the section waits for the mirror.
     let failure = finds::<Waits>("granules=64,inflight=1,guests=0", |cast| {
         when(cast, runs, |cast| async move {
-            let drained = pair(&cast).target_node.drained_begin_no_poll("mirror_exit");
+            let drained = pair(&cast)
+                .target_node()
+                .drained_begin_no_poll("mirror_exit");
             cast.main.sleep(50_000_000).await;
             drop(drained);
         });
@@ -55,9 +57,9 @@ fn nothing(_: &Rc<Cast>) {}
 #[test]
 fn a_job_that_copies_waits_for_its_copies_and_they_for_the_disks() {
     let busy = |cast: &Cast| {
-        let copies = |mirror: &Rc<MirrorJob>| mirror.in_flight() == 3;
+        let copies = |mirror: Rc<MirrorJob>| mirror.in_flight() == 3;
         let pair = pair(cast);
-        pair.mirror.get().is_some_and(copies) && pair.job.get().is_some_and(|job| job.is_busy())
+        pair.mirror().is_some_and(copies) && pair.job().is_some_and(|job| job.is_busy())
     };
     let picture = picture_when("granules=3,guests=0,spread=uniform", nothing, busy);
     let chain = picture.holder_of("job0");
@@ -79,12 +81,12 @@ fn a_job_that_copies_waits_for_its_copies_and_they_for_the_disks() {
 fn a_job_that_a_drained_section_has_paused_waits_for_its_owner() {
     let hold = |cast: &Rc<Cast>| {
         when(cast, is_ready, |cast| async move {
-            let drained = pair(&cast).source_node.co_drained_begin("somebody").await;
+            let drained = pair(&cast).source_node().co_drained_begin("somebody").await;
             cast.main.sleep(1_000_000).await;
             drop(drained);
         });
     };
-    let paused = |cast: &Cast| pair(cast).job.get().is_some_and(|job| job.is_paused());
+    let paused = |cast: &Cast| pair(cast).job().is_some_and(|job| job.is_paused());
     let picture = picture_when("granules=2,guests=1,requests=9,rest=500000", hold, paused);
     let text = picture.to_string();
     let first = "job0 (standby) waits for the drained section 'somebody' on source to end; that waits for \
@@ -96,13 +98,13 @@ fn a_job_that_a_drained_section_has_paused_waits_for_its_owner() {
 fn a_drained_section_waits_for_the_job_and_a_guest_behind_it_for_the_section() {
     let hold = |cast: &Rc<Cast>| {
         when(cast, runs, |cast| async move {
-            let drained = pair(&cast).source_node.co_drained_begin("somebody").await;
+            let drained = pair(&cast).source_node().co_drained_begin("somebody").await;
             drop(drained);
         });
     };
     let queued = |cast: &Cast| {
         let sections = cast.graph.open_sections();
-        pair(cast).device.queued() > 0 && sections.iter().any(|it| !it.established())
+        pair(cast).device().queued() > 0 && sections.iter().any(|it| !it.established())
     };
     let config = "granules=16,inflight=2,guests=2,depth=2,requests=40,rest=30000";
     let text = picture_when(config, hold, queued).to_string();
@@ -132,7 +134,7 @@ fn a_run_that_stands_still_says_who_holds_it_up() {
     let mut runner = Runner::with_checkers(Vec::new());
     runner.add_prologue(|cast| {
         when(cast, runs, |cast| async move {
-            let drained = pair(&cast).source_node.co_drained_begin("somebody").await;
+            let drained = pair(&cast).source_node().co_drained_begin("somebody").await;
             std::future::pending::<()>().await;
             drop(drained);
         });
@@ -151,7 +153,7 @@ fn a_step_that_does_not_end_is_broken_off() {
     let failure = finds::<Waits>("granules=4,guests=0", |cast| {
         when(cast, runs, |cast| async move {
             loop {
-                drop(pair(&cast).source_node.drained_begin_no_poll("busybody"));
+                drop(pair(&cast).source_node().drained_begin_no_poll("busybody"));
             }
         });
     });

@@ -134,7 +134,7 @@ impl Checker for Pauses {
         if !matches!(seen, Seen::Monitor(event) if event.verb == Verb::Pause) {
             return;
         }
-        let mut jobs = scene.cast.pairs.iter().filter_map(|pair| pair.job.get());
+        let mut jobs = scene.cast.pairs.iter().filter_map(|pair| pair.job());
         let early = jobs.any(|job| job.is_user_paused() && job.status() == JobStatus::Running);
         self.0.set(self.0.get() + u32::from(early));
     }

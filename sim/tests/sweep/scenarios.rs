@@ -114,6 +114,7 @@ fn the_scenarios_that_come_with_the_program_can_be_drawn_and_say_what_they_are()
         [
             "mirror",
             "tiny",
+            "iothread",
             "qcow2",
             "many-jobs",
             "noisy-guest",

@@ -52,11 +52,11 @@ impl Busy {
         let pairs = &scene.cast.pairs;
         self.left.resize(pairs.len(), Left::default());
         for (pair, left) in pairs.iter().zip(&mut self.left) {
-            let (Some(job), Some(mirror)) = (pair.job.get(), pair.mirror.get()) else {
+            let (Some(job), Some(mirror)) = (pair.job(), pair.mirror()) else {
                 continue;
             };
-            let bytes = left_bytes(mirror);
-            let counts = is_on_its_own(pair, job, mirror);
+            let bytes = left_bytes(&mirror);
+            let counts = is_on_its_own(pair, &job, &mirror);
             if !left.counts || !counts || bytes < left.bytes {
                 *left = Left {
                     bytes,
@@ -98,8 +98,8 @@ fn is_on_its_own(pair: &Pair, job: &Job, mirror: &MirrorJob) -> bool {
         && job.speed_bytes_per_s() == 0
         && job.pause_count() == 0
         && !job.cancel_requested()
-        && pair.source_node.quiesce_counter() == 0
-        && pair.target_node.quiesce_counter() == 0
+        && pair.source_node().quiesce_counter() == 0
+        && pair.target_node().quiesce_counter() == 0
 }
 
 /// What is dirty, with what was dirty and has not been copied.

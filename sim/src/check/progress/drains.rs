@@ -52,13 +52,14 @@ impl Drains {
                     self.takes.clear();
                 }
                 self.waiting.push(Waiting {
-                    id: *section,
+                    id: scene.section(*section),
                     owner,
                     since_ns: scene.now_ns,
                 });
             }
             BlockTrace::Drained { section, .. } | BlockTrace::DrainEnd { section, .. } => {
-                let place = self.waiting.iter().position(|it| it.id == *section);
+                let id = scene.section(*section);
+                let place = self.waiting.iter().position(|it| it.id == id);
                 let waiting = self.waiting.swap_remove(place?);
                 // Nobody may have looked while it waited: a world in which nothing happens is not idle
                 // again and again.
@@ -74,7 +75,7 @@ impl Drains {
     /// `job` takes granules while a section waits. The owner of that section, if the job was asked to
     /// stand still and does not.
     pub(super) fn takes(&mut self, scene: &Scene<'_>, job: &Rc<str>) -> Option<&'static str> {
-        let pausing = scene.cast.jobs.get(job);
+        let pausing = scene.cast.job(job);
         let pausing = pausing.is_some_and(|job| job.pause_count() > 0 && !job.is_cancelled());
         let takes = self.takes.of(job);
         *takes = if pausing { *takes + 1 } else { 0 };

@@ -1,0 +1,70 @@
+//! HOME, over contexts: whatever happens in a family happens in the context where it lives at that time.
+//!
+//! Nodes, jobs and disks belong to one thread. In a world all contexts are one thread, so nothing but this
+//! would notice a request that begins, or a job that goes on, while another context is at work.
+
+use std::fmt;
+
+use blockjob_runtime::AioContext;
+
+use super::{Checker, Interest, Scene, Seen};
+use crate::config::{Config, Field};
+use crate::event::DiskWhat;
+use crate::failure::Rule;
+
+/// See the module.
+#[derive(Default)]
+pub struct Contexts;
+
+impl Contexts {
+    /// The checker.
+    pub fn new() -> Contexts {
+        Contexts
+    }
+
+    /// `what` happens in a home: its context must be at work.
+    fn happens(scene: &Scene<'_>, home: usize, place: &str, what: &dyn fmt::Debug) {
+        let context = &scene.cast.homes[home].context;
+        let current = AioContext::try_current();
+        if current.as_ref() == Some(context) {
+            return;
+        }
+        let at_work = current.map_or("no context".to_owned(), |it| it.handle().name().to_owned());
+        let name = scene.cast.homes[home].name;
+        let text = format!("in {name}, while {at_work} is at work: {what:?}");
+        scene.fail(Rule::Home, place, vec![name.to_owned(), at_work], text);
+    }
+}
+
+impl Checker for Contexts {
+    fn rule(&self) -> Rule {
+        Rule::Home
+    }
+
+    fn wants(&self) -> Interest {
+        let engine = Interest::BLOCK.or(Interest::JOB).or(Interest::MIRROR);
+        engine.or(Interest::DISK)
+    }
+
+    fn concerns(&self, config: &Config) -> bool {
+        config.is(Field::IoThread)
+    }
+
+    fn reset(&mut self) {}
+
+    fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
+        let home = || scene.cast.home_called(scene.context);
+        match seen {
+            Seen::Block(trace) => Self::happens(scene, home(), "block-elsewhere", trace),
+            Seen::Job(trace) => Self::happens(scene, home(), "job-elsewhere", trace),
+            Seen::Mirror(trace) => Self::happens(scene, home(), "mirror-elsewhere", trace),
+            Seen::Disk(event) if event.what == DiskWhat::Begins => {
+                // Of a file, the image in it says where it is.
+                if let Some((pair, _)) = scene.cast.pair_of_disk(event.disk) {
+                    Self::happens(scene, pair.home.get(), "disk-elsewhere", event);
+                }
+            }
+            _ => {}
+        }
+    }
+}
