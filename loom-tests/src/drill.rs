@@ -24,9 +24,13 @@ mod run;
 #[cfg(blockjob_shuttle)]
 pub mod schedules;
 mod shard;
+#[cfg(blockjob_loom)]
+mod smallest;
 #[cfg(not(any(blockjob_loom, blockjob_shuttle)))]
 pub mod soak;
 
 pub use hub::{Hub, Tally};
 pub use plan::{Ending, Plan};
 pub use run::run;
+#[cfg(blockjob_loom)]
+pub use smallest::run_smallest;

@@ -8,6 +8,8 @@ mod coroutine;
 mod defer;
 mod external;
 mod iothread;
+#[cfg(feature = "drill")]
+mod mirror;
 mod notify;
 mod poll_while;
 mod pool;
@@ -29,4 +31,6 @@ pub const GROUPS: &[Group] = &[
     pool::GROUP,
     iothread::GROUP,
     defer::GROUP,
+    #[cfg(feature = "drill")]
+    mirror::GROUP,
 ];

@@ -227,6 +227,11 @@ impl Guest {
     /// Begins nothing new from now on.
     pub(crate) fn rest(&self) {
         self.soul.borrow_mut().left = 0;
+        self.finish();
+    }
+
+    /// Is to have no more than it has.
+    pub(crate) fn finish(&self) {
         self.resting.set(true);
         self.bell.set();
     }

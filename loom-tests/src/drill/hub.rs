@@ -102,6 +102,7 @@ pub enum Deed {
 pub type Tally = BTreeMap<Deed, u64>;
 
 /// A tally in words.
+#[cfg(not(blockjob_loom))]
 pub(crate) fn describe(tally: &Tally) -> String {
     let counts = tally
         .iter()

@@ -3,6 +3,9 @@
 mod deeds;
 mod ending;
 
+#[cfg(blockjob_loom)]
+pub(crate) use deeds::options;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +13,8 @@ use blockjob_block::directory::{Directory, NameKind};
 use blockjob_block::moving::RemoteDrained;
 use blockjob_jobs::job::Job;
 use blockjob_runtime::{AioContext, AioHandle, Resident};
+
+use bytes::BytesMut;
 
 use super::dice::Dice;
 use super::facts::Pair;
@@ -130,4 +135,12 @@ impl Monitor {
         self.main.run("rest", async move { main.sleep(ns).await });
         self.hub.main_waits("");
     }
+}
+
+/// What the guest of a pair reads of its whole disk.
+pub(crate) async fn content_of(shard: &Shard, pair: usize) -> Option<Vec<u8>> {
+    let backend = shard.backends.borrow().get(&pair).cloned()?;
+    let len = backend.len().ok()?;
+    let (buf, read) = backend.read(0, BytesMut::zeroed(len as usize)).await;
+    read.ok().map(|()| buf.to_vec())
 }

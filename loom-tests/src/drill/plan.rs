@@ -33,11 +33,6 @@ pub struct Plan {
     pub deeds: u64,
     /// How it ends.
     pub ending: Ending,
-    /// Whether requests take their time at the disk, and guests rest: without, everything is as short as
-    /// it can be.
-    pub slow: bool,
-    /// Whether a deed is drawn, or the one that loom runs: start, and complete when it is READY.
-    pub drawn: bool,
 }
 
 /// The granularity of the mirrors, in bytes.
@@ -56,25 +51,6 @@ impl Plan {
             more: 3,
             deeds: 8,
             ending: Ending::Either,
-            slow: true,
-            drawn: true,
-        }
-    }
-
-    /// What loom runs: a mirror of two granules, one write, one thread.
-    pub fn smallest() -> Plan {
-        Plan {
-            seed: 0,
-            iothreads: 1,
-            pairs: 1,
-            granules: 2,
-            lanes: 1,
-            requests: 1,
-            more: 1,
-            deeds: 0,
-            ending: Ending::InOrder,
-            slow: false,
-            drawn: false,
         }
     }
 
@@ -90,8 +66,6 @@ impl Plan {
             more: 200,
             deeds: 400,
             ending: Ending::Either,
-            slow: true,
-            drawn: true,
         }
     }
 }

@@ -50,12 +50,8 @@ pub fn run(plan: &Plan, hub: &Arc<Hub>) {
     for number in 0..plan.pairs {
         add_pair(&mut monitor, plan, number, &ids);
     }
-    if plan.drawn {
-        for _ in 0..plan.deeds {
-            monitor.do_one();
-        }
-    } else {
-        monitor.start(0);
+    for _ in 0..plan.deeds {
+        monitor.do_one();
     }
     let abrupt = match plan.ending {
         Ending::InOrder => false,
@@ -105,11 +101,7 @@ fn add_pair(monitor: &mut Monitor, plan: &Plan, number: usize, ids: &Arc<Request
         Store::new(&one, units, at_first),
         Store::new(&other, units, noise),
     ];
-    // The smallest drill has its one pair in the one thread.
-    let home = match plan.drawn {
-        true => monitor.dice.pick(monitor.homes.len() as u64) as usize,
-        false => 1,
-    };
+    let home = monitor.dice.pick(monitor.homes.len() as u64) as usize;
     let at = monitor.homes[home].handle().name().to_owned();
     let pair = Arc::new(Pair {
         number,
@@ -122,10 +114,7 @@ fn add_pair(monitor: &mut Monitor, plan: &Plan, number: usize, ids: &Arc<Request
         }),
     });
     monitor.hub.add_pair(&pair);
-    let elsewhere: Vec<_> = match plan.slow {
-        true => monitor.homes.iter().map(|it| it.handle().clone()).collect(),
-        false => Vec::new(),
-    };
+    let elsewhere: Vec<_> = monitor.homes.iter().map(|it| it.handle().clone()).collect();
     let soul = Soul {
         pair: pair.clone(),
         hub: monitor.hub.clone(),
@@ -133,10 +122,10 @@ fn add_pair(monitor: &mut Monitor, plan: &Plan, number: usize, ids: &Arc<Request
         dice: Dice::new(plan.seed, GUESTS + number as u64),
         left: plan.requests,
         lanes: plan.lanes,
-        rests: plan.slow,
-        stops: plan.slow && monitor.dice.one_in(2),
+        rests: true,
+        stops: monitor.dice.one_in(2),
         span: 3 * GRANULE_BYTES / UNIT_BYTES,
-        plain: !plan.drawn,
+        plain: false,
         again: Vec::new(),
     };
     let (hub, seed) = (monitor.hub.clone(), plan.seed);

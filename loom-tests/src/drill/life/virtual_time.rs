@@ -11,72 +11,63 @@ use std::sync::Arc;
 
 use blockjob_runtime::clock::Clock;
 use blockjob_runtime::reactor::{BlockingJob, Reactor, Unpark};
-use blockjob_runtime::sync::thread;
-#[cfg(blockjob_shuttle)]
-use blockjob_runtime::sync::{Condvar, Mutex};
+use blockjob_runtime::sync::{Condvar, Mutex, thread};
 
 use crate::drill::facts::{Unseen, unwinds};
 
 /// After that much time something turns in place.
 const TOO_LONG_NS: u64 = 3600 * 1_000_000_000;
 
-/// Where a context waits.
-#[cfg(blockjob_loom)]
-struct Place(loom::sync::Notify);
-
-#[cfg(blockjob_loom)]
-impl Place {
-    fn new() -> Place {
-        Place(loom::sync::Notify::new())
-    }
-
-    fn notify(&self) {
-        self.0.notify();
-    }
-
-    fn wait(&self) {
-        self.0.wait();
-    }
-}
-
-/// Where a context waits.
-#[cfg(blockjob_shuttle)]
+/// Where a context waits. It does not leave for no reason: that reactors may is for the models of the
+/// runtime.
 struct Place {
-    woken: Mutex<bool>,
+    noticed: Mutex<bool>,
     changed: Condvar,
 }
 
-#[cfg(blockjob_shuttle)]
 impl Place {
     fn new() -> Place {
         Place {
-            woken: Mutex::new(false),
+            noticed: Mutex::new(false),
             changed: Condvar::default(),
         }
     }
 
-    fn notify(&self) {
-        *self.woken.lock() = true;
+    /// Sends a notice. No thread gets a turn between that and `note`.
+    fn notify(&self, note: impl FnOnce()) {
+        let mut noticed = self.noticed.lock();
+        *noticed = true;
+        note();
+        drop(noticed);
         self.changed.notify_all();
     }
 
-    fn wait(&self) {
-        let mut woken = self.woken.lock();
-        while !*woken {
-            woken = self.changed.wait(woken);
+    /// Waits for a notice and takes it. No thread gets a turn between that and `note`.
+    fn wait(&self, note: impl FnOnce()) {
+        let mut noticed = self.noticed.lock();
+        while !*noticed {
+            noticed = self.changed.wait(noticed);
         }
-        *woken = false;
+        *noticed = false;
+        note();
     }
 }
 
 /// What is known of one context's wait.
 struct Waiter {
     place: Arc<Place>,
-    /// It waits, and nobody has woken it since.
-    asleep: bool,
+    waits: bool,
+    /// A notice is there for it.
+    noticed: bool,
     deadline_ns: Option<u64>,
     /// Its thread has ended.
     over: bool,
+}
+
+impl Waiter {
+    fn sleeps(&self) -> bool {
+        self.waits && !self.noticed
+    }
 }
 
 #[derive(Default)]
@@ -87,8 +78,8 @@ struct World {
 
 impl World {
     /// If all wait, time goes on to the next deadline. Returns whom to wake.
-    fn turn(&mut self) -> Vec<Arc<Place>> {
-        if !self.waiters.iter().all(|it| it.asleep || it.over) {
+    fn turn(&mut self) -> Vec<usize> {
+        if !self.waiters.iter().all(|it| it.over || it.sleeps()) {
             return Vec::new();
         }
         let alive = self.waiters.iter().filter(|it| !it.over);
@@ -98,20 +89,17 @@ impl World {
         }
     }
 
-    fn advance(&mut self, to_ns: u64) -> Vec<Arc<Place>> {
+    fn advance(&mut self, to_ns: u64) -> Vec<usize> {
         self.now_ns = self.now_ns.max(to_ns);
         assert!(
             self.now_ns < TOO_LONG_NS,
             "PROGRESS: nothing but time goes on"
         );
         let now_ns = self.now_ns;
-        let due = |it: &&mut Waiter| it.asleep && it.deadline_ns.is_some_and(|ns| ns <= now_ns);
-        let due = self.waiters.iter_mut().filter(due);
-        due.map(|it| {
-            it.asleep = false;
-            it.place.clone()
-        })
-        .collect()
+        let is_due = |it: &Waiter| it.sleeps() && it.deadline_ns.is_some_and(|ns| ns <= now_ns);
+        let waiters = self.waiters.iter().enumerate();
+        let due = waiters.filter(|(_, it)| !it.over && is_due(it));
+        due.map(|(number, _)| number).collect()
     }
 }
 
@@ -131,13 +119,13 @@ impl Life {
         let number = world.waiters.len();
         world.waiters.push(Waiter {
             place: place.clone(),
-            asleep: false,
+            waits: false,
+            noticed: false,
             deadline_ns: None,
             over: false,
         });
         drop(world);
-        let clock = Rc::new(self.clone());
-        let life = self.clone();
+        let (clock, life) = (Rc::new(self.clone()), self.clone());
         (
             clock,
             VirtualPlace {
@@ -146,6 +134,15 @@ impl Life {
                 place,
             },
         )
+    }
+
+    fn wake(&self, number: usize) {
+        let place = self.0.lock().waiters[number].place.clone();
+        place.notify(|| self.0.lock().waiters[number].noticed = true);
+    }
+
+    fn wake_all(&self, due: &[usize]) {
+        due.iter().for_each(|number| self.wake(*number));
     }
 }
 
@@ -165,14 +162,11 @@ pub(super) struct VirtualPlace {
 struct Waker {
     life: Life,
     number: usize,
-    place: Arc<Place>,
 }
 
 impl Unpark for Waker {
     fn unpark(&self) {
-        // Before the notice: whoever counts who waits must not count a context that has one.
-        self.life.0.lock().waiters[self.number].asleep = false;
-        self.place.notify();
+        self.life.wake(self.number);
     }
 }
 
@@ -192,7 +186,6 @@ impl Reactor for VirtualPlace {
         Arc::new(Waker {
             life: self.life.clone(),
             number: self.number,
-            place: self.place.clone(),
         })
     }
 
@@ -201,20 +194,21 @@ impl Reactor for VirtualPlace {
             && early()
         {
             let due = self.life.0.lock().advance(deadline_ns);
-            due.iter().for_each(|place| place.notify());
+            self.life.wake_all(&due);
             thread::yield_now();
             return;
         }
         let mut world = self.life.0.lock();
         let waiter = &mut world.waiters[self.number];
-        (waiter.asleep, waiter.deadline_ns) = (true, deadline_ns);
+        (waiter.waits, waiter.deadline_ns) = (true, deadline_ns);
         let due = world.turn();
         drop(world);
-        due.iter().for_each(|place| place.notify());
-        self.place.wait();
-        let mut world = self.life.0.lock();
-        let waiter = &mut world.waiters[self.number];
-        (waiter.asleep, waiter.deadline_ns) = (false, None);
+        self.life.wake_all(&due);
+        self.place.wait(|| {
+            let mut world = self.life.0.lock();
+            let waiter = &mut world.waiters[self.number];
+            (waiter.waits, waiter.noticed, waiter.deadline_ns) = (false, false, None);
+        });
     }
 
     fn poll(&self) {}
@@ -234,6 +228,6 @@ impl Drop for VirtualPlace {
                 false => world.turn(),
             }
         };
-        due.iter().for_each(|place| place.notify());
+        self.life.wake_all(&due);
     }
 }

@@ -237,7 +237,7 @@ impl Monitor {
 }
 
 /// Two granules at a time, each by itself.
-fn options(pair: usize, job: String, blocking: bool) -> MirrorOptions {
+pub(crate) fn options(pair: usize, job: String, blocking: bool) -> MirrorOptions {
     let mut options = MirrorOptions {
         job_id: Some(job),
         granularity: GRANULE_BYTES,

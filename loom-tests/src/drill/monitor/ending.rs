@@ -2,9 +2,8 @@
 
 use blockjob_jobs::state::JobStatus;
 use blockjob_runtime::IoThread;
-use bytes::BytesMut;
 
-use super::Monitor;
+use super::{Monitor, content_of};
 use crate::drill::hub::Deed;
 
 impl Monitor {
@@ -80,10 +79,7 @@ impl Monitor {
                 let guest = shard.guests.borrow().get(&pair).cloned()?;
                 guest.rest();
                 guest.rested().await;
-                let backend = shard.backends.borrow().get(&pair).cloned()?;
-                let len = backend.len().ok()?;
-                let (buf, read) = backend.read(0, BytesMut::zeroed(len as usize)).await;
-                read.ok().map(|()| buf)
+                content_of(&shard, pair).await
             });
         let content = self.main.run("rest", content);
         self.hub.main_waits("");
