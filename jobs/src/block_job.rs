@@ -165,7 +165,7 @@ impl BlockJob {
 
     /// Adds `node` to those that the job uses, as `perms` says; drained sections of it pause the job
     /// from now on, and operations on it are refused. `name` is what messages call the edge. Called in
-    /// the main context, outside of coroutines. The counterpart of `block_job_add_bdrv` (`blockjob.c`).
+    /// the context of the list, outside of coroutines. The counterpart of `block_job_add_bdrv` (`blockjob.c`).
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl BlockJob {
         Ok(())
     }
 
-    /// Gives up all nodes, and unblocks them. Called in the main context, outside of coroutines; a
+    /// Gives up all nodes, and unblocks them. Called in the context of the list, outside of coroutines; a
     /// concluded job does it at the latest when it is dismissed. The counterpart of
     /// `block_job_remove_all_bdrv` (`blockjob.c`).
     pub fn remove_all_bdrv(&self) {

@@ -74,7 +74,8 @@ pub trait PackedJobDriver: Send {
 /// (`include/block/blockjob_int.h`).
 ///
 /// `run`, `pause` and `resume` are parts of the job's coroutine and run in the job's home; all others
-/// are called in the main context. Those that may poll the event loop say so; they are never called
+/// are called in the context of the job's list, which is where the nodes are, and in main's turn
+/// ([`crate::main_loop`]) if that is not the main one. Those that may poll the event loop say so; they are never called
 /// inside of a coroutine unless the caller of a verb is in one, which [`Job`]'s methods forbid where
 /// it matters.
 pub trait JobDriver: 'static {

@@ -1,6 +1,6 @@
 //! How a job ends, once its coroutine has.
 //!
-//! `run` ends; `Job::exit` runs in the main context; the transaction waits for its other jobs,
+//! `run` ends; `Job::exit` runs in the main context, or in its turn; the transaction waits for its other jobs,
 //! or is aborted; each job is finalized (commit or abort, clean, the last event), concluded, and at
 //! last dismissed.
 //!
@@ -14,7 +14,7 @@ use crate::job::Job;
 use crate::state::JobStatus;
 
 impl Job {
-    /// The coroutine has ended, and this is the main context.
+    /// The coroutine has ended, and this is the main context, or main waits for this one.
     ///
     /// QEMU: `job_exit` (job.c).
     pub(crate) fn exit(&self) {

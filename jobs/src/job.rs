@@ -41,14 +41,14 @@ pub struct JobOptions {
     pub speed_bytes_per_s: i64,
     /// The transaction to take part in; `None` is one of the job's own.
     pub txn: Option<Rc<JobTxn>>,
-    /// Where the coroutine lives; `None` is the main context.
+    /// Where the coroutine lives; `None` is the context of the list.
     pub home: Option<AioContext>,
     /// Whether the job has no name and sends no events.
     pub internal: bool,
 }
 
 impl Default for JobOptions {
-    /// As the commands of the monitor have it: all by itself, unlimited, alone, in the main context.
+    /// As the commands of the monitor have it: all by itself, unlimited, alone, with its list.
     fn default() -> Self {
         JobOptions {
             auto_finalize: true,
@@ -221,7 +221,7 @@ impl Job {
         &self.label
     }
 
-    /// Has `callback` run once, in the main context, when the outcome is final: after the driver's
+    /// Has `callback` run once, in the context of the list, when the outcome is final: after the driver's
     /// `clean`, before the last event. The counterpart of `cb` of `Job`
     /// (`include/qemu/job.h`).
     pub fn on_finished(&self, callback: impl FnOnce(&Rc<Job>, &JobResult) + 'static) {
@@ -250,7 +250,7 @@ impl Job {
             hook();
             index += 1;
         }
-        // The main context may be asleep in `poll_while` and has nothing else to wake it.
+        // The context of the list may be asleep in `poll_while` and has nothing else to wake it.
         if self.home != self.context {
             self.context.handle().kick();
         }

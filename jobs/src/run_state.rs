@@ -1,8 +1,7 @@
-//! What the job's coroutine and the main context both touch.
+//! What the job's coroutine and those who ask something of it both touch.
 //!
-//! Everything else in a job belongs to one side. Both sides are one thread as long as a job's home is
-//! a context of the main thread, so cells are enough; a job in a thread of its own puts a lock
-//! around this one struct. The counterpart of what `job_mutex` guards in `job.c`.
+//! Everything else in a job belongs to one side. Both sides live in the thread of the job's list, and
+//! whoever asks from another thread sends what he asks there, so cells are enough. The counterpart of what `job_mutex` guards in `job.c`.
 
 use std::cell::Cell;
 

@@ -1,4 +1,5 @@
-//! Waiting for a job's end in the main context, by polling its loop.
+//! Waiting for a job's end in the context of its list, by polling its loop. Elsewhere than in the main
+//! context whoever does so acts for main, which waits meanwhile, and takes the turn that brings the end.
 //!
 //! QEMU: `job_finish_sync_locked`, `job_cancel_sync_locked`, `job_complete_sync_locked`,
 //! `job_cancel_sync_all` (job.c).

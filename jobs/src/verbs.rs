@@ -1,6 +1,6 @@
 //! What users ask of a job. Each asks the table of verbs first, but for `resume`.
 //!
-//! All of them are called in the main context; those that say so outside of coroutines. A monitor
+//! All of them are called in the context of the job's list; those that say so outside of coroutines. A monitor
 //! calls them from a bottom half: then the job runs, and tells its watchers, before they return, in
 //! the order of `docs/peer-verbs.md`.
 //!

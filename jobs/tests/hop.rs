@@ -417,3 +417,25 @@ fn a_job_in_a_thread_ends_while_main_does_something_else() {
     main.poll_while(|| !ended.load(Ordering::Relaxed));
     thread.stop();
 }
+
+/// Both had ended before main came: the first one polls for the other, which waits behind it.
+#[test]
+fn a_transaction_of_which_all_have_ended_before_mains_turn_ends_in_it() {
+    let world = World::new();
+    let txn = JobTxn::new();
+    let in_txn = || JobOptions {
+        txn: Some(txn.clone()),
+        ..JobOptions::default()
+    };
+    let (fails, other) = (TestJob::failing(common::EIO), TestJob::new());
+    fails.should_complete.set(true);
+    other.should_complete.set(true);
+    let first = world.job("j0", fails.clone(), in_txn());
+    let second = world.job("j1", other.clone(), in_txn());
+    world.start(&first);
+    world.start(&second);
+    assert!(first.deferred_to_main_loop() && second.deferred_to_main_loop());
+    world.main.poll(false);
+    assert_eq!(first.result(), Some(Err(common::EIO)));
+    assert_eq!(second.result(), Some(Err(JobError::Cancelled)));
+}

@@ -39,7 +39,7 @@ pub enum MirrorBackingMode {
     OpenChain(OpenBacking),
 }
 
-/// Opens the backing file of a node and puts it below. Called in M17, in the main context and outside
+/// Opens the backing file of a node and puts it below. Called in M17, in the node's context and outside
 /// of coroutines, while the node is drained.
 ///
 /// QEMU: `bdrv_open_backing_file` (block.c).

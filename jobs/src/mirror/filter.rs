@@ -41,7 +41,7 @@ const CHILD: &str = "backing";
 
 impl MirrorTop {
     /// Makes a filter and puts it on top of `source`, whose users are the filter's from then on. With
-    /// a `name` users can speak of it; without one it is implicit. Called in the main context, outside
+    /// a `name` users can speak of it; without one it is implicit. Called in its context, outside
     /// of coroutines; polls until the source is drained.
     ///
     /// QEMU: `mirror_start_job` (block/mirror.c).

@@ -31,7 +31,7 @@ use crate::txn::JobTxn;
 /// Starts a mirror of `source` onto `target`, both used through no backend of the caller's that would
 /// write to the target. Buffers come from `pool`, which many mirrors can share.
 ///
-/// Called in the main context, outside of coroutines. The job runs to its first wait before this
+/// Called in the context of the nodes, outside of coroutines. The job runs to its first wait before this
 /// returns.
 ///
 /// QEMU: `mirror_start` (block/mirror.c).

@@ -29,11 +29,15 @@ struct Scene {
 
 impl Scene {
     fn new(copy_mode: MirrorCopyMode) -> Scene {
+        Self::in_world(World::virtual_time(), copy_mode, 24)
+    }
+
+    fn in_world(world: World, copy_mode: MirrorCopyMode, writes: usize) -> Scene {
         let scene = Scene {
-            world: World::virtual_time(),
+            world,
             source: Disk::noise(LEN, 7).slow(MS / 8),
             target: Disk::noise(LEN, 99).slow(MS / 4),
-            script: script(LEN, 24, MS / 3),
+            script: script(LEN, writes, MS / 3),
         };
         let (source, target) = (scene.source.clone(), scene.target.clone());
         let script = scene.script.clone();
@@ -95,6 +99,10 @@ impl Scene {
         while !self.world.told_end() {
             self.pass(place, 1);
         }
+        self.assert_copied();
+    }
+
+    fn assert_copied(&self) {
         let expected = after_all(&self.script, Disk::noise(LEN, 7).content());
         assert!(self.source.content() == expected, "the guest's own disk");
         assert!(self.target.content() == expected, "the copy");
@@ -145,5 +153,21 @@ fn one_that_hardly_stays_anywhere_ends_with_the_same_copy() {
             }
             scene.finish(place);
         }
+    }
+}
+
+/// On threads nobody knows at which moment it leaves.
+#[test]
+fn one_that_is_sent_around_while_a_guest_writes_ends_with_every_write() {
+    for mode in MODES {
+        let scene = Scene::in_world(World::real(), mode, 300);
+        let (mut place, mut moves) = (1, 0);
+        while !scene.guest_has_ended() {
+            place = scene.send(place, (place + 1) % 3);
+            moves += 1;
+        }
+        assert!(moves > 2, "{mode:?}: {moves} moves");
+        scene.world.complete(place);
+        scene.assert_copied();
     }
 }

@@ -218,27 +218,31 @@ in_both_lives! {
         assert!(refused.ends_with("job 'j1' of its transaction uses no nodes and would stay"), "{refused}");
     }
 
-    fn a_job_in_the_middle_of_its_completion_stays(world) {
-        with_disk(&world);
-        let worker = Worker::default();
-        let made = worker.clone();
-        world.on(1, |shard| {
-            shard.add("other", Disk::noise(4096, 1));
-        });
-        world.on(1, move |shard| {
-            let options = JobOptions::default();
-            let asks = |job: &Rc<Job>| {
-                let nodes = job.block_job().expect("it uses one").nodes();
-                let refused = check_move(&nodes[0], &|_| 9).map(drop);
-                refused.expect_err("it is in the middle").to_string()
+    fn a_job_in_the_middle_of_what_it_has_left_for_main_stays(world) {
+        for defers in [false, true] {
+            let worker = Worker::default();
+            worker.notes().defers = defers;
+            let made = worker.clone();
+            world.on(1, move |shard| {
+                shard.add("disk", Disk::noise(4096, 1));
+                let asks = |job: &Rc<Job>| {
+                    let nodes = job.block_job().expect("it uses one").nodes();
+                    let refused = check_move(&nodes[0], &|_| 9).map(drop);
+                    refused.expect_err("it is in the middle").to_string()
+                };
+                let options = JobOptions::default();
+                made.job_that(shard, "j0", "disk", options, Some(asks)).start();
+            });
+            worker.notes().should_complete = true;
+            world.until_end(1);
+            let refused = "backup job 'j0' cannot change its context: it is being completed";
+            let asked = match defers {
+                true => format!("{refused}, prepare in io0, commit in io0"),
+                false => format!("prepare in io0, {refused}, commit in io0"),
             };
-            made.job_that(shard, "j0", "other", options, Some(asks)).start();
-        });
-        worker.notes().should_complete = true;
-        world.until_end(1);
-        let asked = "prepare in io0, backup job 'j0' cannot change its context: it is being completed, \
-                     commit in io0";
-        assert_eq!(worker.asked(), asked);
+            assert_eq!(worker.asked(), asked);
+            world.on(1, |shard| drop(shard.nodes.take()));
+        }
     }
 
     // test-bdrv-drain: blockjob/iothread/drain and its error cases.
@@ -327,4 +331,37 @@ fn whoever_waits_for_a_job_that_leaves_is_told() {
     job.enter();
     assert!(job.user_pause().is_err());
     assert_eq!(status(&world, 1), JobStatus::Ready);
+}
+
+/// Main holds a section over there only once the job has ended, or while it stands still.
+#[test]
+fn a_section_of_mains_is_not_there_before_an_exit_that_is_on_its_way() {
+    let world = World::virtual_time();
+    world.on(1, |shard| {
+        shard.add("disk", Disk::noise(4096, 1));
+    });
+    let worker = Worker::default();
+    worker.notes().should_complete = true;
+    let looks = |job: &Rc<Job>| {
+        let nodes = job.block_job().expect("it uses one").nodes();
+        let sections = nodes[0].graph().expect("it is there").open_sections();
+        let established: Vec<_> = sections.iter().map(|it| it.established()).collect();
+        format!("sections {established:?}")
+    };
+    let made = worker.clone();
+    let drained = {
+        let current = world.contexts[1].make_current();
+        let shard = world.shards[1].get().expect("it is current");
+        let job = made.job_that(&shard, "j0", "disk", JobOptions::default(), Some(looks));
+        job.start();
+        assert!(job.deferred_to_main_loop());
+        drop(current);
+        blockjob_block::moving::drained_begin(&world.main, &world.shards[1], "disk", "main")
+    };
+    let _drained = drained.expect("it is there");
+    // It was asked for before the exit, and waited for it.
+    assert_eq!(
+        worker.asked(),
+        "prepare in io0, sections [false], commit in io0"
+    );
 }

@@ -208,3 +208,47 @@ fn what_a_mirror_had_begun_and_not_copied_is_copied_on_the_other_side() {
         scene.assert_copied();
     }
 }
+
+/// Over the hop nothing speaks for a guest in the context of the source, and everything in main.
+#[test]
+fn the_guests_of_the_right_context_are_not_listened_to_until_main_has_had_its_turn() {
+    let scene = Scene::new(World::virtual_time(), 4);
+    scene.start(MirrorOptions::new);
+    scene.until_ready(1);
+    scene.until_guest_has_ended(1);
+    scene.send(1, 2);
+    let (main, old, home) = (
+        scene.world.contexts[0].handle(),
+        scene.world.contexts[1].handle(),
+        scene.world.contexts[2].handle(),
+    );
+    let masked = move || {
+        (
+            main.external_disabled(),
+            old.external_disabled(),
+            home.external_disabled(),
+        )
+    };
+    let job = {
+        let _current = scene.world.contexts[2].make_current();
+        let job = scene.world.shards[2].get().expect("it is current").job();
+        job.complete().expect("it is ready");
+        job
+    };
+    while !job.deferred_to_main_loop() {
+        scene.world.contexts[2].poll(false);
+    }
+    assert_eq!(masked(), (false, false, true));
+    let source = job.block_job().expect("it is one").nodes()[1].clone();
+    assert_eq!((source.name(), source.quiesce_counter()), ("source", 1));
+    // The context goes on for as long as it likes, and the source stays as it is.
+    for _ in 0..20 {
+        scene.world.contexts[2].poll(false);
+    }
+    assert_eq!((source.quiesce_counter(), job.is_completed()), (1, false));
+    scene.world.main.poll(false);
+    assert_eq!(masked(), (false, false, false));
+    assert_eq!(source.quiesce_counter(), 0);
+    assert_eq!(job.result(), Some(Ok(())));
+    scene.assert_copied();
+}

@@ -28,6 +28,8 @@ pub(crate) struct Notes {
     pub(crate) places: Vec<String>,
     /// What it was asked to do at its end, and where.
     pub(crate) asked: Vec<String>,
+    /// It leaves something for the main loop when it begins.
+    pub(crate) defers: bool,
     /// It holds its requests back when it is asked to stand still, for so long.
     pub(crate) pause_takes_ns: u64,
 }
@@ -35,12 +37,12 @@ pub(crate) struct Notes {
 #[derive(Clone, Default)]
 pub(crate) struct Worker(Arc<Mutex<Notes>>);
 
-/// Called in `prepare`.
+/// Called in main's turn: in `prepare`, or for what was deferred.
 pub(crate) type Act = fn(&Rc<Job>) -> String;
 
 struct Driver {
     worker: Worker,
-    in_prepare: Option<Act>,
+    in_turn: Option<Act>,
 }
 
 impl Worker {
@@ -68,11 +70,11 @@ impl Worker {
         id: &str,
         node: &str,
         options: JobOptions,
-        in_prepare: Option<Act>,
+        in_turn: Option<Act>,
     ) -> Rc<Job> {
         let driver = Rc::new(Driver {
             worker: self.clone(),
-            in_prepare,
+            in_turn,
         });
         let (perms, node) = (PermPair::HARMLESS, shard.node(node));
         let job = BlockJob::create(&shard.list, Some(id), &node, perms, driver, options);
@@ -83,6 +85,14 @@ impl Worker {
 impl Driver {
     async fn work(&self, job: &Job) -> JobResult {
         self.worker.notes().runs += 1;
+        let defers = self.worker.notes().defers;
+        if let (true, Some(act)) = (defers, self.in_turn) {
+            let worker = self.worker.clone();
+            job.defer_to_main_loop(move |job| {
+                let said = act(job);
+                worker.notes().asked.push(said);
+            });
+        }
         loop {
             assert_eq!(AioContext::current(), *job.home());
             {
@@ -123,7 +133,8 @@ impl JobDriver for Driver {
 
     fn prepare(&self, job: &Rc<Job>) -> JobResult {
         self.worker.ask("prepare");
-        if let Some(act) = self.in_prepare {
+        let defers = self.worker.notes().defers;
+        if let (false, Some(act)) = (defers, self.in_turn) {
             let said = act(job);
             self.worker.notes().asked.push(said);
         }
@@ -147,7 +158,7 @@ impl JobDriver for Driver {
     }
 
     fn pack(&self, _job: &Rc<Job>, _packer: &Packer<'_>) -> Box<dyn PackedJobDriver> {
-        Box::new(PackedWorker(self.worker.clone(), self.in_prepare))
+        Box::new(PackedWorker(self.worker.clone(), self.in_turn))
     }
 }
 
@@ -157,7 +168,7 @@ impl PackedJobDriver for PackedWorker {
     fn unpack(self: Box<Self>, _arrival: &Arrival<'_>) -> Rc<dyn JobDriver> {
         Rc::new(Driver {
             worker: self.0,
-            in_prepare: self.1,
+            in_turn: self.1,
         })
     }
 }
