@@ -8,6 +8,9 @@
 //! its calls. The standard library is not, and so all that its locks order looks like a race; in that
 //! life the locks are `parking_lot`'s, which are compiled with the program.
 //!
+//! The idea can be copied into any runtime: docs/concurrency.md has a chapter about that, and an example of
+//! a component that is checked through this file.
+//!
 //! `Arc` is always std's: a `Waker` can be made of nothing else. What two threads share behind an
 //! `Arc` is an atomic or a [`Mutex`] of this module, and an ordering is taken from a reference count
 //! in one place only, which a checker cannot see: where a coroutine's shared part is used again,

@@ -46,10 +46,10 @@ pub(crate) fn run(scope: Scope, depth: Depth) -> Result<Counts, Failure> {
     Ok(counts.plus(museum::run(scope)?).plus(program::example()?))
 }
 
-/// Checks every model, the ones with the most preemptions first.
+/// Checks every model. The ones with the least preemptions come first: they have the most orders.
 fn check_all(program: &Program, depth: Depth) -> Vec<(Model, Outcome)> {
     let mut models = program.models.clone();
-    models.sort_by_key(|model| std::cmp::Reverse(model.bound));
+    models.sort_by_key(|model| model.bound);
     let left = models.len();
     let watch = Stopwatch::start();
     let jobs = models.into_iter().enumerate().map(|(begun, model)| {
