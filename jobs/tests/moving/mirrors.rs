@@ -95,7 +95,7 @@ in_both_lives! {
 
     fn a_mirror_that_its_user_has_paused_moves_and_goes_on_when_it_is_resumed(world) {
         let scene = Scene::new(world, 20);
-        scene.start(move || MirrorOptions::new());
+        scene.start(MirrorOptions::new);
         scene.world.on(1, |shard| shard.job().user_pause()).expect("it can be paused");
         scene.world.until(1, |shard| shard.job().is_paused());
         scene.send(1, 2);
@@ -133,7 +133,7 @@ in_both_lives! {
     fn a_soft_cancel_after_a_move_keeps_the_copy_and_a_forced_one_does_not(world) {
         for force in [false, true] {
             let scene = Scene::new(world_like(&world), 10);
-            scene.start(move || MirrorOptions::new());
+            scene.start(MirrorOptions::new);
             scene.until_ready(1);
             scene.send(1, 2);
             scene.until_guest_has_ended(2);

@@ -121,7 +121,7 @@ fn a_mirror_that_moves_while_it_looks_what_there_is_goes_on_from_where_it_was() 
 #[test]
 fn a_mode_that_was_asked_for_meanwhile_goes_along() {
     let scene = Scene::new(World::virtual_time(), 10);
-    scene.start(move || MirrorOptions::new());
+    scene.start(MirrorOptions::new);
     scene.until_ready(1);
     scene.world.on(1, |shard| {
         let copy_mode = MirrorCopyMode::WriteBlocking;
@@ -139,7 +139,7 @@ fn a_mode_that_was_asked_for_meanwhile_goes_along() {
 #[test]
 fn a_write_that_waits_for_the_move_is_in_the_copy() {
     let scene = Scene::new(World::virtual_time(), 0);
-    scene.start(move || MirrorOptions::new());
+    scene.start(MirrorOptions::new);
     scene.until_ready(1);
     let drained = blockjob_block::moving::drained_begin(
         &scene.world.main,
