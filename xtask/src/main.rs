@@ -10,6 +10,7 @@
 mod ci;
 mod clock;
 mod counts;
+mod drill;
 mod loom;
 mod orderings;
 mod peer;
@@ -53,6 +54,10 @@ enum Task {
         #[arg(default_value = "")]
         only: String,
     },
+    /// Run the drill under shuttle, and find the historical bugs that shuttle must find.
+    Shuttle(drill::ShuttleOptions),
+    /// Run the drill on real threads, for as long as is said.
+    Soak(drill::SoakOptions),
     /// What a submission must pass: formatting, lints, documentation, tests.
     Ci,
     /// Measure `blockjob mirror` beside dd, cp, qemu-img and qemu-storage-daemon.
@@ -96,6 +101,8 @@ fn main() -> ExitCode {
             })
         }
         Task::Orderings { only } => orderings::run(&only),
+        Task::Shuttle(options) => drill::shuttle(&options),
+        Task::Soak(options) => drill::soak(&options),
         Task::Ci => ci::run(),
         Task::BenchPeer(options) => peer::run(&options).map(|()| true),
         Task::QemuMap { check } => qemu_map::run(check),

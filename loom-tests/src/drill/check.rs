@@ -7,6 +7,8 @@ mod fsm;
 mod home;
 mod once;
 mod progress;
+#[cfg(all(test, not(any(blockjob_loom, blockjob_shuttle))))]
+mod tests;
 mod wake;
 
 use std::sync::Arc;
