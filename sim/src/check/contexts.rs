@@ -53,11 +53,23 @@ impl Checker for Contexts {
     fn reset(&mut self) {}
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
-        let home = || scene.cast.home_called(scene.context);
+        // Nodes say where they are; what jobs tell comes from whichever context is at work.
+        let of_job = |job: &str| scene.cast.pair_of_job(job).map(|pair| pair.home.get());
         match seen {
-            Seen::Block(trace) => Self::happens(scene, home(), "block-elsewhere", trace),
-            Seen::Job(trace) => Self::happens(scene, home(), "job-elsewhere", trace),
-            Seen::Mirror(trace) => Self::happens(scene, home(), "mirror-elsewhere", trace),
+            Seen::Block(trace) => {
+                let home = scene.cast.home_called(scene.context);
+                Self::happens(scene, home, "block-elsewhere", trace);
+            }
+            Seen::Job(trace) => {
+                if let Some(home) = of_job(&trace.job) {
+                    Self::happens(scene, home, "job-elsewhere", trace);
+                }
+            }
+            Seen::Mirror(trace) => {
+                if let Some(home) = of_job(&trace.job) {
+                    Self::happens(scene, home, "mirror-elsewhere", trace);
+                }
+            }
             Seen::Disk(event) if event.what == DiskWhat::Begins => {
                 // Of a file, the image in it says where it is.
                 if let Some((pair, _)) = scene.cast.pair_of_disk(event.disk) {
