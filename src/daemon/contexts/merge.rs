@@ -1,7 +1,7 @@
 //! What several contexts answer, put together.
 
 use super::route::{Keys, Order};
-use crate::qapi::{Dict, Number, Value};
+use crate::qapi::{Dict, Value};
 
 /// What the order of arrays is made of.
 pub(super) mod keys {
@@ -46,14 +46,18 @@ pub(super) mod keys {
         keys
     }
 
+    pub(in super::super) fn nodes_oldest_first(daemon: &Rc<Daemon>, args: &Dict) -> Vec<u64> {
+        let mut keys = nodes(daemon, args);
+        keys.reverse();
+        keys
+    }
+
     pub(in super::super) fn block_stats(daemon: &Rc<Daemon>, args: &Dict) -> Vec<u64> {
         if args.get("query-nodes") != Some(&Value::Bool(true)) {
             // All drives are in one context.
             return vec![0; daemon.owned.drives().len()];
         }
-        let mut keys = nodes(daemon, args);
-        keys.reverse();
-        keys
+        nodes_oldest_first(daemon, args)
     }
 }
 
@@ -75,14 +79,6 @@ impl Part {
             keys: keys(daemon, args),
         }
     }
-
-    /// One that is not put in order.
-    pub(super) fn whole(value: Value) -> Self {
-        Part {
-            value,
-            keys: Vec::new(),
-        }
-    }
 }
 
 /// The elements of all parts in one order. Of equals those of the first part come first.
@@ -100,48 +96,6 @@ pub(super) fn list(parts: Vec<Part>, order: Order) -> Value {
         Order::NewestFirst => all.sort_by_key(|(key, _)| std::cmp::Reverse(*key)),
     }
     Value::List(all.into_iter().map(|(_, value)| value).collect())
-}
-
-/// The graphs of all contexts as one: vertices keep their order, and have numbers of their own.
-pub(super) fn graph(parts: Vec<Value>) -> Value {
-    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    let mut taken = 0;
-    for part in parts {
-        let Value::Dict(mut part) = part else {
-            unreachable!("a graph is an object");
-        };
-        let mut take = |name: &str| match part.remove(name) {
-            Some(Value::List(list)) => list,
-            _ => Vec::new(),
-        };
-        let (mut part_nodes, mut part_edges) = (take("nodes"), take("edges"));
-        let mut highest = taken;
-        for node in &mut part_nodes {
-            highest = highest.max(renumber(node, "id", taken));
-        }
-        for edge in &mut part_edges {
-            renumber(edge, "parent", taken);
-            renumber(edge, "child", taken);
-        }
-        taken = highest;
-        nodes.append(&mut part_nodes);
-        edges.append(&mut part_edges);
-    }
-    let members = [("nodes", Value::List(nodes)), ("edges", Value::List(edges))];
-    Value::Dict(Dict::from_iter(members))
-}
-
-/// Adds `offset` to a member that is a number, and returns the sum.
-fn renumber(object: &mut Value, member: &str, offset: i64) -> i64 {
-    let Value::Dict(object) = object else {
-        return offset;
-    };
-    let Some(Value::Num(Number::Int(number))) = object.get(member) else {
-        return offset;
-    };
-    let number = number + offset;
-    object.put(member, Value::Num(Number::Int(number)));
-    number
 }
 
 #[cfg(test)]
@@ -163,17 +117,5 @@ mod tests {
         assert_eq!(to_json(&newest), "[9, 7, 3, 2, 1]");
         let oldest = list(parts(), Order::OldestFirst);
         assert_eq!(to_json(&oldest), "[1, 2, 3, 7, 9]");
-    }
-
-    #[test]
-    fn vertices_of_several_graphs_do_not_share_numbers() {
-        let one = "{'nodes': [{'id': 2}, {'id': 1}], 'edges': [{'parent': 2, 'child': 1}]}";
-        let graphs = [one, one].map(|text| from_json(text).expect("it is JSON"));
-        let all = to_json(&graph(graphs.to_vec())).replace('"', "'");
-        let nodes = "'nodes': [{'id': 2}, {'id': 1}, {'id': 4}, {'id': 3}]";
-        assert!(all.contains(nodes), "{all}");
-        assert!(
-            all.contains("{'parent': 4, 'child': 3}") || all.contains("{'child': 3, 'parent': 4}")
-        );
     }
 }

@@ -8,6 +8,7 @@
 //! QEMU: iothread.c; there, commands reach into other contexts.
 
 mod common;
+mod graphs;
 mod groups;
 mod home;
 pub(super) mod iothread;

@@ -6,7 +6,7 @@ use blockjob_runtime::AioHandle;
 
 use super::merge::{self, Part};
 use super::route::{Merge, Route, route};
-use super::{gone, places};
+use super::{gone, graphs, places};
 use crate::daemon::{Daemon, commands, hmp};
 use crate::monitor::Dispatch;
 use crate::qapi::{Command, Dict, QmpError, QmpResult, Value};
@@ -92,16 +92,17 @@ fn run_everywhere(
         let args = args.clone();
         let part = call(daemon, &home, move |daemon| {
             let value = (command.marshal)(daemon, args.clone())?;
-            Ok::<Part, QmpError>(match merge {
-                Merge::List(keys, _) => Part::new(daemon, &args, keys, value),
-                Merge::Graph => Part::whole(value),
-            })
+            let keys = match merge {
+                Merge::List(keys, _) => keys,
+                Merge::Graph => merge::keys::nodes_oldest_first,
+            };
+            Ok::<Part, QmpError>(Part::new(daemon, &args, keys, value))
         });
         parts.push(part??);
     }
     Ok(match merge {
         Merge::List(_, order) => merge::list(parts, order),
-        Merge::Graph => merge::graph(parts.into_iter().map(|part| part.value).collect()),
+        Merge::Graph => graphs::join(parts),
     })
 }
 
