@@ -16,7 +16,7 @@ enum Found {
     /// A node that is in it, and with it all others.
     Member(String),
     /// Nobody. It was taken off the list.
-    Empty(ThrottleLimits),
+    Empty(Box<ThrottleLimits>),
     /// There is no group.
     Nothing,
 }
@@ -58,7 +58,7 @@ fn take(daemon: &Rc<Daemon>, id: &str) -> Found {
     let limits = group.limits();
     match (member, groups.remove(id)) {
         (Some(member), _) => Found::Member(member.name().to_owned()),
-        (None, Ok(())) => Found::Empty(limits),
+        (None, Ok(())) => Found::Empty(Box::new(limits)),
         (None, Err(_)) => Found::Nothing,
     }
 }
