@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::Failure;
 use crate::counts::Counts;
+use crate::drill;
 use crate::loom;
 use crate::tree;
 
@@ -68,6 +69,9 @@ impl Report {
     }
 }
 
+/// So many schedules of the drill take seconds; by hand there are 100,000.
+const SCHEDULES: u64 = 4_000;
+
 /// Runs all suites, goes on after one that fails, and prints the summary. `quick` leaves out
 /// the type checks. An error means that cargo could not be started.
 pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
@@ -80,6 +84,7 @@ pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
         suites.push(museum_tests()?);
         suites.push(museum()?);
         suites.push(loom_models()?);
+        suites.push(shuttle_schedules()?);
         suites.push(type_check("loom type check", "loom")?);
         suites.push(type_check("shuttle type check", "shuttle")?);
     }
@@ -225,6 +230,15 @@ fn loom_models() -> Result<Suite, Failure> {
     Ok(Suite {
         name: "loom models",
         counts: loom::run(loom::Scope::All, loom::Depth::Shipped)?,
+        must_not_be_empty: true,
+    })
+}
+
+/// The drill in turns that seeds give: fewer of them than by hand, and the same exhibits.
+fn shuttle_schedules() -> Result<Suite, Failure> {
+    Ok(Suite {
+        name: "shuttle schedules",
+        counts: drill::run(SCHEDULES, 1)?,
         must_not_be_empty: true,
     })
 }

@@ -64,7 +64,7 @@ pub(crate) trait Checker: Send {
 /// All rules, in the order in which they look.
 pub(crate) fn all() -> Vec<Box<dyn Checker>> {
     vec![
-        Box::new(home::Home::default()),
+        Box::new(home::Home),
         Box::new(data::Data::default()),
         Box::new(drain::Drain::default()),
         Box::new(once::Once::default()),

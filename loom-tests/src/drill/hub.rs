@@ -101,6 +101,15 @@ pub enum Deed {
 /// How often what was done.
 pub type Tally = BTreeMap<Deed, u64>;
 
+/// What a panic says.
+#[cfg(not(blockjob_loom))]
+pub(crate) fn words_of<'a>(panic: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
+    let payload = panic.payload();
+    let words = payload.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| payload.downcast_ref::<&str>().copied());
+    words.unwrap_or("a panic without words")
+}
+
 /// A tally in words.
 #[cfg(not(blockjob_loom))]
 pub(crate) fn describe(tally: &Tally) -> String {

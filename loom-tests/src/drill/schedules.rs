@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-use super::hub::{Hub, Tally, describe};
+use super::hub::{Hub, Tally, describe, words_of};
 use super::plan::Plan;
 pub use policy::{Case, Cases, Policy};
 
@@ -54,7 +54,7 @@ fn now<R>(look: impl FnOnce(&mut Option<(Case, u64, Arc<Hub>)>) -> R) -> R {
 pub fn run(options: &Options) -> ExitCode {
     let began = Instant::now();
     let hook = move |panic: &std::panic::PanicHookInfo<'_>| {
-        let why = panic.payload_as_str().unwrap_or("a panic without words");
+        let why = words_of(panic);
         let place = panic.location().map(ToString::to_string);
         let place = place.unwrap_or_default();
         now(|now| {

@@ -152,9 +152,11 @@ impl Shard {
 
     /// Whether the section has to wait for something.
     fn is_awaited(&self, section: &Section) -> bool {
-        // A job leaves itself out of its own sections, and a family is only waited for as a whole.
-        let own = ["mirror_run", "mirror_exit"].contains(&section.owner());
-        own || self.graph.nodes().iter().any(is_busy)
+        // Whoever polls for a section looks again by himself, though not before whoever polls on top of him
+        // has done. And a job leaves itself out of its own sections. Those of main's are awaited by
+        // coroutines here, a family as a whole.
+        let awaited = ["monitor", "set-aio-context"].contains(&section.owner());
+        !awaited || self.graph.nodes().iter().any(is_busy)
     }
 }
 

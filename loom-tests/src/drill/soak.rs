@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dice::mix;
-use super::hub::{Hub, Tally, describe};
+use super::hub::{Hub, Tally, describe, words_of};
 use super::plan::Plan;
 
 /// What a soak is told.
@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> ExitCode {
         options.iothreads
     );
     std::panic::set_hook(Box::new(move |panic| {
-        let why = panic.payload_as_str().unwrap_or("a panic without words");
+        let why = words_of(panic);
         let place = panic.location().map(ToString::to_string);
         now(|now| {
             if let Some((seed, hub)) = now {

@@ -6,7 +6,6 @@ use super::{Checker, Scene};
 use crate::drill::hub::Seen;
 
 /// See the module.
-#[derive(Default)]
 pub(crate) struct Home;
 
 impl Checker for Home {
