@@ -63,7 +63,7 @@ impl Guest {
             }
             let at = block * u64::from(BLOCK_BYTES);
             let known = self.blocks.get(&block).copied();
-            let is_read = self.next() % 4 == 0;
+            let is_read = self.next().is_multiple_of(4);
             let (cookie, asked) = match known {
                 Some(value) if is_read => {
                     let cookie = self.client.send(cmd::READ, 0, at, BLOCK_BYTES);

@@ -127,7 +127,7 @@ fn fio_finds_every_block_as_it_has_written_it_while_the_disks_move() {
     let mut moves = 0;
     let over = |guests: &mut Vec<std::process::Child>| {
         let ended = |guest: &mut std::process::Child| guest.try_wait().expect("ours").is_some();
-        guests.iter_mut().map(ended).all(|ended| ended)
+        guests.iter_mut().all(ended)
     };
     while !over(&mut guests) {
         set_iothread(&mut server, "one", PLACES[moves % 3]);
