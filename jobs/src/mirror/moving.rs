@@ -18,7 +18,7 @@ use std::rc::{Rc, Weak};
 use blockjob_block::buf::BufferPool;
 use blockjob_block::dirty_bitmap::{DirtyBitmap, DirtyIter};
 use blockjob_block::moving::{
-    Arrival, PackedBackend, PackedBitmap, PackedNode, PackedSection, Packer,
+    Arrival, PackedBackend, PackedBitmap, PackedNode, PackedSection, Packer, Place,
 };
 use blockjob_block::{BlockResult, Node};
 use blockjob_runtime::CoQueue;
@@ -167,6 +167,12 @@ impl MirrorJob {
     }
 }
 
+/// The buffers that the jobs of a place share.
+fn pool_of(place: &Place) -> Rc<BufferPool> {
+    let pool = place.find::<BufferPool>();
+    pool.unwrap_or_else(|| Rc::new(BufferPool::new(ALIGNMENT, KEPT_BYTES)))
+}
+
 impl PackedMirror {
     /// A granule each, none of them set.
     fn empty_bitmap(&self) -> Option<DirtyBitmap> {
@@ -182,8 +188,7 @@ impl PackedMirror {
         let to_replace = self.to_replace.map(node);
         let filter = self.filter.map(node);
         let counter = filter.as_ref().map(|filter| MirrorTop::counter(filter));
-        let pool = arrival.place().find::<BufferPool>();
-        let pool = pool.unwrap_or_else(|| Rc::new(BufferPool::new(ALIGNMENT, KEPT_BYTES)));
+        let pool = pool_of(arrival.place());
         let blocked = to_replace.as_deref().map(MirrorJob::block_replaced);
         MirrorJob {
             context: source.context().clone(),

@@ -150,6 +150,12 @@ const TARGET_PERMS: PermPair = PermPair::new(Perm::WRITE, Perm::WRITE_UNCHANGED)
 const VERIFIED_TARGET_PERMS: PermPair =
     PermPair::new(Perm::WRITE.or(Perm::CONSISTENT_READ), Perm::WRITE_UNCHANGED);
 
+/// What the copy lies on as the source does, if only the top is copied.
+fn base_of(source: &Rc<Node>, options: &MirrorOptions) -> Option<Rc<Node>> {
+    let is_top = options.sync == MirrorSync::Top;
+    is_top.then(|| backing_chain_next(source)).flatten()
+}
+
 fn new_state(
     myself: &Weak<MirrorJob>,
     filter: &Rc<Node>,
@@ -158,15 +164,13 @@ fn new_state(
     options: &MirrorOptions,
     pool: &Rc<BufferPool>,
 ) -> MirrorJob {
-    let is_top = options.sync == MirrorSync::Top;
-    let base = is_top.then(|| backing_chain_next(source)).flatten();
     MirrorJob {
         context: source.context().clone(),
         options: options.clone(),
         nodes: RefCell::new(Some(MirrorNodes {
             source: source.clone(),
             target: target.clone(),
-            base,
+            base: base_of(source, options),
         })),
         filter: RefCell::new(Some(filter.clone())),
         target: RefCell::new(None),
