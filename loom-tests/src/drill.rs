@@ -8,7 +8,7 @@
 //!
 //! Nothing of the engine is copied or replaced. The drill brings a disk whose requests take their time,
 //! a guest, main's deeds, and ears: each context has one, by the seam for traces, and what they hear is
-//! put into one order and given to the [rules](check).
+//! put into one order and given to the rules (`check`).
 
 pub(crate) mod check;
 mod dice;
