@@ -134,7 +134,7 @@ impl World {
             writethrough: false,
             name: None,
             description: None,
-        fixed_iothread: false,
+            fixed_iothread: false,
         };
         add(&daemon, export).expect("it can be exported");
         let world = World {
