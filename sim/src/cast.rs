@@ -41,6 +41,10 @@ pub struct Pair {
     /// Which of the homes they live in.
     pub(crate) home: Cell<usize>,
     pub(crate) living: RefCell<Living>,
+    /// They are on their way to another home.
+    pub(crate) travels: Cell<bool>,
+    /// What they are said to be meanwhile: nobody uses it. None if they never move.
+    pub(crate) stand_in: Option<Living>,
 }
 
 /// What of a pair lives in a context.
@@ -111,6 +115,8 @@ pub struct Cast {
     pub(crate) tally: Rc<Tally>,
     /// What a program has added to the run and has not ended; see [`Cast::keep_open`].
     open: Cell<usize>,
+    /// Commands of main's that are under way elsewhere.
+    pub(crate) commands: Cell<u32>,
     /// Further jobs, which the monitor has started.
     pub extra: RefCell<Vec<Rc<Job>>>,
 }
@@ -143,6 +149,7 @@ impl Cast {
             pairs,
             tally,
             open: Cell::new(0),
+            commands: Cell::new(0),
             extra: RefCell::default(),
         });
         for home in &cast.homes {

@@ -28,6 +28,8 @@ pub mod txn;
 pub mod waitgraph;
 pub mod wake;
 
+use std::rc::Rc;
+
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorTrace;
@@ -128,6 +130,11 @@ impl Scene<'_> {
     /// it happens.
     pub fn section(&self, id: u64) -> u64 {
         section_id(self.cast.home_called(self.context), id)
+    }
+
+    /// Whether both are the label of one job: one that has moved has another label that says the same.
+    pub fn same_job(&self, one: &Rc<str>, other: &Rc<str>) -> bool {
+        Rc::ptr_eq(one, other) || (self.cast.homes.len() > 1 && one == other)
     }
 
     /// Reports that `rule` is broken. `place` says in what way, as a short name without numbers.

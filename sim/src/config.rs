@@ -122,7 +122,7 @@ fields! {
     Abandon "abandon" 0 ODDS, "Of 1,024 requests guests do not wait for so many.";
     Start "start" 0 Form::Number { max: 1 << 20 }, "The jobs start when so many requests have ended.";
     Deeds "deeds" 0 Form::Number { max: 1024 }, "Commands of the monitor.";
-    Verbs "verbs" 262_143 Form::Set(&VERB_NAMES), "Which commands.";
+    Verbs "verbs" 524_287 Form::Set(&VERB_NAMES), "Which commands.";
     End "end" 0 Form::Name(&["complete", "cancel", "force"]), "How the jobs are ended, if they have not ended before.";
     Eager "eager" 0 FLAG, "The jobs are ended as soon as they are ready, while guests go on.";
     Steps "steps" 200_000 Form::Number { max: 1 << 32 }, "So many steps may the world take before the faults end.";
@@ -134,9 +134,10 @@ fields! {
     IoThread "iothread" 0 FLAG, "The disks live in a context of their own, io0, and so do their jobs; guests are in theirs, and the monitor is in main.";
 }
 
-const VERB_NAMES: [&str; 18] = [
+const VERB_NAMES: [&str; 19] = [
     "query", "pause", "resume", "speed", "complete", "cancel", "force", "drain", "tdrain",
     "drainall", "hold", "thold", "snapshot", "second", "finalize", "dismiss", "quit", "change",
+    "move",
 ];
 
 /// See the module.
@@ -391,7 +392,12 @@ impl Config {
         let set = self.get(Field::Verbs);
         let all = Verb::ALL.iter().enumerate();
         let chosen = all.filter(|(place, _)| set >> place & 1 == 1);
-        chosen.map(|(_, verb)| *verb).collect()
+        let verbs = chosen.map(|(_, verb)| *verb);
+        // Where there is one home nobody moves.
+        let can_move = self.is(Field::IoThread);
+        verbs
+            .filter(|verb| can_move || *verb != Verb::Move)
+            .collect()
     }
 
     /// Configurations that are simpler by one step each, the most promising first: for a shrinker.

@@ -10,7 +10,7 @@ mod image;
 mod spec;
 mod store;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use blockjob_block::driver::BlockStatus;
@@ -45,7 +45,8 @@ pub struct SimDisk {
     name: &'static str,
     world: Rc<World>,
     hub: Rc<Hub>,
-    home: OnceCell<AioContext>,
+    /// Where its node lives, as it was when it last got a request.
+    home: RefCell<Option<AioContext>>,
     spec: DiskSpec,
     store: RefCell<Store>,
     in_flight: Cell<usize>,
@@ -67,7 +68,7 @@ impl SimDisk {
             name,
             world: world.clone(),
             hub: hub.clone(),
-            home: OnceCell::new(),
+            home: RefCell::default(),
             store: RefCell::new(Store::new(len, &spec, &world.spares)),
             spec,
             in_flight: Cell::new(0),
@@ -88,7 +89,7 @@ impl SimDisk {
             name,
             world: world.clone(),
             hub: hub.clone(),
-            home: OnceCell::new(),
+            home: RefCell::default(),
             store: RefCell::new(Store::holding(bytes, &spec, &world.spares)),
             spec,
             in_flight: Cell::new(0),
@@ -108,7 +109,7 @@ impl SimDisk {
             name,
             world: file.world.clone(),
             hub: file.hub.clone(),
-            home: OnceCell::new(),
+            home: RefCell::default(),
             store: RefCell::new(Store::new(len, &spec, &file.world.spares)),
             spec,
             in_flight: Cell::new(0),
@@ -185,8 +186,8 @@ impl SimDisk {
     }
 
     pub(crate) fn home(&self) -> AioContext {
-        let home = self.home.get();
-        home.expect("a request comes from a node").clone()
+        let home = self.home.borrow().clone();
+        home.expect("a request comes from a node")
     }
 
     pub(crate) fn ended(&self) {

@@ -6,15 +6,12 @@
 //! the answer comes back as a wake-up in the guest's.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 use blockjob_block::driver::ZeroFlags;
 use blockjob_block::{BlockBackend, BlockResult};
+use blockjob_runtime::AioContext;
 use blockjob_runtime::decide::Site;
-use blockjob_runtime::{AioContext, EventNotifier};
 use bytes::{Bytes, BytesMut};
 
 use crate::disk::UNIT_BYTES;
@@ -23,6 +20,11 @@ use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 use crate::model::{Model, ZERO, stamp};
 use crate::world::World;
+
+mod ring;
+
+pub(crate) use ring::Rings;
+use ring::{Answer, Answered, Ring};
 
 static KIND: Site = Site::new("guest.kind");
 static PLACE: Site = Site::new("guest.place");
@@ -54,38 +56,6 @@ pub struct Habits {
 
 /// What one request came to.
 type Reply = (BytesMut, BlockResult<()>);
-
-/// A request in the ring.
-struct Ringed {
-    request: Request,
-    answer: Rc<Answer>,
-}
-
-#[derive(Default)]
-struct Answer {
-    reply: RefCell<Option<Reply>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-struct Answered(Rc<Answer>);
-
-impl Future for Answered {
-    type Output = Reply;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
-        if let Some(reply) = self.0.reply.borrow_mut().take() {
-            return Poll::Ready(reply);
-        }
-        *self.0.waker.borrow_mut() = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-/// The ring between a guest in its own context and its device.
-struct Ring {
-    requests: RefCell<VecDeque<Ringed>>,
-    kick: EventNotifier,
-}
 
 #[derive(Clone)]
 struct Request {
@@ -133,7 +103,8 @@ pub struct Guest {
     around: Surroundings,
     /// Where it runs.
     context: AioContext,
-    device: Rc<BlockBackend>,
+    /// What it uses without a ring.
+    device: Option<Rc<BlockBackend>>,
     model: Rc<RefCell<Model>>,
     ring: Option<Rc<Ring>>,
     habits: Habits,
@@ -154,11 +125,12 @@ impl Guest {
         habits: Habits,
     ) -> Rc<Guest> {
         let ring = (*context != around.home).then(|| Ring::new(&around.home, device));
+        let device = ring.is_none().then(|| device.clone());
         Rc::new(Guest {
             number,
             around: around.clone(),
             context: context.clone(),
-            device: device.clone(),
+            device,
             model: model.clone(),
             ring,
             left: Cell::new(habits.requests),
@@ -374,50 +346,22 @@ impl Guest {
     }
 
     async fn perform(&self, request: Request) -> Reply {
-        match &self.ring {
-            None => perform(&self.device, request).await,
-            Some(ring) => {
+        match (&self.ring, &self.device) {
+            (Some(ring), _) => {
                 let answer = Rc::new(Answer::default());
-                ring.requests.borrow_mut().push_back(Ringed {
-                    request,
-                    answer: answer.clone(),
-                });
-                ring.kick.set();
+                ring.put(request, &answer);
                 Answered(answer).await
+            }
+            (None, device) => {
+                let device = device.as_ref().expect("who has no ring has a device");
+                perform(device, request).await
             }
         }
     }
-}
 
-impl Ring {
-    /// The device's side of a ring: a handler in the context of the disk.
-    fn new(home: &AioContext, device: &Rc<BlockBackend>) -> Rc<Ring> {
-        Rc::new_cyclic(|ring: &std::rc::Weak<Ring>| {
-            let (ring, device, context) = (ring.clone(), device.clone(), home.clone());
-            let kick = home.event_source("virtio", true, move || {
-                let Some(ring) = ring.upgrade() else { return };
-                while let Some(Ringed { request, answer }) = ring.take() {
-                    let device = device.clone();
-                    let served = context.coroutine("virtio", async move {
-                        let reply = perform(&device, request).await;
-                        *answer.reply.borrow_mut() = Some(reply);
-                        let waker = answer.waker.borrow_mut().take();
-                        if let Some(waker) = waker {
-                            waker.wake();
-                        }
-                    });
-                    served.enter();
-                }
-            });
-            Ring {
-                requests: RefCell::default(),
-                kick,
-            }
-        })
-    }
-
-    fn take(&self) -> Option<Ringed> {
-        self.requests.borrow_mut().pop_front()
+    /// Its ring, if it has one.
+    pub(crate) fn ring(&self) -> Option<&Rc<Ring>> {
+        self.ring.as_ref()
     }
 }
 

@@ -30,6 +30,7 @@ static SPEED: Site = Site::new("monitor.speed");
 static MODE: Site = Site::new("monitor.mode");
 static HOLD: Site = Site::new("monitor.hold");
 static WAY: Site = Site::new("monitor.way");
+static WHERE: Site = Site::new("monitor.where");
 
 /// What a monitor asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +71,13 @@ pub enum Verb {
     Quit,
     /// `block-job-change`: one of the copy modes.
     Change,
+    /// `x-blockdev-set-iothread`: what the device uses moves to another context, with all that belongs to it.
+    Move,
 }
 
 impl Verb {
     /// All of them, the dullest first.
-    pub const ALL: [Verb; 18] = [
+    pub const ALL: [Verb; 19] = [
         Verb::Query,
         Verb::Pause,
         Verb::Resume,
@@ -93,6 +96,7 @@ impl Verb {
         Verb::Dismiss,
         Verb::Quit,
         Verb::Change,
+        Verb::Move,
     ];
 }
 
@@ -183,6 +187,14 @@ impl Triggers {
             }
         }
     }
+}
+
+/// Whether it is asked of a job, and not of nodes.
+const fn is_of_job(verb: Verb) -> bool {
+    !matches!(
+        verb,
+        Verb::DrainSource | Verb::DrainTarget | Verb::Snapshot | Verb::SecondJob
+    )
 }
 
 /// A disk of a pair.
@@ -300,6 +312,7 @@ impl Monitor {
             }
             Verb::DrainSource => self.drain(verb, number, Side::Source),
             Verb::DrainTarget => self.drain(verb, number, Side::Target),
+            Verb::Move => self.told(verb, number, |pair| self.move_away(pair)),
             verb => self.there(verb, number, move |monitor, pair| {
                 monitor.perform_there(verb, pair)
             }),
@@ -328,7 +341,13 @@ impl Monitor {
         deed: impl FnOnce(&Rc<Self>, &Pair) -> Result<(), String> + 'static,
     ) {
         let me = self.clone();
-        let home = self.cast.home_of(&self.cast.pairs[number]);
+        let pair = &self.cast.pairs[number];
+        let of_job = pair.job().filter(|_| is_of_job(verb));
+        let home = match of_job {
+            Some(job) => self.cast.home_with(job.context()),
+            None => pair.home.get(),
+        };
+        let home = &self.cast.homes[home];
         self.cast.command(home, "monitor", move || {
             me.told(verb, number, |pair| deed(&me, pair));
         });
@@ -373,8 +392,13 @@ impl Monitor {
         let resident = self.cast.home_of(pair).resident();
         let resident = resident.filter(|_| self.cast.world.decider().pick(&WAY, 2) == 0);
         match resident {
-            None => self.there(verb, number, move |_, pair| {
-                drop(side.of(pair).drained_begin("monitor"));
+            None => self.there(verb, number, move |monitor, pair| {
+                let node = side.of(pair);
+                // The target may have stayed behind before there was a job, and the source after it.
+                if monitor.cast.home_of_node(&node) != pair.home.get() {
+                    return Err("It lives elsewhere".to_owned());
+                }
+                drop(node.drained_begin("monitor"));
                 Ok(())
             }),
             Some(home) => self.told(verb, number, |pair| {
@@ -383,6 +407,25 @@ impl Monitor {
                 drained.map(drop).map_err(|error| error.to_string())
             }),
         }
+    }
+
+    /// Moves the family of what the device uses to one of the other homes.
+    fn move_away(&self, pair: &Pair) -> Result<(), String> {
+        // As every monitor does, it waits with this until the last command is done: here, it gives up.
+        if self.cast.commands.get() > 0 {
+            return Err("Another command is under way".to_owned());
+        }
+        let from = pair.home.get();
+        let others = self.cast.homes.len() - 1;
+        let to = (from + 1 + self.cast.world.decider().pick(&WHERE, others)) % (others + 1);
+        let node = pair.device().node().ok_or("the device has no medium")?;
+        let name = node.name().to_owned();
+        drop(node);
+        let resident = |home: usize| self.cast.homes[home].resident();
+        let both = resident(from).zip(resident(to));
+        let (from, to) = both.ok_or("there is nowhere to move to")?;
+        let moved = moving::set_aio_context(&self.cast.main, &name, from, to);
+        moved.map_err(|error| error.to_string())
     }
 
     fn drain_all(&self) {

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use blockjob_jobs::error::JobError;
 use blockjob_jobs::job::Job;
@@ -197,8 +197,8 @@ struct Play {
     hub: Rc<Hub>,
     monitor: Rc<Monitor>,
     started: bool,
-    /// The jobs that were told to end.
-    told: RefCell<Vec<Weak<Job>>>,
+    /// The names of the jobs that were told to end.
+    told: RefCell<Vec<Rc<str>>>,
 }
 
 impl Play {
@@ -349,8 +349,7 @@ impl Play {
 
     /// Ends a job as it is to be ended. Once: each time would enter the job, and nothing else.
     fn end(&self, job: &Rc<Job>) {
-        let is_it = |told: &Weak<Job>| std::ptr::eq(told.as_ptr(), Rc::as_ptr(job));
-        if self.told.borrow().iter().any(is_it) {
+        if self.told.borrow().contains(job.label()) {
             return;
         }
         let end = self.cast.config.get(Field::End);
@@ -374,7 +373,7 @@ impl Play {
         if done.is_err() {
             return;
         }
-        self.told.borrow_mut().push(Rc::downgrade(job));
+        self.told.borrow_mut().push(job.label().clone());
     }
 
     /// Looks at what is left on the stage.

@@ -10,6 +10,7 @@ use blockjob_block::buf::BufferPool;
 use blockjob_block::child::ChildRole;
 use blockjob_block::directory::Directory;
 use blockjob_block::driver::overlay::OverlayOptions;
+use blockjob_block::moving;
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
 use blockjob_jobs::driver::MirrorCopyMode;
@@ -19,6 +20,8 @@ use blockjob_jobs::mirror::{
     MirrorBackingMode, MirrorOptions, MirrorSync, MirrorTuning, mirror_start, mirror_start_in,
 };
 use blockjob_jobs::txn::JobTxn;
+use blockjob_runtime::AioContext;
+use blockjob_runtime::sync::Arc;
 
 use crate::cast::{Cast, Living, Pair, SimHome};
 use crate::config::{Config, Field};
@@ -26,7 +29,7 @@ use crate::disk::{
     DiskSpec, Fill, ImageDriver, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES,
 };
 use crate::event::GuestKind;
-use crate::guest::{Guest, Habits, Surroundings};
+use crate::guest::{Guest, Habits, Rings, Surroundings};
 use crate::hub::Hub;
 use crate::image::workshop;
 use crate::model::Model;
@@ -219,11 +222,14 @@ fn homes(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Vec<Rc<SimHome>> 
     world.serve_waiting();
     let (directory, handle) = (Directory::new(), Rc::new(main.handle()));
     let graph = Graph::with_directory(&main, &directory);
+    let ages = Arc::default();
+    jobs.share_ages(&ages);
     let mut homes = vec![SimHome::new(HOMES[0], &main, graph, jobs).settle()];
     homes.extend(HOMES[1..].iter().map(|name| {
         let context = world.context(name, Some(hub.clone()));
         let graph = Graph::with_directory(&context, &directory);
         let jobs = JobList::with_main_loop(&context, sink(), handle.clone());
+        jobs.share_ages(&ages);
         SimHome::new(name, &context, graph, jobs).settle()
     }));
     homes
@@ -302,6 +308,10 @@ fn pair(
         base.as_ref().map(|(_, disk)| &**disk),
     )));
     let guests = guests(config, around, number, &device, &model);
+    let stand_in = config.is(Field::IoThread).then(|| {
+        device.set_device_ops(Some(Rc::new(Rings::of(&guests))));
+        stand_in(&device_name, &source, &target)
+    });
     Pair {
         job_id: format!("job{number}"),
         source,
@@ -318,6 +328,22 @@ fn pair(
             job: None,
             mirror: None,
         }),
+        travels: Cell::new(false),
+        stand_in,
+    }
+}
+
+/// What a pair is said to be while it is on its way: the same names, in a graph of their own.
+fn stand_in(device_name: &str, source: &Rc<SimDisk>, target: &Rc<SimDisk>) -> Living {
+    let graph = Graph::new(&AioContext::current());
+    let (source_node, target_node) = (node(&graph, source, None), node(&graph, target, None));
+    let device = BlockBackend::new(&graph, device_name, DEVICE).expect("the name is new");
+    Living {
+        source_node,
+        target_node,
+        device,
+        job: None,
+        mirror: None,
     }
 }
 
@@ -417,9 +443,35 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
         return;
     }
     let _current = cast.main.make_current();
+    bring_together(cast);
     let home = cast.home_of(&cast.pairs[0]);
     let whom = cast.clone();
     cast.command(home, "blockdev-mirror", move || start_all(&whom));
+}
+
+/// Has all that the jobs are going to use live where the first disk does, as `blockdev-mirror` does with its
+/// target. Who cannot come gets no job.
+fn bring_together(cast: &Cast) {
+    let here = cast.pairs[0].home.get();
+    for pair in &cast.pairs {
+        let used = pair.device().node();
+        for node in used
+            .into_iter()
+            .chain([pair.source_node(), pair.target_node()])
+        {
+            let from = cast.home_of_node(&node);
+            let both = cast.homes[from].resident().zip(cast.homes[here].resident());
+            let Some((from, to)) = both.filter(|_| from != here) else {
+                continue;
+            };
+            let name = node.name().to_owned();
+            drop(node);
+            let moved = moving::set_aio_context(&cast.main, &name, from, to);
+            if let Err(error) = moved {
+                *pair.refused.borrow_mut() = Some(error.to_string());
+            }
+        }
+    }
 }
 
 fn start_all(cast: &Rc<Cast>) {
@@ -429,15 +481,27 @@ fn start_all(cast: &Rc<Cast>) {
         bytes => bytes as usize,
     };
     let pool = cast.world.spares.pool(room);
+    for home in cast.homes.iter().filter(|_| cast.homes.len() > 1) {
+        let is_here = Rc::ptr_eq(&home.jobs, &cast.jobs);
+        let of_it = match is_here {
+            true => pool.clone(),
+            false => Rc::new(BufferPool::new(512, room)),
+        };
+        home.pool.get_or_init(|| of_it);
+    }
     let txn = config.is(Field::Txn).then(JobTxn::new);
     // The jobs of a transaction start together: none has its turn before the others are there. And
     // between the moment of which a target is a copy and the start nobody writes.
     let together = txn.is_some() || config.get(Field::Sync) == SYNC_NONE;
-    let sources = cast.pairs.iter().filter(|_| together);
+    let can_start = |pair: &&Pair| pair.refused.borrow().is_none();
+    let sources = cast.pairs.iter().filter(|_| together).filter(can_start);
     let drained: Vec<_> = sources
         .map(|pair| pair.source_node().drained_begin("operator"))
         .collect();
     for (number, pair) in (0..).zip(&cast.pairs) {
+        if !can_start(&pair) {
+            continue;
+        }
         let mut options = options(config, &pair.job_id);
         options.speed *= 1 + number * config.get(Field::SpeedStep);
         if options.sync == MirrorSync::None {

@@ -4,15 +4,16 @@
 //! QEMU: tests/unit/test-bdrv-drain.c (`/bdrv-drain/iothread`, `/bdrv-drain/blockjob/iothread`),
 //! tests/unit/test-block-iothread.c.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use blockjob_jobs::state::JobStatus;
 use blockjob_sim::cast::Cast;
-use blockjob_sim::check::{Checker, Interest, Scene};
+use blockjob_sim::check::{Checker, Interest, Scene, Seen};
 use blockjob_sim::config::Config;
 use blockjob_sim::decide::Random;
 use blockjob_sim::failure::{Failure, Rule};
+use blockjob_sim::monitor::Verb;
 use blockjob_sim::run::Runner;
 use blockjob_sim::sweep::quiet_panics;
 
@@ -143,6 +144,53 @@ fn a_mirror_leaves_its_target_in_the_context_of_its_source() {
         "granules=6,requests=8,deeds=3,verbs=drain+pause+resume",
     );
     assert!(pivots.get() > SEEDS / 2, "{} pivots", pivots.get());
+}
+
+/// How often something has moved while its job was in each of some states.
+struct Moves(Rc<RefCell<Vec<JobStatus>>>);
+
+impl Checker for Moves {
+    fn rule(&self) -> Rule {
+        Rule::Home
+    }
+
+    fn wants(&self) -> Interest {
+        Interest::MONITOR
+    }
+
+    fn reset(&mut self) {}
+
+    fn see(&mut self, _scene: &Scene<'_>, seen: &Seen<'_>) {
+        if let Seen::Monitor(event) = seen
+            && (event.verb, &event.refused) == (Verb::Move, &None)
+            && let Some(asked) = &event.asked
+        {
+            self.0.borrow_mut().push(asked.status);
+        }
+    }
+}
+
+#[test]
+fn a_mirror_moves_in_every_state_with_its_guests_and_loses_nothing() {
+    let mut runner = Runner::new();
+    let moves = Rc::new(RefCell::new(Vec::new()));
+    runner.add_checker(Box::new(Moves(moves.clone())));
+    marks_of(
+        &mut runner,
+        "granules=8,guests=2,depth=3,requests=24,kinds=all,rest=2000000,finalize=no,deeds=16,\
+         verbs=move+pause+resume+drain+hold",
+    );
+    let moves = moves.borrow();
+    let states = [
+        JobStatus::Running,
+        JobStatus::Ready,
+        JobStatus::Paused,
+        JobStatus::Standby,
+    ];
+    for state in states {
+        let times = moves.iter().filter(|it| **it == state).count();
+        assert!(times >= 5, "{times} times in {state:?} of {}", moves.len());
+    }
 }
 
 /// Has `mischief` done once main is current and the job runs; what is found.

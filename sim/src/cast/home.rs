@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::{Rc, Weak};
 
+use blockjob_block::buf::BufferPool;
 use blockjob_block::section::Section;
 use blockjob_block::{Graph, Node};
 use blockjob_jobs::job::Job;
@@ -26,6 +27,8 @@ pub struct SimHome {
     pub jobs: Rc<JobList>,
     /// How other contexts name it, if there are others.
     resident: OnceCell<Resident<SimHome>>,
+    /// Memory for the jobs here, if any of them may have come from elsewhere.
+    pub(crate) pool: OnceCell<Rc<BufferPool>>,
     pub(super) cast: OnceCell<Weak<Cast>>,
 }
 
@@ -43,6 +46,7 @@ impl SimHome {
             graph,
             jobs,
             resident: OnceCell::new(),
+            pool: OnceCell::new(),
             cast: OnceCell::new(),
         }
     }
@@ -142,6 +146,18 @@ impl Cast {
         found.unwrap_or(0)
     }
 
+    /// The number of the home in which `node` is; that of the main one if it is in none.
+    pub fn home_of_node(&self, node: &Node) -> usize {
+        self.home_with(node.context())
+    }
+
+    /// The number of the home whose context is `context`; that of the main one if there is none.
+    pub(crate) fn home_with(&self, context: &AioContext) -> usize {
+        let mut homes = self.homes.iter();
+        let found = homes.position(|home| home.context == *context);
+        found.unwrap_or(0)
+    }
+
     /// The home in which `pair` lives.
     pub fn home_of(&self, pair: &Pair) -> &Rc<SimHome> {
         &self.homes[pair.home.get()]
@@ -182,6 +198,7 @@ impl Cast {
             Fragile::new((home.jobs.clone(), work)),
         );
         let _main = self.main.make_current();
+        self.commands.set(self.commands.get() + 1);
         let done = self.main.call(&there, name, move |_| {
             let (jobs, work) = work.into_inner();
             let waits = jobs.main_waits();
@@ -189,6 +206,7 @@ impl Cast {
             drop(waits);
             Fragile::new(result)
         });
+        self.commands.set(self.commands.get() - 1);
         let done = done.expect("no context of a world ends before the world does");
         done.into_inner()
     }

@@ -51,7 +51,7 @@ impl Watched {
                 self.is_open.remove(granule);
                 continue;
             }
-            if let Some(offset) = stale(sides, granule) {
+            if let Some(offset) = stale(scene, sides, granule) {
                 let text = format!(
                     "{} says that both sides are the same, and they differ at {offset}, where no write \
                      is under way",
@@ -69,10 +69,11 @@ impl Watched {
 }
 
 /// The first unit of a granule that differs without a write to it being under way.
-fn stale(sides: &Sides, granule: usize) -> Option<u64> {
+fn stale(scene: &Scene<'_>, sides: &Sides, granule: usize) -> Option<u64> {
     let start = granule as u64 * sides.granularity;
     let end = (start + sides.granularity).min(sides.len_bytes);
-    let [direct, active] = [&sides.source.node, &sides.filter].map(|node| node.requests());
+    let nodes = [sides.source.node(scene), sides.filter.get(scene)];
+    let [direct, active] = nodes.map(|node| node.map_or_else(Vec::new, |node| node.requests()));
     let is_written = |at: u64, past: u64| {
         direct.iter().chain(&active).any(|request| {
             let writes = !matches!(request.kind, RequestKind::Read);
@@ -127,7 +128,7 @@ impl Active {
             MirrorEvent::Step(Step::M17) => {
                 for watched in &mut self.watched[..self.used] {
                     let sides = watched.sides.as_ref();
-                    if sides.is_some_and(|sides| Rc::ptr_eq(&sides.job, &trace.job)) {
+                    if sides.is_some_and(|sides| scene.same_job(&sides.job, &trace.job)) {
                         watched.sides = None;
                     }
                 }

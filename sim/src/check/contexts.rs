@@ -54,7 +54,15 @@ impl Checker for Contexts {
 
     fn see(&mut self, scene: &Scene<'_>, seen: &Seen<'_>) {
         // Nodes say where they are; what jobs tell comes from whichever context is at work.
-        let of_job = |job: &str| scene.cast.pair_of_job(job).map(|pair| pair.home.get());
+        let of_job = |job: &str| {
+            let pair = scene.cast.pair_of_job(job)?;
+            if pair.travels.get() {
+                return None;
+            }
+            // One that is over, and has given its nodes up, stays when they move.
+            let context = pair.job().map(|job| job.context().clone());
+            Some(context.map_or(pair.home.get(), |it| scene.cast.home_with(&it)))
+        };
         match seen {
             Seen::Block(trace) => {
                 let home = scene.cast.home_called(scene.context);
@@ -72,8 +80,13 @@ impl Checker for Contexts {
             }
             Seen::Disk(event) if event.what == DiskWhat::Begins => {
                 // Of a file, the image in it says where it is.
-                if let Some((pair, _)) = scene.cast.pair_of_disk(event.disk) {
-                    Self::happens(scene, pair.home.get(), "disk-elsewhere", event);
+                if let Some((pair, is_source)) = scene.cast.pair_of_disk(event.disk) {
+                    let node = match is_source {
+                        true => pair.source_node(),
+                        false => pair.target_node(),
+                    };
+                    let home = scene.cast.home_of_node(&node);
+                    Self::happens(scene, home, "disk-elsewhere", event);
                 }
             }
             _ => {}

@@ -55,7 +55,7 @@ impl Count {
         let known = self.requests.iter();
         let mut index = self.requests.len();
         for (number, requests) in known.enumerate() {
-            if Rc::ptr_eq(&requests.node, node) {
+            if Rc::ptr_eq(&requests.node, node) || requests.node == *node {
                 index = number;
                 break;
             }

@@ -79,7 +79,7 @@ impl Data {
         let ours = self
             .sides
             .iter()
-            .position(|sides| Rc::ptr_eq(&sides.job, job));
+            .position(|sides| scene.same_job(&sides.job, job));
         let Some(index) = ours else { return };
         let sides = self.sides.swap_remove(index);
         let listed = scene.cast.job(job);
@@ -110,8 +110,13 @@ impl Data {
         });
         let pairs = scene.cast.pairs.iter();
         let mut used = pairs.map(Pair::used_node);
-        let source = &sides.source.node;
-        let pair = used.position(|node| node.is_some_and(|node| Rc::ptr_eq(&node, source)));
+        let source = sides.source.node(scene);
+        let is_source = |node: &Rc<Node>| {
+            source
+                .as_ref()
+                .is_some_and(|source| Rc::ptr_eq(node, source))
+        };
+        let pair = used.position(|node| node.is_some_and(|node| is_source(&node)));
         if let Some(pair) = pair {
             let floor = self.floor(scene, pair, disk.clone());
             self.raise(scene, floor);
@@ -287,11 +292,14 @@ fn can_lose(disk: &SimDisk) -> bool {
 
 /// What the job has flushed is in the file, and the file shows what the requests have written.
 fn image_differs(scene: &Scene<'_>, sides: &Sides) {
-    let (node, disk) = (&sides.target.node, &sides.target.disk);
+    let disk = &sides.target.disk;
+    let Some(node) = sides.target.node(scene) else {
+        return;
+    };
     if disk.file().is_none() || !disk.is_flushed() {
         return;
     }
-    let base = images::base_of(node);
+    let base = images::base_of(&node);
     let text = match images::shown(disk, base.as_deref()) {
         Err(text) => text,
         Ok(shown) => {

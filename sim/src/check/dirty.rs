@@ -86,18 +86,21 @@ impl Watched {
         }
     }
 
-    fn judge(&self, sides: &Sides, granule: usize) -> Verdict {
+    fn judge(&self, scene: &Scene<'_>, sides: &Sides, granule: usize) -> Verdict {
         let offset = granule as u64 * sides.granularity;
         if !self.differs.has(granule) || self.in_flight.has(granule) {
             return Verdict::Fine;
         }
-        if sides.dirty.bits().get(offset) {
+        // What is on its way nobody changes.
+        let dirty = sides.dirty(scene);
+        if dirty.is_none_or(|dirty| dirty.bits().get(offset)) {
             return Verdict::Fine;
         }
         let writes = |kind| !matches!(kind, RequestKind::Read);
         let end = offset + sides.granularity;
         // One that goes to both sides is under way until both have it.
-        let [direct, active] = [&sides.source.node, &sides.filter].map(|node| node.requests());
+        let nodes = [sides.source.node(scene), sides.filter.get(scene)];
+        let [direct, active] = nodes.map(|node| node.map_or_else(Vec::new, |node| node.requests()));
         let written = direct.iter().chain(&active).any(|request| {
             let past = request.offset + request.bytes;
             writes(request.kind) && request.offset < end && offset < past
@@ -114,7 +117,7 @@ impl Watched {
         let mut kept = 0;
         for index in 0..self.suspects.len() {
             let granule = self.suspects[index];
-            match self.judge(sides, granule) {
+            match self.judge(scene, sides, granule) {
                 Verdict::Fine => {
                     self.suspected.remove(granule);
                 }
@@ -132,7 +135,8 @@ impl Watched {
     fn look_through(&self, scene: &Scene<'_>) {
         let Some(sides) = &self.sides else { return };
         let mut differing = self.differs.iter();
-        let found = differing.find(|granule| matches!(self.judge(sides, *granule), Verdict::Lost));
+        let found =
+            differing.find(|granule| matches!(self.judge(scene, sides, *granule), Verdict::Lost));
         if let Some(granule) = found {
             lost(scene, sides, granule);
         }
@@ -192,7 +196,7 @@ impl Dirty {
         }
         let ours = |watched: &&mut Watched| {
             let sides = watched.sides.as_ref();
-            sides.is_some_and(|sides| std::rc::Rc::ptr_eq(&sides.job, &trace.job))
+            sides.is_some_and(|sides| scene.same_job(&sides.job, &trace.job))
         };
         let Some(watched) = self.watched[..self.used].iter_mut().find(ours) else {
             return;

@@ -39,7 +39,7 @@ impl Home {
 
     fn job(&mut self, scene: &Scene<'_>, trace: &JobTrace) {
         let mut jobs = self.jobs.iter();
-        let known = jobs.position(|(job, _)| Rc::ptr_eq(job, &trace.job));
+        let known = jobs.position(|(job, _)| scene.same_job(job, &trace.job));
         let stage = match (known, &trace.what) {
             (Some(index), _) => &mut self.jobs[index].1,
             (None, JobTraceKind::Status { to, .. }) if *to == JobStatus::Running => {
@@ -71,6 +71,11 @@ impl Home {
         scene.fail(Rule::Home, place, vec![trace.job.to_string()], text);
     }
 
+    fn runs(&self, scene: &Scene<'_>, coroutine: CoroutineId) -> bool {
+        let mut stack = self.stack.iter();
+        stack.any(|(context, id)| *id == coroutine && context == scene.context)
+    }
+
     fn coroutine(&mut self, scene: &Scene<'_>, event: &Event<'_>) {
         match event {
             Event::Enter { coroutine, .. } => {
@@ -83,6 +88,9 @@ impl Home {
                 }
                 self.stack.push((scene.context.to_owned(), *coroutine));
             }
+            // What has moved away leaves its coroutine behind, which ends where it stood still.
+            Event::End { coroutine }
+                if scene.cast.homes.len() > 1 && !self.runs(scene, *coroutine) => {}
             Event::Yield { coroutine } | Event::End { coroutine } => {
                 let top = self.stack.pop();
                 let is_it = |(context, id): &(String, CoroutineId)| {

@@ -11,7 +11,7 @@ use blockjob_jobs::mirror::MirrorJob;
 use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace, Step};
 
 use super::bits::Bits;
-use super::sides::Sides;
+use super::sides::{Side, Sides};
 use super::{Checker, Interest, Scene, Seen};
 use crate::config::Field;
 use crate::disk::UNIT_BYTES;
@@ -201,7 +201,8 @@ impl Watched {
             let text = format!("{in_flight} copies are under way");
             fail(scene, sides, "too-many", text);
         }
-        if in_flight > 0 && sides.source.node.in_flight() + sides.target.node.in_flight() == 0 {
+        let asked = |side: &Side| side.node(scene).is_none_or(|node| node.in_flight() > 0);
+        if in_flight > 0 && !asked(&sides.source) && !asked(&sides.target) {
             let text = format!("{in_flight} copies are under way, and neither side is asked");
             fail(scene, sides, "holds-nothing", text);
         }
@@ -217,9 +218,12 @@ fn units_of(sides: &Sides, offset: u64, bytes: u64) -> Range<usize> {
 /// How much the job may have in buffers.
 fn buf_bytes(scene: &Scene<'_>, sides: &Sides) -> u64 {
     let buf = scene.cast.config.get(Field::Buf) * sides.granularity;
-    let cluster = sides.target.node.limits().cluster_size;
+    let Some(target) = sides.target.node(scene) else {
+        return buf;
+    };
+    let cluster = target.limits().cluster_size;
     // A cluster of a target that cannot copy on write itself is copied as a whole.
-    let by_clusters = !sides.full && sides.target.node.backing().is_none();
+    let by_clusters = !sides.full && target.backing().is_none();
     match by_clusters && sides.granularity < cluster {
         true => buf.max(cluster),
         false => buf,
@@ -284,7 +288,7 @@ impl Inflight {
         }
         let ours = |watched: &&mut Watched| {
             let sides = watched.sides.as_ref();
-            sides.is_some_and(|sides| Rc::ptr_eq(&sides.job, &trace.job))
+            sides.is_some_and(|sides| scene.same_job(&sides.job, &trace.job))
         };
         let Some(watched) = self.watched[..self.used].iter_mut().find(ours) else {
             return;

@@ -121,6 +121,10 @@ impl Rate {
                 self.accounts.last_mut().expect("it was just added")
             }
         };
+        if let Some(job) = scene.cast.job(&account.label) {
+            // It may be another one by now, which has come from elsewhere.
+            account.job = job;
+        }
         account.settle(scene.now_ns);
         (account.at, account.end, account.taken_bytes) = (offset, offset + bytes, bytes);
     }

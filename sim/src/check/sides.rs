@@ -1,7 +1,7 @@
 //! The two sides of a mirror, to be compared.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use blockjob_block::Node;
 use blockjob_block::bitmap::NodeBitmap;
@@ -11,23 +11,63 @@ use super::bits::Bits;
 use crate::config::Field;
 use crate::disk::{ImageDriver, SimDisk, SimDriver, UNIT_BYTES};
 
+/// A node by its name: when it has moved it is another one. Nobody is kept from moving by this.
+pub(super) struct Named {
+    name: Rc<str>,
+    node: RefCell<Weak<Node>>,
+    /// Where nobody moves it may as well be kept.
+    kept: Option<Rc<Node>>,
+}
+
+impl Named {
+    fn of(scene: &Scene<'_>, node: &Rc<Node>) -> Named {
+        Named {
+            name: node.label().clone(),
+            node: RefCell::new(Rc::downgrade(node)),
+            kept: stays(scene).then(|| node.clone()),
+        }
+    }
+
+    /// The node; none while it is on its way.
+    pub(super) fn get(&self, scene: &Scene<'_>) -> Option<Rc<Node>> {
+        let known = self.node.borrow().upgrade();
+        if let Some(node) = known.filter(|node| !node.has_departed()) {
+            return Some(node);
+        }
+        let node = scene.cast.find_node(&self.name)?;
+        *self.node.borrow_mut() = Rc::downgrade(&node);
+        Some(node)
+    }
+}
+
+/// Whether there is nowhere to move to.
+fn stays(scene: &Scene<'_>) -> bool {
+    scene.cast.homes.len() == 1
+}
+
 /// What a node shows: a simulated disk, perhaps above another.
 pub(super) struct Side {
-    pub(super) node: Rc<Node>,
+    node: Named,
     pub(super) disk: Rc<SimDisk>,
     base: Option<Rc<SimDisk>>,
 }
 
 impl Side {
     /// Nothing, if the node is no simulated disk.
-    fn of(node: Rc<Node>) -> Option<Side> {
+    fn of(scene: &Scene<'_>, node: Rc<Node>) -> Option<Side> {
         let disk = disk_of(&node)?;
         let below = node.backing().map(|edge| edge.node());
         let base = match &below {
             Some(below) => Some(disk_of(below)?),
             None => None,
         };
+        let node = Named::of(scene, &node);
         Some(Side { node, disk, base })
+    }
+
+    /// The node; none while it is on its way.
+    pub(super) fn node(&self, scene: &Scene<'_>) -> Option<Rc<Node>> {
+        self.node.get(scene)
     }
 
     /// Reads what a user of the node reads.
@@ -59,9 +99,13 @@ pub(super) struct Sides {
     pub(super) source: Side,
     pub(super) target: Side,
     /// Where the guest's writes come in, to one side or to both.
-    pub(super) filter: Rc<Node>,
+    pub(super) filter: Named,
     /// What the job has still to copy, as it says.
-    pub(super) dirty: Rc<NodeBitmap>,
+    dirty: RefCell<Weak<NodeBitmap>>,
+    /// Where it is among those of the source.
+    dirty_place: usize,
+    /// As for nodes.
+    kept_dirty: Option<Rc<NodeBitmap>>,
     pub(super) granularity: u64,
     pub(super) len_bytes: u64,
     /// The whole disk is copied, and not a part.
@@ -80,7 +124,7 @@ impl Sides {
         let used = scene.cast.job(job)?.block_job()?.nodes();
         // The newest first, and last the filter on top of the source.
         let [target, source, filter] = used.try_into().ok()?;
-        let (source, target) = (Side::of(source)?, Side::of(target)?);
+        let (source, target) = (Side::of(scene, source)?, Side::of(scene, target)?);
         let is_second = scene.cast.pair_of_job(job).is_none();
         // The top of a chain of one is all of it.
         let full = match config.get(Field::Sync) {
@@ -89,7 +133,9 @@ impl Sides {
             _ => is_second,
         };
         let own = (!full && source.base.is_some()).then(|| held_by(&source.disk));
-        let dirty = source.node.dirty_bitmaps().pop()?;
+        let bitmaps = source.node(scene)?.dirty_bitmaps();
+        let dirty_place = bitmaps.len().checked_sub(1)?;
+        let dirty = &bitmaps[dirty_place];
         let (granularity, len_bytes) = (dirty.bits().granularity(), dirty.bits().len());
         Some(Sides {
             job: job.clone(),
@@ -98,11 +144,24 @@ impl Sides {
             full,
             source,
             target,
-            filter,
-            dirty,
+            filter: Named::of(scene, &filter),
+            dirty: RefCell::new(Rc::downgrade(dirty)),
+            dirty_place,
+            kept_dirty: stays(scene).then(|| dirty.clone()),
             own,
             buffers: RefCell::default(),
         })
+    }
+
+    /// What the job has still to copy, as it says; none while it is on its way.
+    pub(super) fn dirty(&self, scene: &Scene<'_>) -> Option<Rc<NodeBitmap>> {
+        if let Some(dirty) = self.dirty.borrow().upgrade() {
+            return Some(dirty);
+        }
+        let bitmaps = self.source.node(scene)?.dirty_bitmaps();
+        let dirty = bitmaps.get(self.dirty_place)?;
+        *self.dirty.borrow_mut() = Rc::downgrade(dirty);
+        Some(dirty.clone())
     }
 
     /// How many granules there are.

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use blockjob_block::child::Child;
 use blockjob_block::driver::{BlockStatus, Driver, IoFuture, Limits, ReadResult, ZeroFlags};
-use blockjob_block::{BlockError, BlockResult, ErrorKind, Node};
+use blockjob_block::moving::PackedDriver;
+use blockjob_block::{BlockError, BlockResult, ErrorKind, Graph, Node};
 use bytes::{Bytes, BytesMut};
+use fragile::Fragile;
 
 use super::{DiskWhat, Fill, SimDisk};
 use crate::event::DiskKind;
@@ -19,7 +21,9 @@ pub struct SimDriver(pub Rc<SimDisk>);
 impl SimDriver {
     fn submit(&self, node: &Node, kind: OpKind, what: DiskKind, range: (u64, u64)) -> OpFuture {
         let disk = &self.0;
-        disk.home.get_or_init(|| node.context().clone());
+        if disk.home.borrow().as_ref() != Some(node.context()) {
+            *disk.home.borrow_mut() = Some(node.context().clone());
+        }
         disk.in_flight.set(disk.in_flight.get() + 1);
         disk.tell(what, range, DiskWhat::Begins);
         let fate = disk.fate(what);
@@ -184,8 +188,25 @@ impl Driver for SimDriver {
         })
     }
 
+    fn can_move(&self, _node: &Node) -> BlockResult<()> {
+        Ok(())
+    }
+
+    fn pack(&self, _node: &Node) -> Box<dyn PackedDriver> {
+        Box::new(PackedDisk(Fragile::new(self.0.clone())))
+    }
+
     fn child_changed(&self, node: &Node, _child: &Child) {
         let has_backing = node.backing().is_some();
         self.0.store.borrow_mut().set_backing(has_backing);
+    }
+}
+
+/// A disk on its way to a node of another context. All contexts of a world are one thread.
+struct PackedDisk(Fragile<Rc<SimDisk>>);
+
+impl PackedDriver for PackedDisk {
+    fn unpack(self: Box<Self>, _graph: &Rc<Graph>) -> Box<dyn Driver> {
+        Box::new(SimDriver(self.0.into_inner()))
     }
 }

@@ -57,6 +57,7 @@ pub(super) fn command(verb: Verb) -> &'static str {
         Verb::Dismiss => "job-dismiss",
         Verb::Quit => "quit",
         Verb::Change => "block-job-change",
+        Verb::Move => "x-blockdev-set-iothread",
     }
 }
 
