@@ -16,7 +16,7 @@ pub(super) struct Named {
     name: Rc<str>,
     node: RefCell<Weak<Node>>,
     /// Where nobody moves it may as well be kept.
-    kept: Option<Rc<Node>>,
+    _kept: Option<Rc<Node>>,
 }
 
 impl Named {
@@ -24,7 +24,7 @@ impl Named {
         Named {
             name: node.label().clone(),
             node: RefCell::new(Rc::downgrade(node)),
-            kept: stays(scene).then(|| node.clone()),
+            _kept: stays(scene).then(|| node.clone()),
         }
     }
 
@@ -105,7 +105,7 @@ pub(super) struct Sides {
     /// Where it is among those of the source.
     dirty_place: usize,
     /// As for nodes.
-    kept_dirty: Option<Rc<NodeBitmap>>,
+    _kept_dirty: Option<Rc<NodeBitmap>>,
     pub(super) granularity: u64,
     pub(super) len_bytes: u64,
     /// The whole disk is copied, and not a part.
@@ -147,7 +147,7 @@ impl Sides {
             filter: Named::of(scene, &filter),
             dirty: RefCell::new(Rc::downgrade(dirty)),
             dirty_place,
-            kept_dirty: stays(scene).then(|| dirty.clone()),
+            _kept_dirty: stays(scene).then(|| dirty.clone()),
             own,
             buffers: RefCell::default(),
         })
