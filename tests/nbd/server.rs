@@ -159,12 +159,14 @@ impl Server {
     }
 
     /// Asks the daemon to end by a signal.
+    #[allow(dead_code)] // Not every program that has this file does that.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         prints(&["kill", "-TERM", &id]);
     }
 
     /// Waits for the end of the daemon, which was asked for.
+    #[allow(dead_code)] // Not every program that has this file does that.
     pub(crate) fn has_quit(mut self) {
         let ended = self.child.wait().expect("it is our child");
         assert!(ended.success(), "{ended:?}");
