@@ -265,14 +265,8 @@ fn pair(
     let [source_name, target_name, base_name] = NAMES[number];
     let (world, hub) = (&around.world, &around.hub);
     let len = config.len_bytes();
-    let base = config.is(Field::Backing).then(|| {
-        let spec = DiskSpec {
-            latency_ns: config.get(Field::Latency),
-            ..DiskSpec::default()
-        };
-        let disk = SimDisk::new(base_name, world, hub, len, spec);
-        (node(graph, &disk, None), disk)
-    });
+    let has_base = config.is(Field::Backing);
+    let base = has_base.then(|| base(config, around, graph, base_name));
     let below = base.as_ref().map(|(node, _)| node);
     let target_below = below.filter(|_| config.is(Field::TargetBacking));
     let [source_file, target_file] = FILES[number];
@@ -331,6 +325,22 @@ fn pair(
         travels: Cell::new(false),
         stand_in,
     }
+}
+
+/// What is below the source.
+fn base(
+    config: &Config,
+    around: &Surroundings,
+    graph: &Rc<Graph>,
+    name: &'static str,
+) -> (Rc<Node>, Rc<SimDisk>) {
+    let spec = DiskSpec {
+        latency_ns: config.get(Field::Latency),
+        ..DiskSpec::default()
+    };
+    let len = config.len_bytes();
+    let disk = SimDisk::new(name, &around.world, &around.hub, len, spec);
+    (node(graph, &disk, None), disk)
 }
 
 /// What a pair is said to be while it is on its way: the same names, in a graph of their own.
