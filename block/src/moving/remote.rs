@@ -80,15 +80,19 @@ impl RemoteSection {
     /// the family since stay drained where they are.
     pub(crate) fn pack(self: &Rc<Self>, packer: &Packer<'_>) -> Option<PackedRemote> {
         let mut whereabouts = self.whereabouts.lock();
-        if whereabouts.ended {
-            return None;
-        }
         let moves = |section: &Drained| {
             let node = section.node();
             node.is_some_and(|(node, _)| packer.find(node).is_some())
         };
         let sections = self.sections.take();
         let (moving, staying): (Vec<_>, Vec<_>) = sections.into_iter().partition(moves);
+        if whereabouts.ended {
+            // What ends it here is still on its way, and until then it would keep the old nodes.
+            drop(whereabouts);
+            self.sections.replace(staying);
+            packer.sections.borrow_mut().extend(moving);
+            return None;
+        }
         if staying.is_empty()
             && let Some(resident) = self.resident.take()
         {
