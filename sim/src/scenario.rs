@@ -1,6 +1,7 @@
 //! Building a world from a configuration: disks, guests, jobs.
 
 mod holder;
+mod homes;
 mod probe;
 
 use std::cell::{Cell, RefCell};
@@ -8,22 +9,19 @@ use std::rc::Rc;
 
 use blockjob_block::buf::BufferPool;
 use blockjob_block::child::ChildRole;
-use blockjob_block::directory::Directory;
 use blockjob_block::driver::overlay::OverlayOptions;
 use blockjob_block::moving;
 use blockjob_block::op_blocker::BlockOp;
 use blockjob_block::{BlockBackend, Graph, Node, Perm, PermPair};
 use blockjob_jobs::driver::MirrorCopyMode;
 use blockjob_jobs::error_policy::OnError;
-use blockjob_jobs::list::JobList;
 use blockjob_jobs::mirror::{
     MirrorBackingMode, MirrorOptions, MirrorSync, MirrorTuning, mirror_start, mirror_start_in,
 };
 use blockjob_jobs::txn::JobTxn;
 use blockjob_runtime::AioContext;
-use blockjob_runtime::sync::Arc;
 
-use crate::cast::{Cast, Living, Pair, SimHome};
+use crate::cast::{Cast, Living, Pair};
 use crate::config::{Config, Field};
 use crate::disk::{
     DiskSpec, Fill, ImageDriver, SimDisk, SimDriver, Spread, StatusKind, Store, UNIT_BYTES,
@@ -204,40 +202,9 @@ fn options(config: &Config, job_id: &str) -> MirrorOptions {
     }
 }
 
-/// The homes of families: main, and with `iothread` two more.
-const HOMES: [&str; 3] = ["main", "io0", "io1"];
-
-/// The homes of a world, of which the main one is the first.
-fn homes(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Vec<Rc<SimHome>> {
-    let main = world.context(HOMES[0], Some(hub.clone()));
-    let sink = || {
-        let events = hub.clone();
-        Rc::new(move |event| events.job_event(&event))
-    };
-    let jobs = JobList::new(&main, sink());
-    if !config.is(Field::IoThread) {
-        let graph = Graph::new(&main);
-        return vec![Rc::new(SimHome::new(HOMES[0], &main, graph, jobs))];
-    }
-    world.serve_waiting();
-    let (directory, handle) = (Directory::new(), Rc::new(main.handle()));
-    let graph = Graph::with_directory(&main, &directory);
-    let ages = Arc::default();
-    jobs.share_ages(&ages);
-    let mut homes = vec![SimHome::new(HOMES[0], &main, graph, jobs).settle()];
-    homes.extend(HOMES[1..].iter().map(|name| {
-        let context = world.context(name, Some(hub.clone()));
-        let graph = Graph::with_directory(&context, &directory);
-        let jobs = JobList::with_main_loop(&context, sink(), handle.clone());
-        jobs.share_ages(&ages);
-        SimHome::new(name, &context, graph, jobs).settle()
-    }));
-    homes
-}
-
 /// Builds the world of a run: the disks with their guests, which have not started, and no job.
 pub(crate) fn build(config: &Config, world: &Rc<World>, hub: &Rc<Hub>) -> Rc<Cast> {
-    let homes = homes(config, world, hub);
+    let homes = homes::make(config, world, hub);
     let home = usize::from(config.is(Field::IoThread));
     let _current = homes[home].context.make_current();
     let around = Surroundings {
@@ -262,36 +229,12 @@ fn pair(
     (graph, home): (&Rc<Graph>, usize),
     number: usize,
 ) -> Pair {
-    let [source_name, target_name, base_name] = NAMES[number];
-    let (world, hub) = (&around.world, &around.hub);
-    let len = config.len_bytes();
+    let base_name = NAMES[number][2];
     let has_base = config.is(Field::Backing);
     let base = has_base.then(|| base(config, around, graph, base_name));
     let below = base.as_ref().map(|(node, _)| node);
-    let target_below = below.filter(|_| config.is(Field::TargetBacking));
-    let [source_file, target_file] = FILES[number];
-    let make = |name, file_name, spec, is_image, below| match is_image {
-        true => image(around, graph, (name, file_name), len, spec, below),
-        false => {
-            let disk = SimDisk::new(name, world, hub, len, spec);
-            (node(graph, &disk, below), disk)
-        }
-    };
-    let format = config.get(Field::Format);
-    let (source_node, source) = make(
-        source_name,
-        source_file,
-        source_spec(config),
-        format == FORMAT_BOTH,
-        below,
-    );
-    let (target_node, target) = make(
-        target_name,
-        target_file,
-        target_spec(config),
-        format != 0,
-        target_below,
-    );
+    let ((source_node, source), (target_node, target)) =
+        both_sides(config, around, graph, number, below);
     let device_name = format!("drive{number}");
     let device = BlockBackend::new(graph, &device_name, DEVICE).expect("the name is new");
     device
@@ -341,6 +284,46 @@ fn base(
     let len = config.len_bytes();
     let disk = SimDisk::new(name, &around.world, &around.hub, len, spec);
     (node(graph, &disk, None), disk)
+}
+
+type NodeOfDisk = (Rc<Node>, Rc<SimDisk>);
+
+/// The source and the target of the pair of that number, the first of which is above `below`.
+fn both_sides(
+    config: &Config,
+    around: &Surroundings,
+    graph: &Rc<Graph>,
+    number: usize,
+    below: Option<&Rc<Node>>,
+) -> (NodeOfDisk, NodeOfDisk) {
+    let (world, hub) = (&around.world, &around.hub);
+    let len = config.len_bytes();
+    let [source_name, target_name, _] = NAMES[number];
+    let target_below = below.filter(|_| config.is(Field::TargetBacking));
+    let [source_file, target_file] = FILES[number];
+    let make = |name, file_name, spec, is_image, below| match is_image {
+        true => image(around, graph, (name, file_name), len, spec, below),
+        false => {
+            let disk = SimDisk::new(name, world, hub, len, spec);
+            (node(graph, &disk, below), disk)
+        }
+    };
+    let format = config.get(Field::Format);
+    let source = make(
+        source_name,
+        source_file,
+        source_spec(config),
+        format == FORMAT_BOTH,
+        below,
+    );
+    let target = make(
+        target_name,
+        target_file,
+        target_spec(config),
+        format != 0,
+        target_below,
+    );
+    (source, target)
 }
 
 /// What a pair is said to be while it is on its way: the same names, in a graph of their own.
@@ -453,10 +436,13 @@ pub(crate) fn start_jobs(cast: &Rc<Cast>) {
         return;
     }
     let _current = cast.main.make_current();
+    // Nobody moves what is about to be used.
+    cast.commands.set(cast.commands.get() + 1);
     bring_together(cast);
     let home = cast.home_of(&cast.pairs[0]);
     let whom = cast.clone();
     cast.command(home, "blockdev-mirror", move || start_all(&whom));
+    cast.commands.set(cast.commands.get() - 1);
 }
 
 /// Has all that the jobs are going to use live where the first disk does, as `blockdev-mirror` does with its
