@@ -9,6 +9,7 @@ mod contender;
 mod daemon;
 mod disk;
 mod guest;
+mod iothreads;
 mod machine;
 mod many;
 mod measure;
@@ -67,6 +68,9 @@ pub(crate) struct Options {
     /// In place of the cases: 250, 500 and 1,000 mirrors of 1 MiB in one process of blockjob.
     #[arg(long)]
     many: bool,
+    /// In place of the cases: two guests over NBD, with one I/O thread and with two.
+    #[arg(long, conflicts_with_all = ["many", "qcow2", "qmp", "guest", "convergence"])]
+    iothreads: bool,
     #[command(flatten)]
     guest: guest::GuestOptions,
 }
@@ -93,6 +97,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         return qmp_speed::run(&scratch, blockjob.as_deref(), options.rounds);
     }
     let tools = Tools::found(blockjob)?;
+    if options.iothreads {
+        let asked = iothreads::Asked {
+            rounds: options.rounds,
+            seconds: options.guest.seconds,
+        };
+        return iothreads::run(&scratch, &tools, &asked);
+    }
     if options.guest.is_on() {
         return guest::run(&scratch, &tools, &options.guest, options.rounds);
     }
@@ -241,6 +252,7 @@ mod tests {
             qcow2: false,
             qmp: false,
             many: false,
+            iothreads: false,
             guest: guest::GuestOptions::default(),
         };
         for case in [Case::Allocated, Case::Fresh, Case::Sparse] {

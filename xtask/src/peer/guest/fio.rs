@@ -54,12 +54,24 @@ impl Guest {
         load: Load,
         seed: usize,
     ) -> Result<Self, Failure> {
-        let report = scratch.path().join("fio.json");
+        Self::start_on(scratch, socket, "disk", size_bytes, load, seed)
+    }
+
+    /// The same on an export of another name. Guests of different exports may work at once.
+    pub(crate) fn start_on(
+        scratch: &Scratch,
+        socket: &Path,
+        export: &str,
+        size_bytes: u64,
+        load: Load,
+        seed: usize,
+    ) -> Result<Self, Failure> {
+        let report = scratch.path().join(format!("fio-{export}.json"));
         let mut command = Command::new("fio");
         command
             // One process: whoever kills it has killed all of it.
             .args(["--name=guest", "--thread", "--ioengine=nbd"])
-            .arg(format!("--uri={}", uri(socket)))
+            .arg(format!("--uri={}", uri(socket, export)))
             .arg(format!("--rw={}", load.rw))
             .arg(format!("--bs={}", load.block_bytes))
             .arg(format!("--iodepth={}", load.depth))
@@ -104,9 +116,9 @@ impl Guest {
     }
 }
 
-/// The export `disk` behind a unix socket.
-pub(crate) fn uri(socket: &Path) -> String {
-    format!("nbd+unix:///disk?socket={}", socket.display())
+/// An export behind a unix socket.
+pub(crate) fn uri(socket: &Path, export: &str) -> String {
+    format!("nbd+unix:///{export}?socket={}", socket.display())
 }
 
 /// Reads fio's report. Of a guest that reads and writes, the rates add up, and the slower of the two

@@ -3,11 +3,11 @@
 
 mod alone;
 mod convergence;
-mod fio;
+pub(crate) mod fio;
 mod mirrors;
 mod run;
 mod runs;
-mod server;
+pub(crate) mod server;
 mod to_nbd;
 
 use std::path::Path;
@@ -33,9 +33,10 @@ pub(crate) struct GuestOptions {
     /// With --guest: only these places; may be repeated.
     #[arg(long = "where", value_enum)]
     places: Vec<Place>,
-    /// How many seconds of each guest are counted [default: 5, and 10 with --convergence].
+    /// How many seconds of each guest are counted [default: 5, and 10 with --convergence, 2 with
+    /// --iothreads].
     #[arg(long)]
-    seconds: Option<u32>,
+    pub(crate) seconds: Option<u32>,
     /// Bytes of a guest's disk [default: 512M, and 128M with --convergence].
     #[arg(long, value_parser = size::parse)]
     guest_size: Option<u64>,
@@ -109,25 +110,11 @@ pub(crate) fn run(
     options: &GuestOptions,
     rounds: usize,
 ) -> Result<(), Failure> {
-    if !tools.storage_daemon {
-        return Err("there is no peer to compare with".into());
-    }
-    let mut daemons = Vec::new();
-    let mut has_auto = false;
-    if let Some(blockjob) = &tools.blockjob {
-        let ours = Daemon {
-            name: "blockjob serve",
-            ours: true,
-            words: vec![blockjob.display().to_string(), "serve".into()],
-        };
-        has_auto = server::has_auto(scratch, &ours)?;
-        daemons.push(ours);
-    }
-    daemons.push(Daemon {
-        name: "qemu-storage-daemon",
-        ours: false,
-        words: peer_daemon(),
-    });
+    let daemons = daemons(tools)?;
+    let has_auto = match &daemons[0] {
+        ours if ours.ours => server::has_auto(scratch, ours)?,
+        _ => false,
+    };
     println!("guest: {}", super::machine::version("fio"));
     println!("load before: {}", super::machine::load());
     let bench = Bench {
@@ -147,6 +134,24 @@ pub(crate) fn run(
         true => Ok(()),
         false => Err("there were runs that failed; the tables say how many".into()),
     }
+}
+
+/// The daemons to be measured: ours first, if it is there, and the peer's.
+pub(crate) fn daemons(tools: &Tools) -> Result<Vec<Daemon>, Failure> {
+    if !tools.storage_daemon {
+        return Err("there is no peer to compare with".into());
+    }
+    let ours = tools.blockjob.as_ref().map(|blockjob| Daemon {
+        name: "blockjob serve",
+        ours: true,
+        words: vec![blockjob.display().to_string(), "serve".into()],
+    });
+    let peer = Daemon {
+        name: "qemu-storage-daemon",
+        ours: false,
+        words: peer_daemon(),
+    };
+    Ok(ours.into_iter().chain([peer]).collect())
 }
 
 fn run_places(bench: &Bench<'_>, memory: &Path, tools: &Tools) -> Result<bool, Failure> {

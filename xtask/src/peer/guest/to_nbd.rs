@@ -126,7 +126,7 @@ fn one(bench: &Bench<'_>, row: &Row<'_>, paths: &Paths) -> Result<f64, Failure> 
     let wall_s = match &row.how {
         How::Program(words) => {
             let mut filled = words.iter().map(|word| {
-                let word = word.replace("URI", &uri(&server.socket));
+                let word = word.replace("URI", &uri(&server.socket, "disk"));
                 word.replace("SRC", &paths.qcow2.display().to_string())
             });
             let mut command = Command::new(filled.next().expect("a command has a word"));
