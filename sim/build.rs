@@ -1,7 +1,12 @@
-//! Puts a fingerprint of the simulated sources into the crate.
+//! Puts a fingerprint of the simulated sources into the crate, and what the page that shows a run is made of.
 //!
 //! A decision log means the same only in the program that made it. The fingerprint is in each log,
 //! so that whoever replays one in another program is told.
+
+#[path = "build/page.rs"]
+mod page;
+#[path = "build/steps.rs"]
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -23,15 +28,32 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     files.sort();
     let mut hash = 0xcbf2_9ce4_8422_2325;
-    for (name, path) in files {
-        let contents = fs::read(&path)?;
+    for (name, path) in &files {
+        let contents = fs::read(path)?;
         hash = fnv64(hash, name.as_bytes());
         // With the length no two trees read alike, wherever one file ends.
         hash = fnv64(hash, &(contents.len() as u64).to_le_bytes());
         hash = fnv64(hash, &contents);
     }
     println!("cargo::rustc-env=BLOCKJOB_SIM_BUILD={hash:016x}");
-    Ok(())
+    write_tables(&here, &files)
+}
+
+/// Writes the tables that `src/view/` includes.
+fn write_tables(here: &Path, files: &[(String, PathBuf)]) -> io::Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let jobs = files.iter().filter_map(|(name, path)| {
+        let name = name.strip_prefix("../")?;
+        name.starts_with("jobs/")
+            .then(|| (name.to_owned(), path.as_path()))
+    });
+    fs::write(
+        out.join("steps.rs"),
+        steps::table(&jobs.collect::<Vec<_>>())?,
+    )?;
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=page");
+    fs::write(out.join("page.rs"), page::table(&here.join("page"))?)
 }
 
 /// Adds the Rust files below `folder`, each with a name that is the same on every machine.

@@ -29,4 +29,17 @@ pub trait Decide {
         let _ = who;
         self.decide(site, n)
     }
+
+    /// As [`decide_among`](Self::decide_among), where `name` says for a person what each of them is. It is
+    /// there for those who record a run; the answer must not depend on it.
+    fn decide_named(
+        &self,
+        site: &'static Site,
+        n: usize,
+        who: &dyn Fn(usize) -> u64,
+        name: &dyn Fn(usize) -> String,
+    ) -> usize {
+        let _ = name;
+        self.decide_among(site, n, who)
+    }
 }

@@ -14,7 +14,7 @@ use crate::decide::{Decide, Site};
 use crate::event::{EventShared, EventSlot};
 use crate::handle::{Remote, Shared};
 use crate::reactor::Reactor;
-use crate::ready::{NEXT, Ready, ReadyQueue};
+use crate::ready::{NEXT, Peeked, Ready, ReadyQueue};
 use crate::resident::Residents;
 use crate::sync::Arc;
 use crate::timer::TimerEntry;
@@ -210,13 +210,50 @@ impl Inner {
         }
         let chosen = match &self.decide {
             Some(decide) if n > 1 => {
-                let chosen = decide.decide_among(&NEXT, n, &|index| ready.who(index));
+                let who = |index| ready.who(index);
+                let name = |index| self.name_of(&ready.peek(index));
+                let chosen = decide.decide_named(&NEXT, n, &who, &name);
                 self.chosen(&NEXT, n, chosen)
             }
             _ => 0,
         };
         drop(ready);
         self.ready.borrow_mut().remove(chosen)
+    }
+
+    /// What an entry is, for a person. One whose owner is gone has no name any more.
+    fn name_of(&self, what: &Peeked) -> String {
+        let gone = |what: &str| format!("{what} that is gone");
+        match *what {
+            Peeked::Coroutine { slot, serial } => {
+                let coroutines = self.coroutines.borrow();
+                let id = coroutines.get(slot, serial).map(|it| it.id.get());
+                id.map_or_else(|| gone("a coroutine"), |id| id.to_string())
+            }
+            Peeked::BottomHalf { slot, serial } => {
+                let bottom_halves = self.bottom_halves.borrow();
+                let bh = bottom_halves.get(slot as usize);
+                let bh = bh.filter(|bh| bh.shared.serial == serial);
+                bh.map_or_else(
+                    || gone("a bottom half"),
+                    |bh| format!("bottom half {}", bh.shared.name),
+                )
+            }
+            Peeked::Event { slot, serial } => {
+                let events = self.events.borrow();
+                let event = events.get(slot as usize);
+                let event = event.filter(|event| event.shared.serial == serial);
+                event.map_or_else(
+                    || gone("an event source"),
+                    |event| format!("event source {}", event.shared.name),
+                )
+            }
+            Peeked::Timer(key) => match self.timers.borrow_mut().get_mut(key) {
+                Some(TimerEntry::Callback { name, .. }) => format!("timer {name}"),
+                _ => gone("a timer"),
+            },
+            Peeked::Once(name) => format!("bottom half {name}"),
+        }
     }
 
     /// Runs what is ready, each entry once; true if anything ran.

@@ -25,6 +25,15 @@ pub(crate) enum Ready {
     Once(Box<dyn Once>),
 }
 
+/// A [`Ready`] that stays where it is.
+pub(crate) enum Peeked {
+    Coroutine { slot: u32, serial: u64 },
+    BottomHalf { slot: u32, serial: u64 },
+    Event { slot: u32, serial: u64 },
+    Timer(TimerKey),
+    Once(&'static str),
+}
+
 /// What the queue keeps of a [`Ready`]: two words, which travel in registers.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -135,6 +144,25 @@ impl ReadyQueue {
             // A timer's slot and how often it was armed; a one-shot's place in the count of all.
             TIMER => kind << 56 | (entry.kind_and_slot & 0xffff_ffff),
             _ => kind << 56 | entry.serial,
+        }
+    }
+
+    /// What stands at `index`.
+    pub(crate) fn peek(&self, index: usize) -> Peeked {
+        let Entry {
+            kind_and_slot,
+            serial,
+        } = self.entries[index];
+        let slot = kind_and_slot as u32;
+        match (kind_and_slot >> 32) as u32 {
+            COROUTINE => Peeked::Coroutine { slot, serial },
+            BOTTOM_HALF => Peeked::BottomHalf { slot, serial },
+            EVENT => Peeked::Event { slot, serial },
+            TIMER => Peeked::Timer(TimerKey {
+                slot,
+                generation: serial as u32,
+            }),
+            _ => Peeked::Once(self.onces[slot as usize].name()),
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod replayed;
 mod switch;
+mod what_if;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,7 @@ use crate::config::{Config, ConfigError};
 use crate::decide::{Log, Recording, TextError};
 pub use replayed::Replayed;
 pub use switch::{BugError, Switch, switch_on};
+pub use what_if::{WhatIf, WhatIfError};
 
 /// With this the item begins that names an exhibit of the museum.
 const BUG: &str = "bug=";

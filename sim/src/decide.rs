@@ -4,6 +4,7 @@
 //! things runs next, how long a disk takes, whether a request fails, what a guest does. The decider
 //! asks its [`Policy`], and keeps what was answered, so that the log of a run *is* the run.
 
+mod branch;
 mod bytes;
 mod compare;
 mod cursor;
@@ -11,6 +12,7 @@ mod decider;
 mod digest;
 mod exhaustive;
 mod log;
+mod names;
 mod parse;
 mod pct;
 mod random;
@@ -20,11 +22,13 @@ mod shrink;
 mod sites;
 mod text;
 
+pub use branch::{Branch, Branched, Dull};
 pub use bytes::Bytes;
 pub use compare::{Divergence, compare};
 pub use decider::Decider;
 pub use exhaustive::Exhaustive;
 pub use log::{Decision, Listing, Log};
+pub use names::Names;
 pub use parse::{TextError, TextErrorKind};
 pub use pct::{Pct, miss_probability};
 pub use random::Random;

@@ -30,5 +30,6 @@ pub mod shrink;
 pub mod story;
 pub mod swarm;
 pub mod sweep;
+pub mod view;
 pub mod waits;
 pub mod world;

@@ -13,7 +13,7 @@ use blockjob_runtime::trace::Wants;
 
 use crate::check::{Checker, Interest, Scene, Seen};
 use crate::config::Config;
-use crate::decide::{Log, Policy};
+use crate::decide::{Log, Names, Policy};
 use crate::failure::Rule;
 use crate::run::{Report, Runner};
 pub use entry::{Entry, RuntimeEvent, What, Who};
@@ -44,6 +44,8 @@ pub struct Record {
     pub report: Report,
     /// What was decided.
     pub log: Log,
+    /// What the options of the decisions were called.
+    pub names: Names,
     /// What happened, in order.
     pub entries: Vec<Entry>,
     /// So many events came before the first entry and were let go, because there were too many.
@@ -72,13 +74,16 @@ impl Record {
         let recorder = Recorder::new(limit);
         let tape = recorder.tape();
         watchers.push(Box::new(recorder));
+        runner.decider().keep_names(true);
         let report = runner.run_watched(config, policy, watchers, RUNTIME);
+        runner.decider().keep_names(false);
         let mut tape = tape.borrow_mut();
         Record {
             config: config.clone(),
             bug: None,
             report,
             log: runner.decider().log(),
+            names: runner.decider().take_names(),
             entries: std::mem::take(&mut tape.entries).into(),
             lost: tape.lost,
         }

@@ -58,6 +58,8 @@ pub struct Story {
     pub left_out: usize,
     /// Where it went wrong, as far as can be seen.
     pub causes: Vec<String>,
+    /// The first of them in one sentence, and when it was.
+    pub wrong: Option<Line>,
     /// What is not over in the end, and who waits for whom; not told where only content is wrong.
     pub waiting: Vec<String>,
     /// So many events came before the record begins.
@@ -102,6 +104,10 @@ impl Story {
             at,
             text: format!("Here {} is broken: {}.", failure.rule, failure.place),
         }));
+        let wrong = causes.first().map(|cause| Line {
+            at: cause.at,
+            text: cause.sentence.clone(),
+        });
         let mut texts: Vec<String> = Vec::new();
         for cause in causes {
             if !texts.contains(&cause.text) {
@@ -113,6 +119,7 @@ impl Story {
             left_out,
             lines,
             causes: texts,
+            wrong,
             waiting,
             lost: record.lost,
             ended_ns: facts.end_ns(),

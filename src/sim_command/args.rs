@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub(crate) use super::view::args::ViewArgs;
+
 /// Runs block jobs in simulated worlds, where every choice is a decision that can be replayed
 ///
 /// The worlds run the shipped engine: the same event loop, block layer and mirror that copy real
@@ -19,6 +21,7 @@ pub(crate) enum SimCommand {
     Shrink(ShrinkArgs),
     Explain(ExplainArgs),
     Trace(TraceArgs),
+    View(ViewArgs),
     Compare(CompareArgs),
     Museum(MuseumArgs),
     Scenarios(ScenariosArgs),

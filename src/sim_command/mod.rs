@@ -6,6 +6,7 @@ mod museum;
 mod one;
 mod scenarios;
 mod sweep;
+mod view;
 
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &SimCommand) -> Result<ExitCode, Failure> {
         SimCommand::Shrink(args) => one::shrink(args),
         SimCommand::Explain(args) => one::explain(args),
         SimCommand::Trace(args) => one::trace(args),
+        SimCommand::View(args) => view::run(args),
         SimCommand::Compare(args) => compare::run(args),
         SimCommand::Museum(args) => museum::run(args),
         SimCommand::Scenarios(args) => scenarios::run(args),

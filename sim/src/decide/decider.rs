@@ -7,6 +7,7 @@ use blockjob_runtime::decide::{Decide, Site};
 
 use super::digest::{START, mix};
 use super::log::{Entry, Log};
+use super::names::Names;
 use super::sites::SiteTable;
 use super::{Policy, Question};
 
@@ -19,6 +20,9 @@ const STATE: u64 = 0x5851_f42d_4c95_7f2d;
 pub struct Decider {
     state: RefCell<State>,
     calm: Cell<bool>,
+    /// Whether somebody wants to know what the options are called.
+    naming: Cell<bool>,
+    names: RefCell<Names>,
 }
 
 struct State {
@@ -39,6 +43,8 @@ impl Decider {
                 digest: START,
             }),
             calm: Cell::new(false),
+            naming: Cell::new(false),
+            names: RefCell::default(),
         })
     }
 
@@ -55,6 +61,60 @@ impl Decider {
             .iter_mut()
             .for_each(|it| it.odds = None);
         self.calm.set(false);
+        self.names.borrow_mut().clear();
+    }
+
+    /// Whether the names of options are kept, of this run and those after it. It costs time, and changes
+    /// no run.
+    pub fn keep_names(&self, keep: bool) {
+        self.naming.set(keep);
+    }
+
+    /// The names of the options that were there since the last restart, and forgets them.
+    pub fn take_names(&self) -> Names {
+        self.names.take()
+    }
+
+    /// As [`pick`](Self::pick), where `name` says for a person what an option is. It is called for those who
+    /// record the run alone, and so it must change nothing.
+    #[inline]
+    pub fn pick_named(
+        &self,
+        site: &'static Site,
+        n: usize,
+        name: impl Fn(usize) -> String,
+    ) -> usize {
+        self.note(n, &name);
+        self.pick(site, n)
+    }
+
+    /// As [`pick_rarely`](Self::pick_rarely), with names for the options.
+    #[inline]
+    pub fn pick_rarely_named(
+        &self,
+        site: &'static Site,
+        n: usize,
+        per_1024: u32,
+        name: impl Fn(usize) -> String,
+    ) -> usize {
+        if per_1024 > 0 {
+            self.note(n, &name);
+        }
+        self.pick_rarely(site, n, per_1024)
+    }
+
+    /// As [`flip`](Self::flip), with names for false and true.
+    #[inline]
+    pub fn flip_named(&self, site: &'static Site, per_1024: u32, names: [&str; 2]) -> bool {
+        self.pick_rarely_named(site, 2, per_1024, |option| names[option].to_owned()) != 0
+    }
+
+    /// Keeps the names of the options of the next decision, if it is one and somebody wants them.
+    #[inline]
+    fn note(&self, n: usize, name: &dyn Fn(usize) -> String) {
+        if self.naming.get() && n > 1 && !self.calm.get() {
+            self.names.borrow_mut().add(self.decisions(), n, name);
+        }
     }
 
     /// One of `0..n`, each as good as another; 0 if there is no choice.
@@ -172,6 +232,17 @@ impl Decide for Decider {
     }
 
     fn decide_among(&self, site: &'static Site, n: usize, who: &dyn Fn(usize) -> u64) -> usize {
+        self.ask(site, n, None, Some(who))
+    }
+
+    fn decide_named(
+        &self,
+        site: &'static Site,
+        n: usize,
+        who: &dyn Fn(usize) -> u64,
+        name: &dyn Fn(usize) -> String,
+    ) -> usize {
+        self.note(n, name);
         self.ask(site, n, None, Some(who))
     }
 }

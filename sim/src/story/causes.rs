@@ -14,8 +14,25 @@ use super::words::{ms, range};
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
     pub(super) text: String,
+    /// The same in one sentence.
+    pub(super) sentence: String,
+    /// When it went wrong: before that all was still well.
+    pub(super) at: Moment,
     /// The story begins here at the latest.
     pub(super) since: Moment,
+}
+
+impl Cause {
+    /// One that is told in one sentence.
+    fn plain(text: String, at: Moment, since: Moment) -> Cause {
+        let text = super::words::sentence(&text);
+        Cause {
+            sentence: text.clone(),
+            text,
+            at,
+            since,
+        }
+    }
 }
 
 /// What went wrong: first the rules that were broken, then what came of it.
@@ -45,14 +62,16 @@ fn inside_sections(facts: &Facts, causes: &mut Vec<Cause>) {
             let over = section
                 .established
                 .is_some_and(|at| io.begun < at && io.ended.is_none_or(|ended| at < ended));
-            let text = if holds(section, io.begun) {
-                format!(
+            let (at, text) = if holds(section, io.begun) {
+                let text = format!(
                     "At {} {io_name} begins at {}, although {name} has it drained.",
                     ms(io.begun.at_ns),
                     io.node
-                )
-            } else if over {
-                format!("{name} is established although {io_name} is in flight.")
+                );
+                (io.begun, text)
+            } else if let (true, Some(at)) = (over, section.established) {
+                let text = format!("{name} is established although {io_name} is in flight.");
+                (at, text)
             } else {
                 continue;
             };
@@ -60,10 +79,7 @@ fn inside_sections(facts: &Facts, causes: &mut Vec<Cause>) {
                 By::Guest(request) => facts.requests[request].asked,
                 _ => section.begun,
             };
-            causes.push(Cause {
-                text: super::words::sentence(&text),
-                since: since.min(section.begun),
-            });
+            causes.push(Cause::plain(text, at, since.min(section.begun)));
         }
     }
 }
@@ -88,10 +104,7 @@ fn overlapping_copies(facts: &Facts, focus: &Focus, causes: &mut Vec<Cause>) {
                 ms(later.claimed.at_ns),
                 earlier.number
             );
-            causes.push(Cause {
-                text,
-                since: earlier.claimed,
-            });
+            causes.push(Cause::plain(text, later.claimed, earlier.claimed));
         }
     }
 }
@@ -117,10 +130,7 @@ fn completions_inside(facts: &Facts, causes: &mut Vec<Cause>) {
                     ms(at.at_ns),
                     section.node
                 );
-                causes.push(Cause {
-                    text,
-                    since: section.begun,
-                });
+                causes.push(Cause::plain(text, *at, section.begun));
             }
         }
     }

@@ -35,6 +35,26 @@ pub enum PolicySpec {
 )]
 pub struct PolicySpecError(pub String);
 
+impl PolicySpec {
+    /// The policy that a sweep gives to `seed`, whose configuration is `config`; `runner` makes a run of it
+    /// to measure, if the policy needs that. None if the schedules of this kind have no seeds.
+    pub fn of_seed(
+        self,
+        seed: u64,
+        config: &Config,
+        runner: &mut Runner,
+    ) -> Option<Box<dyn Policy>> {
+        match self {
+            PolicySpec::Random => Some(Box::new(Random::new(seed))),
+            PolicySpec::Pct { depth } => {
+                let steps = Lengths::default().steps(runner, config);
+                Some(Box::new(Pct::new(seed, depth, steps)))
+            }
+            PolicySpec::Exhaustive { .. } => None,
+        }
+    }
+}
+
 impl FromStr for PolicySpec {
     type Err = PolicySpecError;
 

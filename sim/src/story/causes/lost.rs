@@ -6,7 +6,7 @@ use super::Cause;
 
 use crate::event::{GuestKind, GuestWhat};
 use crate::story::content::{Change, Content, Contents};
-use crate::story::facts::{Copy, Facts, JobNews, Section};
+use crate::story::facts::{Copy, Facts, JobNews, Moment, Section};
 use crate::story::words::{ms, range, sentence};
 
 /// Whether the place holds one thing on the source and another on the target, and why.
@@ -52,6 +52,19 @@ fn lost_write(facts: &Facts, contents: &Contents, source: &str, target: &str) ->
     (promised && !later && contents.on(target) != last.content).then_some(last)
 }
 
+/// Sentences as parts of one.
+fn one_sentence(text: &str) -> String {
+    const OURS: [&str; 4] = ["Copy ", "Nobody ", "Request ", "Section "];
+    let parts = text.split(". ").map(|part| {
+        let ours = OURS.iter().any(|word| part.starts_with(word));
+        match part.split_at_checked(1) {
+            Some((first, rest)) if ours => first.to_lowercase() + rest,
+            _ => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
 struct Lost<'a> {
     facts: &'a Facts,
     contents: &'a Contents,
@@ -69,18 +82,29 @@ impl Lost<'_> {
         let asked = self.facts.requests[request].asked;
         let last = self.last_arrival();
         let since = last.map_or(asked, |copy| copy.claimed.min(asked));
-        let mut text = self.why(request);
+        let (at, mut text) = self.why(request);
+        let id = self.facts.requests[request].id;
+        let sentence = format!(
+            "What request {id} wrote is on {} only: {}",
+            self.source,
+            one_sentence(&text)
+        );
         let found = self.facts.content(self.contents.on(self.target));
         let brought = match last {
             Some(copy) => format!(", which copy {} brought", copy.number),
             None => String::new(),
         };
         let what = format!(
-            " So what request {} wrote is on {} only. On {} there is {found}{brought}.",
-            self.facts.requests[request].id, self.source, self.target
+            " So what request {id} wrote is on {} only. On {} there is {found}{brought}.",
+            self.source, self.target
         );
         text.push_str(&what);
-        Cause { text, since }
+        Cause {
+            text,
+            sentence,
+            at,
+            since,
+        }
     }
 
     /// The copy that brought the target what it has.
@@ -89,26 +113,28 @@ impl Lost<'_> {
         Some(&self.facts.copies[copy])
     }
 
-    /// The reads of copies that found the write, and those that came too soon.
-    fn why(&self, request: usize) -> String {
+    /// The reads of copies that found the write, and those that came too soon; and when it was lost.
+    fn why(&self, request: usize) -> (Moment, String) {
         let facts = self.facts;
         let reads = self.contents.reads.iter();
         let ours = reads.filter(|(copy, _)| facts.copies[**copy].job == self.job);
         let found = ours.clone().find(|(_, at)| **at > self.write.at);
-        if let Some((copy, _)) = found {
-            return self.overtaken(*copy);
+        if let Some((copy, read)) = found {
+            let lost = self.contents.last(self.target).map(|change| change.at);
+            return (lost.unwrap_or(*read), self.overtaken(*copy));
         }
         let id = facts.requests[request].id;
         let landed = ms(self.write.at.at_ns);
+        let at = self.write.at;
         let late = self.after_the_work(request);
         if let Some(text) = late.or_else(|| self.during_the_drain(id)) {
-            return text;
+            return (at, text);
         }
         // The last copy that could have seen it.
         let before = ours
             .map(|(copy, at)| (&facts.copies[*copy], *at))
             .next_back();
-        match before {
+        let text = match before {
             Some((copy, read)) if copy.done.is_none_or(|done| done > self.write.at) => format!(
                 "Copy {} read {} at {}. Request {id} landed after that, at {landed}, while the copy was \
                  still under way; and yet the place was called clean, and nobody copied it again.",
@@ -123,7 +149,8 @@ impl Lost<'_> {
                 ms(read.at_ns)
             ),
             None => format!("Nobody ever read the place of request {id} to copy it."),
-        }
+        };
+        (at, text)
     }
 
     /// The write was read by a copy, and something older landed over it.

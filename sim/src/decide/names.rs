@@ -1,0 +1,56 @@
+//! Names for the options of decisions, for people who look at a run.
+
+use std::collections::BTreeMap;
+
+/// What the options of each decision were called, where they had names. Logs know nothing of it: a run is
+/// the same with and without.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    numbers: BTreeMap<Box<str>, u32>,
+    texts: Vec<Box<str>>,
+    /// The decisions that have names, in order, each with those of its options.
+    of: Vec<(u64, Box<[u32]>)>,
+}
+
+impl Names {
+    /// The names of the options of that decision, of which the first is 0; none if they had none.
+    pub fn of(&self, decision: u64) -> Option<Vec<String>> {
+        let place = self
+            .of
+            .binary_search_by_key(&decision, |(at, _)| *at)
+            .ok()?;
+        let text = |number: &u32| self.texts[*number as usize].to_string();
+        Some(self.of[place].1.iter().map(text).collect())
+    }
+
+    /// How many decisions have names.
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// Adds the names of the `n` options of a decision, which comes after all that are here.
+    pub(super) fn add(&mut self, decision: u64, n: usize, name: &dyn Fn(usize) -> String) {
+        let names = (0..n).map(|option| self.number(name(option))).collect();
+        self.of.push((decision, names));
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Names::default();
+    }
+
+    fn number(&mut self, text: String) -> u32 {
+        let text = text.into_boxed_str();
+        if let Some(number) = self.numbers.get(&text) {
+            return *number;
+        }
+        let number = u32::try_from(self.texts.len()).expect("fewer than 2^32 names");
+        self.texts.push(text.clone());
+        self.numbers.insert(text, number);
+        number
+    }
+}
