@@ -2,11 +2,12 @@
 //!
 //! `test` passes every test there is and prints the counts, `loom` checks the models of what crosses
 //! threads, `ci` is what a submission must pass, `bench-peer` measures the program beside the tools that people use for the same work,
-//! `qemu-map` writes the page that leads from QEMU's functions to ours, and `qmp-docs` the page of the
-//! protocol.
+//! `qemu-map` writes the page that leads from QEMU's functions to ours, `qmp-docs` the page of the
+//! protocol, and `book` builds the book.
 
 #![forbid(unsafe_code)]
 
+mod book;
 mod ci;
 mod clock;
 mod counts;
@@ -72,6 +73,8 @@ enum Task {
     Tsan,
     /// Write docs/qmp.md, the protocol, out of its declarations.
     QmpDocs,
+    /// Build the book of the job model from docs/book, with what it shows of the program's runs.
+    Book(book::Options),
 }
 
 fn main() -> ExitCode {
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Task::QemuMap { check } => qemu_map::run(check),
         Task::Tsan => tsan::run(),
         Task::QmpDocs => qmp_docs(),
+        Task::Book(options) => book::run(&options),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,84 @@
+//! `cargo xtask book`: builds the book of the job model, or checks that it could be built.
+//!
+//! The builder is a package of its own, `blockjob-book`, so that the task runner stays small. It needs the
+//! program with the museum, whose runs the book shows, and the samples.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+
+use crate::Failure;
+use crate::tree;
+
+/// The program, in the profile that is quick enough for its runs.
+const PROGRAM: [&str; 7] = [
+    "build",
+    "--profile",
+    "simulation",
+    "--package",
+    "blockjob",
+    "--features",
+    "museum",
+];
+
+/// The builder and the samples, in the profile that the tests are built in anyway.
+const BUILDER: [&str; 7] = [
+    "build",
+    "--package",
+    "blockjob-book",
+    "--features",
+    "museum",
+    "--bins",
+    "--examples",
+];
+
+/// What can be said to the task.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Make and check everything, and write no pages.
+    #[arg(long)]
+    check: bool,
+    /// Print nothing on standard output but the path of the first page.
+    #[arg(long, conflicts_with = "check")]
+    open_path: bool,
+}
+
+/// Builds the book. False if something in it cannot be made; an error if cargo could not be started.
+pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
+    for words in [PROGRAM, BUILDER] {
+        if !tree::cargo(words).status()?.success() {
+            return Ok(false);
+        }
+    }
+    let mut builder = builder(options.check);
+    if !options.open_path {
+        return Ok(builder.status()?.success());
+    }
+    let output = builder.stderr(std::process::Stdio::inherit()).output()?;
+    if output.status.success() {
+        println!("{}", out().join("index.html").display());
+    }
+    Ok(output.status.success())
+}
+
+fn builder(check: bool) -> Command {
+    let built = tree::target_dir();
+    let mut builder = Command::new(built.join("debug/blockjob-book"));
+    builder
+        .arg("--program")
+        .arg(built.join("simulation/blockjob"))
+        .arg("--samples")
+        .arg(built.join("debug/examples"))
+        .arg("--out")
+        .arg(out());
+    if check {
+        builder.arg("--check");
+    }
+    builder
+}
+
+/// Where the pages are.
+fn out() -> PathBuf {
+    tree::target_dir().join("book")
+}
