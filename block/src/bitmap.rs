@@ -2,12 +2,17 @@
 //!
 //! QEMU: `BdrvDirtyBitmap` (block/dirty-bitmap.c).
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+mod trace;
+
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
+
+pub use self::trace::{BitsMut, DirtyTrace};
 
 use crate::dirty_bitmap::DirtyBitmap;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
+use trace::Teller;
 
 /// Bits that several bitmaps may show.
 pub(crate) type SharedBits = Rc<RefCell<DirtyBitmap>>;
@@ -24,6 +29,8 @@ pub struct NodeBitmap {
     /// Granules that writes have made dirty, all in all.
     dirtied_granules: Cell<u64>,
     bits: SharedBits,
+    /// None if nobody wants to hear of each bit.
+    teller: Option<Box<Teller>>,
 }
 
 impl NodeBitmap {
@@ -38,8 +45,11 @@ impl NodeBitmap {
     }
 
     /// The bits, to change them. Must not be held over an await.
-    pub fn bits_mut(&self) -> RefMut<'_, DirtyBitmap> {
-        self.bits.borrow_mut()
+    pub fn bits_mut(&self) -> BitsMut<'_> {
+        BitsMut {
+            bits: self.bits.borrow_mut(),
+            of: self,
+        }
     }
 
     /// Takes note of writes from now on, or no more.
@@ -102,11 +112,15 @@ pub(crate) struct PackedNodeBitmap {
     shown_elsewhere: bool,
     dirtied_granules: u64,
     bits: usize,
+    told_as: Option<String>,
 }
 
 impl PackedNodeBitmap {
-    pub(crate) fn unpack(self, bits: &[SharedBits]) -> Rc<NodeBitmap> {
+    /// The bitmap, which now is one of `node`.
+    pub(crate) fn unpack(self, bits: &[SharedBits], node: &Node) -> Rc<NodeBitmap> {
+        let told_as = self.told_as.as_deref().or(self.name.as_deref());
         Rc::new(NodeBitmap {
+            teller: Teller::of(node, told_as),
             name: self.name,
             enabled: Cell::new(self.enabled),
             shown_elsewhere: Cell::new(self.shown_elsewhere),
@@ -125,6 +139,7 @@ impl NodeBitmap {
             shown_elsewhere: self.shown_elsewhere.get(),
             dirtied_granules: self.dirtied_granules.get(),
             bits: bits.take(&self.bits),
+            told_as: self.teller.as_ref().map(|teller| (*teller.bitmap).into()),
         }
     }
 }
@@ -155,6 +170,7 @@ impl Node {
             shown_elsewhere: Cell::new(false),
             dirtied_granules: Cell::new(0),
             bits: Rc::new(RefCell::new(bits)),
+            teller: Teller::of(self, name),
         });
         self.io.bitmaps.borrow_mut().push(bitmap.clone());
         Ok(bitmap)
@@ -164,12 +180,14 @@ impl Node {
     /// has the same bits, and takes no note of what is written here.
     pub fn show_dirty_bitmap(&self, bitmap: &NodeBitmap) {
         bitmap.shown_elsewhere.set(true);
+        let teller = Teller::of(self, bitmap.name());
         self.io.bitmaps.borrow_mut().push(Rc::new(NodeBitmap {
             name: bitmap.name.clone(),
             enabled: Cell::new(false),
             shown_elsewhere: Cell::new(false),
             dirtied_granules: Cell::new(0),
             bits: bitmap.bits.clone(),
+            teller,
         }));
     }
 
@@ -206,7 +224,7 @@ impl Node {
         for bitmap in self.io.bitmaps.borrow().iter() {
             let knows = keeper.is_some_and(|keeper| std::ptr::eq(&raw const **bitmap, keeper));
             if bitmap.enabled.get() && !knows {
-                let mut bits = bitmap.bits.borrow_mut();
+                let mut bits = bitmap.bits_mut();
                 let end = (offset + bytes).min(bits.len());
                 if offset < end {
                     let dirtied = bits.set(offset, end - offset);

@@ -34,7 +34,7 @@ pub enum RequestKind {
 pub const ALL_NODES: &str = "(all)";
 
 /// What the block layer reports to a trace.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BlockTrace {
     /// A request has begun at a node.
     RequestBegin {

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::current;
 use crate::handle::{Remote, Shared};
 use crate::inner::Inner;
+use crate::ready::Once;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::trace::{Event, Wants};
@@ -60,6 +61,21 @@ pub(crate) struct BhSlot {
 }
 
 impl Inner {
+    /// Puts a bottom half into the ready queue that was not in it.
+    pub(crate) fn schedule_bottom_half(&self, shared: &BhShared) {
+        let name = shared.name;
+        self.trace(Wants::SCHEDULES, || Event::BottomHalfSchedule { name });
+        self.push_bottom_half(shared);
+    }
+
+    /// Puts a callback that runs once into the ready queue.
+    pub(crate) fn schedule_once(&self, once: Box<dyn Once>) {
+        self.trace(Wants::SCHEDULES, || Event::BottomHalfSchedule {
+            name: once.name(),
+        });
+        self.ready.borrow_mut().push_once(once);
+    }
+
     /// Runs a bottom half that the ready queue named, unless it was cancelled or deleted.
     pub(crate) fn run_bottom_half(&self, slot: u32, serial: u64) -> bool {
         let (name, mut running) = {
@@ -144,10 +160,15 @@ impl BottomHalf {
             .state
             .fetch_or(SCHEDULED | QUEUED, Ordering::Release);
         if before & (QUEUED | DELETED) != 0 {
+            // Its entry is where it was when it was cancelled.
+            if before & (SCHEDULED | DELETED) == 0 {
+                let name = self.shared.name;
+                self.say(|| Event::BottomHalfSchedule { name });
+            }
             return;
         }
         let home = &self.shared.home;
-        if current::if_current(home, |inner| inner.push_bottom_half(&self.shared)).is_none() {
+        if current::if_current(home, |inner| inner.schedule_bottom_half(&self.shared)).is_none() {
             home.post(Remote::BottomHalf(self.shared.clone()));
         }
     }
@@ -156,7 +177,8 @@ impl BottomHalf {
     ///
     /// QEMU: `qemu_bh_cancel` (util/async.c).
     pub fn cancel(&self) {
-        self.shared.state.fetch_and(!SCHEDULED, Ordering::Relaxed);
+        let before = self.shared.state.fetch_and(!SCHEDULED, Ordering::Relaxed);
+        self.say_cancelled(before);
     }
 
     /// The callback never runs again. May be called from the callback, and from any thread; the
@@ -169,11 +191,32 @@ impl BottomHalf {
         if before & DELETED != 0 {
             return;
         }
+        self.say_cancelled(before);
         let BhShared { slot, serial, .. } = *self.shared;
         let home = &self.shared.home;
         match current::if_current(home, |inner| inner.take_bottom_half(slot, serial)) {
             Some(taken) => drop(taken),
             None => home.post(Remote::DropBottomHalf { slot, serial }),
+        }
+    }
+}
+
+impl BottomHalf {
+    /// It was in state `before` and does not run any more.
+    #[inline]
+    fn say_cancelled(&self, before: u32) {
+        if before & (SCHEDULED | DELETED) == SCHEDULED {
+            let name = self.shared.name;
+            self.say(|| Event::BottomHalfCancel { name });
+        }
+    }
+
+    /// Reports an event, if it happens at home and somebody listens there.
+    #[inline]
+    fn say(&self, event: impl FnOnce() -> Event<'static>) {
+        let home = &self.shared.home;
+        if home.wants.contains(Wants::SCHEDULES) {
+            current::if_current(home, |inner| inner.trace(Wants::SCHEDULES, event));
         }
     }
 }

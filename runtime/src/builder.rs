@@ -93,7 +93,7 @@ impl AioContextBuilder {
             Some(trace) => trace.wants(),
             None => Wants::NOTHING,
         };
-        let shared = Shared::new(self.name, reactor.unpark_handle());
+        let shared = Shared::new(self.name, wants, reactor.unpark_handle());
         Ok(AioContext::from_inner(Rc::new(Inner {
             shared: Arc::new(shared),
             ready: RefCell::default(),

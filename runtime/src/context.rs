@@ -105,7 +105,24 @@ impl AioContext {
 
     /// Reports an event of a layer above. `event` is called only if somebody listens.
     pub fn trace_layer<E: LayerEvent>(&self, event: impl FnOnce() -> E) {
-        if self.inner.wants.contains(Wants::LAYERS)
+        self.trace_layer_as(Wants::LAYERS, event);
+    }
+
+    /// The same for an event that only recorders want: see [`Wants::LAYER_DETAILS`].
+    #[inline]
+    pub fn trace_detail<E: LayerEvent>(&self, event: impl FnOnce() -> E) {
+        self.trace_layer_as(Wants::LAYER_DETAILS, event);
+    }
+
+    /// Whether anybody listens to [`trace_detail`](Self::trace_detail).
+    #[inline]
+    pub fn traces_details(&self) -> bool {
+        self.inner.wants.contains(Wants::LAYER_DETAILS)
+    }
+
+    #[inline]
+    fn trace_layer_as<E: LayerEvent>(&self, kind: Wants, event: impl FnOnce() -> E) {
+        if self.inner.wants.contains(kind)
             && let Some(trace) = &self.inner.trace
         {
             let event = event();
@@ -212,7 +229,7 @@ impl AioContext {
     /// QEMU: `aio_bh_schedule_oneshot` (util/async.c).
     pub fn schedule_oneshot(&self, name: &'static str, callback: impl FnOnce() + 'static) {
         let once = Named(name, move |_: &AioContext| callback());
-        self.inner.ready.borrow_mut().push_once(Box::new(once));
+        self.inner.schedule_once(Box::new(once));
     }
 
     /// Makes an event source that runs `handler` when it is announced. An `external` one speaks

@@ -32,6 +32,7 @@ use crate::reactor::Unpark;
 use crate::ready::{Named, Once};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use crate::sync::{Arc, Mutex};
+use crate::trace::Wants;
 
 /// Work that another thread left for a context.
 pub(crate) enum Remote {
@@ -64,6 +65,8 @@ struct Inbox {
 /// The part of a context that every thread may touch.
 pub(crate) struct Shared {
     pub(crate) name: String,
+    /// What the trace of the context takes. It never changes.
+    pub(crate) wants: Wants,
     inbox: Mutex<Inbox>,
     /// Says that `inbox.work` holds something. It is written under the inbox's lock, and read without.
     nonempty: AtomicBool,
@@ -77,9 +80,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, unpark: Arc<dyn Unpark>) -> Self {
+    pub(crate) fn new(name: String, wants: Wants, unpark: Arc<dyn Unpark>) -> Self {
         Shared {
             name,
+            wants,
             inbox: Mutex::new(Inbox {
                 work: Vec::new(),
                 closed: false,

@@ -157,8 +157,8 @@ impl Inner {
         for work in inbox.drain(..) {
             match work {
                 Remote::Coroutine(shared) => self.receive(&shared),
-                Remote::BottomHalf(shared) => self.push_bottom_half(&shared),
-                Remote::Once(once) => self.ready.borrow_mut().push_once(once),
+                Remote::BottomHalf(shared) => self.schedule_bottom_half(&shared),
+                Remote::Once(once) => self.schedule_once(once),
                 Remote::Event(shared) => self.push_event(&shared),
                 Remote::DropBottomHalf { slot, serial } => {
                     bottom_halves.extend(self.take_bottom_half(slot, serial));

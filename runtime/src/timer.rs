@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use crate::context::AioContext;
 use crate::inner::Inner;
 use crate::timer_heap::{TimerHeap, TimerKey};
-use crate::trace::{Event, Wants};
+use crate::trace::{Event, SLEEP, Wants};
 
 /// What an expired timer does.
 pub(crate) enum TimerEntry {
@@ -61,6 +61,58 @@ impl Inner {
     }
 }
 
+/// What is told of timers that nobody hears of otherwise. No borrow is held meanwhile: who is told may look.
+impl Inner {
+    #[inline]
+    fn say_armed(&self, key: TimerKey, deadline_ns: u64) {
+        if self.wants.contains(Wants::TIMERS)
+            && let Some(name) = self.timer_name(key)
+        {
+            let id = key.number();
+            self.trace(Wants::TIMERS, || Event::TimerArm {
+                name,
+                id,
+                deadline_ns,
+            });
+        }
+    }
+
+    #[inline]
+    fn say_disarmed(&self, key: TimerKey) {
+        if self.wants.contains(Wants::TIMERS)
+            && let Some(name) = self.timer_name(key)
+        {
+            let id = key.number();
+            self.trace(Wants::TIMERS, || Event::TimerDisarm { name, id });
+        }
+    }
+
+    /// The timer is about to be removed, and may be armed, or expired without having had its turn.
+    #[inline]
+    fn say_removed(&self, key: TimerKey) {
+        if self.wants.contains(Wants::TIMERS) {
+            let mut timers = self.timers.borrow_mut();
+            let expired = matches!(
+                timers.get_mut(key),
+                Some(TimerEntry::Callback { expired: true, .. })
+            );
+            let goes = expired || timers.is_armed(key);
+            drop(timers);
+            if goes {
+                self.say_disarmed(key);
+            }
+        }
+    }
+
+    #[cold]
+    fn timer_name(&self, key: TimerKey) -> Option<&'static str> {
+        self.timers.borrow_mut().get_mut(key).map(|it| match it {
+            TimerEntry::Sleep(_) => SLEEP,
+            TimerEntry::Callback { name, .. } => name,
+        })
+    }
+}
+
 /// A callback on the stack. It goes back into its timer, also if it panics.
 struct RunningTimer<'a> {
     inner: &'a Inner,
@@ -108,6 +160,8 @@ impl Timer {
             let mut timers = inner.timers.borrow_mut();
             self.forget_expiry(&mut timers);
             timers.arm(self.key, deadline_ns);
+            drop(timers);
+            inner.say_armed(self.key, deadline_ns);
         }
     }
 
@@ -118,7 +172,12 @@ impl Timer {
         match self.inner.upgrade() {
             Some(inner) => {
                 let mut timers = inner.timers.borrow_mut();
-                self.forget_expiry(&mut timers) | timers.disarm(self.key)
+                let was_armed = self.forget_expiry(&mut timers) | timers.disarm(self.key);
+                drop(timers);
+                if was_armed {
+                    inner.say_disarmed(self.key);
+                }
+                was_armed
             }
             None => false,
         }
@@ -149,6 +208,7 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.upgrade() {
+            inner.say_removed(self.key);
             // The callback may own another timer: it is dropped when no borrow is held.
             let entry = inner.timers.borrow_mut().remove(self.key);
             drop(entry);
@@ -221,6 +281,8 @@ impl Future for Sleep {
             let key = timers.insert(TimerEntry::Sleep(waker));
             timers.arm(key, self.deadline_ns);
             self.key = Some(key);
+            drop(timers);
+            inner.say_armed(key, self.deadline_ns);
             return Poll::Pending;
         };
         match timers.get_mut(key) {
@@ -243,6 +305,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let (Some(inner), Some(key)) = (self.inner.upgrade(), self.key) {
+            inner.say_removed(key);
             let entry = inner.timers.borrow_mut().remove(key);
             drop(entry);
         }

@@ -49,6 +49,13 @@ pub(crate) struct TimerKey {
     pub(crate) generation: u32,
 }
 
+impl TimerKey {
+    /// The same as one number.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+}
+
 impl<T> TimerHeap<T> {
     pub(crate) const fn new() -> Self {
         TimerHeap {

@@ -61,7 +61,7 @@ impl Mark {
 
 /// Which kinds of events a sink takes. Those that it does not take are not even made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wants(u8);
+pub struct Wants(u16);
 
 impl Wants {
     /// [`Event::Create`], [`Event::Enter`], [`Event::Yield`], [`Event::End`].
@@ -72,14 +72,22 @@ impl Wants {
     pub const CALLBACKS: Wants = Wants(4);
     /// [`Event::Decision`].
     pub const DECISIONS: Wants = Wants(8);
-    /// [`Event::Layer`].
+    /// [`Event::Layer`], but for what is in [`LAYER_DETAILS`](Self::LAYER_DETAILS).
     pub const LAYERS: Wants = Wants(16);
     /// [`Event::Mark`].
     pub const MARKS: Wants = Wants(32);
+    /// [`Event::TimerArm`], [`Event::TimerDisarm`]. For recorders, as the two that follow: what they
+    /// report, nobody needs who only follows a run.
+    pub const TIMERS: Wants = Wants(64);
+    /// [`Event::BottomHalfSchedule`], [`Event::BottomHalfCancel`].
+    pub const SCHEDULES: Wants = Wants(128);
+    /// Those [`Event::Layer`] that say how the state of a layer changes bit by bit: see
+    /// [`AioContext::trace_detail`](crate::AioContext::trace_detail).
+    pub const LAYER_DETAILS: Wants = Wants(256);
     /// Nothing.
     pub const NOTHING: Wants = Wants(0);
     /// Everything.
-    pub const ALL: Wants = Wants(63);
+    pub const ALL: Wants = Wants(511);
 
     /// What either takes.
     #[must_use]
@@ -93,6 +101,9 @@ impl Wants {
         self.0 & other.0 == other.0
     }
 }
+
+/// What the timers of sleeping coroutines are called in events.
+pub const SLEEP: &str = "sleep";
 
 /// What happened.
 #[derive(Debug)]
@@ -140,6 +151,35 @@ pub enum Event<'a> {
     /// The handler of an event source runs.
     EventSource {
         /// The name of the source.
+        name: &'static str,
+    },
+    /// A timer is going to expire at a time. One that was armed before is moved there.
+    TimerArm {
+        /// Its name; [`SLEEP`] for that of a sleeping coroutine.
+        name: &'static str,
+        /// Tells the timers of a context apart, as long as they live.
+        id: u64,
+        /// When, in nanoseconds of the context's clock.
+        deadline_ns: u64,
+    },
+    /// A timer is not going to expire any more, without having done so.
+    TimerDisarm {
+        /// Its name, as it was armed.
+        name: &'static str,
+        /// As it was armed.
+        id: u64,
+    },
+    /// A bottom half is going to run. Of one that another thread schedules this is said when the context
+    /// finds it in its inbox; and not again, if that thread has cancelled it and schedules it again
+    /// meanwhile.
+    BottomHalfSchedule {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A bottom half that was scheduled is not going to run: it was cancelled or deleted in its own
+    /// context. What another thread cancels ends unsaid.
+    BottomHalfCancel {
+        /// Its name.
         name: &'static str,
     },
     /// A choice was made.

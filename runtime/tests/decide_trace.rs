@@ -195,6 +195,7 @@ fn the_record_tells_who_ran_who_woke_whom_and_when() {
         "0 main Enter { coroutine: waker#2, by: None }",
         "0 main Enter { coroutine: sleeper#1, by: Some(waker#2) }",
         "0 main Yield { coroutine: sleeper#1 }",
+        "0 main TimerArm { name: \"sleep\", id: 0, deadline_ns: 5 }",
         "0 main Yield { coroutine: waker#2 }",
         "5 main Wake { serial: 2, by: None }",
         "5 main Enter { coroutine: waker#2, by: None }",
@@ -222,6 +223,8 @@ fn callbacks_and_decisions_are_recorded_by_name() {
     settle(&ctx);
     ctx.poll(true);
     let expected = [
+        "0 iothread0 TimerArm { name: \"alarm\", id: 0, deadline_ns: 3 }",
+        "0 iothread0 BottomHalfSchedule { name: \"tick\" }",
         "0 iothread0 Decision { site: Site { name: \"aio.next\" }, n: 2, chosen: 1 }",
         "0 iothread0 EventSource { name: \"guest\" }",
         "0 iothread0 BottomHalf { name: \"tick\" }",

@@ -173,8 +173,11 @@ fn build(graph: &Rc<Graph>, state: NodeState, bits: &[SharedBits]) -> Rc<Node> {
     *node.reserved.borrow_mut() = state.reserved;
     node.io.limits.set(state.limits);
     state.counters.restore(&node);
-    let bitmaps = state.bitmaps.into_iter().map(|it| it.unpack(bits));
-    node.io.bitmaps.borrow_mut().extend(bitmaps);
+    for bitmap in state.bitmaps {
+        // One by one: those that have no name are told apart by those that are there.
+        let bitmap = bitmap.unpack(bits, &node);
+        node.io.bitmaps.borrow_mut().push(bitmap);
+    }
     for _ in 0..graph.drain_all_count.get() {
         node.quiesce_begin();
     }

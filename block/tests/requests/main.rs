@@ -5,6 +5,7 @@
 #[macro_use]
 mod common;
 
+mod bitmap_trace;
 mod bitmaps;
 mod flush;
 mod lengths;
