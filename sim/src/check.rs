@@ -30,6 +30,7 @@ pub mod wake;
 
 use std::rc::Rc;
 
+use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorTrace;
@@ -61,6 +62,8 @@ pub enum Seen<'a> {
     Monitor(&'a MonitorEvent),
     /// A coroutine or a callback; only in runs that trace them.
     Runtime(&'a Event<'a>),
+    /// Bits of a dirty bitmap; only in runs that trace them.
+    Dirty(&'a DirtyTrace),
 }
 
 /// Kinds of things that a checker wants to be told.
@@ -68,7 +71,7 @@ pub enum Seen<'a> {
 pub struct Interest(u16);
 
 impl Interest {
-    pub(crate) const KINDS: usize = 12;
+    pub(crate) const KINDS: usize = 13;
     /// Nothing.
     pub const NOTHING: Interest = Interest(0);
     /// [`Seen::Block`].
@@ -96,6 +99,8 @@ impl Interest {
 
     /// Those of [`Seen::Block`] that are no requests; for whoever does not want [`Interest::BLOCK`].
     pub const SECTION: Interest = Interest(2048);
+    /// [`Seen::Dirty`].
+    pub const DIRTY: Interest = Interest(4096);
 
     /// Both.
     #[must_use]

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
 use std::rc::Rc;
 
+use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorTrace;
@@ -268,9 +269,18 @@ impl Trace for Hub {
                 } else if let Some(job) = layer.downcast_ref::<JobTrace>() {
                     self.job_news.set(self.job_news.get() + 1);
                     self.tell(context, Interest::JOB, &Seen::Job(job));
+                } else if let Some(dirty) = layer.downcast_ref::<DirtyTrace>() {
+                    self.tell_wanted(context, Interest::DIRTY, &Seen::Dirty(dirty));
                 }
             }
             Event::Mark { mark } => self.mark(mark),
+            // What only recorders ask for neither counts nor ends anything: it changes no run.
+            detail @ (Event::TimerArm { .. }
+            | Event::TimerDisarm { .. }
+            | Event::BottomHalfSchedule { .. }
+            | Event::BottomHalfCancel { .. }) => {
+                self.tell_wanted(context, Interest::RUNTIME, &Seen::Runtime(detail));
+            }
             other => self.tell(context, Interest::RUNTIME, &Seen::Runtime(other)),
         }
     }

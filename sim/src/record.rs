@@ -21,8 +21,13 @@ pub use entry::{Entry, RuntimeEvent, What, Who};
 /// So many events are kept where nobody says otherwise: some hundred megabytes.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
 
-/// What a recorder is to be told of the runtime. Decisions are not in it: the log has them all.
-const RUNTIME: Wants = Wants::COROUTINES.or(Wants::WAKES).or(Wants::CALLBACKS);
+/// What a recorder is to be told that nobody else asks for. Decisions are not in it: the log has them all.
+const RUNTIME: Wants = Wants::COROUTINES
+    .or(Wants::WAKES)
+    .or(Wants::CALLBACKS)
+    .or(Wants::TIMERS)
+    .or(Wants::SCHEDULES)
+    .or(Wants::LAYER_DETAILS);
 
 const EVERYTHING: Interest = Interest::BLOCK
     .or(Interest::JOB)
@@ -31,7 +36,8 @@ const EVERYTHING: Interest = Interest::BLOCK
     .or(Interest::DISK)
     .or(Interest::GUEST)
     .or(Interest::MONITOR)
-    .or(Interest::RUNTIME);
+    .or(Interest::RUNTIME)
+    .or(Interest::DIRTY);
 
 /// One run, to be looked at.
 #[derive(Debug)]

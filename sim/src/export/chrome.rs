@@ -127,7 +127,7 @@ impl Chrome {
                 self.lanes.instant(lane, flat.kind, args);
             }
             // The states of jobs are seen as they change.
-            What::JobEvent(_) => {}
+            What::JobEvent(_) | What::Dirty(_) => {}
         }
     }
 
@@ -220,7 +220,8 @@ impl Chrome {
             RuntimeEvent::BottomHalf { name }
             | RuntimeEvent::Timer { name }
             | RuntimeEvent::EventSource { name } => self.lanes.instant(lane, name, json!({})),
-            RuntimeEvent::Create { .. } => {}
+            // What is going to happen is drawn when it does.
+            _ => {}
         }
     }
 }

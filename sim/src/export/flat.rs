@@ -1,5 +1,6 @@
 //! Events as a kind with fields: what all forms are made of.
 
+use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorEvent;
@@ -119,8 +120,23 @@ impl What {
                 flat
             }
             What::Runtime(event) => runtime(event),
+            What::Dirty(trace) => dirty(trace),
         }
     }
+}
+
+fn dirty(trace: &DirtyTrace) -> Flat {
+    let mut flat = flat!(
+        "dirty-set",
+        node = &*trace.node,
+        bitmap = &*trace.bitmap,
+        offset = trace.offset,
+        bytes = trace.bytes,
+    );
+    if !trace.dirty {
+        flat.kind = "dirty-clear";
+    }
+    flat
 }
 
 fn block(trace: &BlockTrace) -> Flat {
@@ -340,5 +356,13 @@ fn runtime(event: &RuntimeEvent) -> Flat {
         Event::BottomHalf { name } => flat!("bottom-half", name = name),
         Event::Timer { name } => flat!("timer", name = name),
         Event::EventSource { name } => flat!("event-source", name = name),
+        Event::TimerArm {
+            name,
+            id,
+            deadline_ns,
+        } => flat!("timer-arm", name = name, id = id, deadline_ns = deadline_ns),
+        Event::TimerDisarm { name, id } => flat!("timer-disarm", name = name, id = id),
+        Event::BottomHalfSchedule { name } => flat!("bottom-half-schedule", name = name),
+        Event::BottomHalfCancel { name } => flat!("bottom-half-cancel", name = name),
     }
 }

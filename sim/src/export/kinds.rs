@@ -32,6 +32,8 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ),
     ("mirror-iteration", &["job", "offset", "bytes"]),
     ("mirror-iteration-done", &["job", "offset", "bytes"]),
+    ("mirror-active", &["job", "offset", "bytes"]),
+    ("mirror-active-done", &["job", "offset", "bytes"]),
     ("mirror-before-flush", &["job"]),
     ("mirror-before-drain", &["job", "dirty_bytes"]),
     (
@@ -67,4 +69,10 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("bottom-half", &["name"]),
     ("timer", &["name"]),
     ("event-source", &["name"]),
+    ("timer-arm", &["name", "id", "deadline_ns"]),
+    ("timer-disarm", &["name", "id"]),
+    ("bottom-half-schedule", &["name"]),
+    ("bottom-half-cancel", &["name"]),
+    ("dirty-set", &["node", "bitmap", "offset", "bytes"]),
+    ("dirty-clear", &["node", "bitmap", "offset", "bytes"]),
 ];

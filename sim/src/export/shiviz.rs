@@ -53,6 +53,10 @@ struct ShiViz {
 
 impl ShiViz {
     fn entry(&mut self, entry: &Entry) {
+        // What only recorders are told nobody has done who could know of it.
+        if entry.what.is_detail() {
+            return;
+        }
         if !matches!(entry.what, What::Runtime(RuntimeEvent::Wake { .. })) {
             self.answer = None;
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorTrace;
@@ -67,8 +68,10 @@ pub enum What {
     Guest(GuestEvent),
     /// The monitor.
     Monitor(MonitorEvent),
-    /// A coroutine or a callback.
+    /// A coroutine, a callback or a timer.
     Runtime(RuntimeEvent),
+    /// Bits of a dirty bitmap.
+    Dirty(DirtyTrace),
 }
 
 /// What the runtime reports, to keep: see [`Event`].
@@ -118,101 +121,119 @@ pub enum RuntimeEvent {
         /// The name of the source.
         name: &'static str,
     },
+    /// A timer is going to expire at a time.
+    TimerArm {
+        /// Its name.
+        name: &'static str,
+        /// Tells the timers of a context apart, as long as they live.
+        id: u64,
+        /// When, in nanoseconds of the context's clock.
+        deadline_ns: u64,
+    },
+    /// A timer is not going to expire any more.
+    TimerDisarm {
+        /// Its name.
+        name: &'static str,
+        /// As it was armed.
+        id: u64,
+    },
+    /// A bottom half is going to run.
+    BottomHalfSchedule {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A bottom half that was scheduled is not going to run.
+    BottomHalfCancel {
+        /// Its name.
+        name: &'static str,
+    },
 }
 
 impl What {
+    /// A copy of what the engine reports, in a world or on this machine; nothing for what no record keeps.
+    pub fn reported(event: &Event<'_>) -> Option<What> {
+        let Event::Layer(layer) = event else {
+            return RuntimeEvent::of(event).map(What::Runtime);
+        };
+        let layer = layer.as_any();
+        if let Some(trace) = layer.downcast_ref::<BlockTrace>() {
+            return Some(What::Block(trace.clone()));
+        }
+        if let Some(trace) = layer.downcast_ref::<DirtyTrace>() {
+            return Some(What::Dirty(trace.clone()));
+        }
+        if let Some(trace) = layer.downcast_ref::<MirrorTrace>() {
+            return Some(What::Mirror(copy(trace)));
+        }
+        let job = layer.downcast_ref::<JobTrace>();
+        job.map(|trace| What::Job(trace.clone()))
+    }
+
+    /// Whether it says what is going to happen, or how a state has changed bit by bit, rather than what
+    /// happens: such events are between others that belong together.
+    pub fn is_detail(&self) -> bool {
+        use RuntimeEvent::{BottomHalfCancel, BottomHalfSchedule, TimerArm, TimerDisarm};
+        matches!(
+            self,
+            What::Dirty(_)
+                | What::Runtime(
+                    TimerArm { .. }
+                        | TimerDisarm { .. }
+                        | BottomHalfSchedule { .. }
+                        | BottomHalfCancel { .. }
+                )
+        )
+    }
+
     /// A copy of what a checker sees; nothing for what no record keeps.
     pub(super) fn of(seen: &Seen<'_>) -> Option<What> {
         Some(match seen {
-            Seen::Block(trace) => What::Block(block(trace)),
+            Seen::Block(trace) => What::Block((*trace).clone()),
             Seen::Job(trace) => What::Job((*trace).clone()),
-            Seen::Mirror(trace) => What::Mirror(MirrorTrace {
-                job: trace.job.clone(),
-                event: trace.event,
-            }),
+            Seen::Mirror(trace) => What::Mirror(copy(trace)),
             Seen::JobEvent(event) => What::JobEvent((*event).clone()),
             Seen::Disk(event) => What::Disk(**event),
             Seen::Guest(event) => What::Guest(**event),
             Seen::Monitor(event) => What::Monitor((*event).clone()),
-            Seen::Runtime(event) => What::Runtime(runtime(event)?),
+            Seen::Runtime(event) => What::Runtime(RuntimeEvent::of(event)?),
+            Seen::Dirty(trace) => What::Dirty((*trace).clone()),
         })
     }
 }
 
-fn block(trace: &BlockTrace) -> BlockTrace {
-    use BlockTrace::{DrainBegin, DrainEnd, Drained, ReplaceNode, RequestBegin, RequestEnd};
-    match *trace {
-        RequestBegin {
-            ref node,
-            id,
-            kind,
-            offset,
-            bytes,
-        } => RequestBegin {
-            node: node.clone(),
-            id,
-            kind,
-            offset,
-            bytes,
-        },
-        RequestEnd {
-            ref node,
-            id,
-            kind,
-            offset,
-            bytes,
-        } => RequestEnd {
-            node: node.clone(),
-            id,
-            kind,
-            offset,
-            bytes,
-        },
-        DrainBegin {
-            ref node,
-            section,
-            owner,
-        } => DrainBegin {
-            node: node.clone(),
-            section,
-            owner,
-        },
-        Drained {
-            ref node,
-            section,
-            owner,
-        } => Drained {
-            node: node.clone(),
-            section,
-            owner,
-        },
-        DrainEnd {
-            ref node,
-            section,
-            owner,
-        } => DrainEnd {
-            node: node.clone(),
-            section,
-            owner,
-        },
-        ReplaceNode { ref from, ref to } => ReplaceNode {
-            from: from.clone(),
-            to: to.clone(),
-        },
+fn copy(trace: &MirrorTrace) -> MirrorTrace {
+    MirrorTrace {
+        job: trace.job.clone(),
+        event: trace.event,
     }
 }
 
-fn runtime(event: &Event<'_>) -> Option<RuntimeEvent> {
-    Some(match *event {
-        Event::Create { coroutine } => RuntimeEvent::Create { coroutine },
-        Event::Enter { coroutine, by } => RuntimeEvent::Enter { coroutine, by },
-        Event::Yield { coroutine } => RuntimeEvent::Yield { coroutine },
-        Event::End { coroutine } => RuntimeEvent::End { coroutine },
-        Event::Wake { serial, by } => RuntimeEvent::Wake { serial, by },
-        Event::BottomHalf { name } => RuntimeEvent::BottomHalf { name },
-        Event::Timer { name } => RuntimeEvent::Timer { name },
-        Event::EventSource { name } => RuntimeEvent::EventSource { name },
-        // Decisions are in the log; marks and layers come on other ways.
-        _ => return None,
-    })
+impl RuntimeEvent {
+    /// A copy of what the runtime reports; nothing for what no record keeps.
+    pub fn of(event: &Event<'_>) -> Option<RuntimeEvent> {
+        Some(match *event {
+            Event::Create { coroutine } => RuntimeEvent::Create { coroutine },
+            Event::Enter { coroutine, by } => RuntimeEvent::Enter { coroutine, by },
+            Event::Yield { coroutine } => RuntimeEvent::Yield { coroutine },
+            Event::End { coroutine } => RuntimeEvent::End { coroutine },
+            Event::Wake { serial, by } => RuntimeEvent::Wake { serial, by },
+            Event::BottomHalf { name } => RuntimeEvent::BottomHalf { name },
+            Event::Timer { name } => RuntimeEvent::Timer { name },
+            Event::EventSource { name } => RuntimeEvent::EventSource { name },
+            Event::TimerArm {
+                name,
+                id,
+                deadline_ns,
+            } => RuntimeEvent::TimerArm {
+                name,
+                id,
+                deadline_ns,
+            },
+            Event::TimerDisarm { name, id } => RuntimeEvent::TimerDisarm { name, id },
+            Event::BottomHalfSchedule { name } => RuntimeEvent::BottomHalfSchedule { name },
+            Event::BottomHalfCancel { name } => RuntimeEvent::BottomHalfCancel { name },
+            // Decisions are in the log; marks and layers come on other ways.
+            _ => return None,
+        })
+    }
 }

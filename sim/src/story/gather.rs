@@ -69,6 +69,7 @@ impl Gather {
                 refused: event.refused.clone(),
             }),
             What::Runtime(event) => self.runtime(at, entry, event),
+            What::Dirty(_) => {}
         }
     }
 
