@@ -1,0 +1,167 @@
+// The page as a whole: the run that is shown, the one beside it, the cursor and the visible range.
+
+import { Axis } from '#page/axis.js';
+import { Model } from '#page/model.js';
+import { Store } from '#page/store.js';
+import { firstDifference } from '#page/difference.js';
+import { clamp } from '#page/search.js';
+import { byDecision, byEvent, byStep, find } from '#page/step.js';
+
+/** What one can ask the page to do; buttons and keys name these. */
+export class App {
+  /**
+   * @param {any} document
+   * @param {{theme:'light'|'dark', schedule?:(work:() => void) => void}} options
+   */
+  constructor(document, { theme, schedule }) {
+    this.model = new Model(document);
+    /** @type {Model|null} */
+    this.against = null;
+    /** @type {{event_a:number, event_b:number, decision:number|null}|null} */
+    this.difference = null;
+    this.axis = new Axis(this.model.run, 'order');
+    this.store = new Store({
+      cursor: this.model.opening, scale: 'order', filter: '', playing: false, speed: 8, theme, range: 0, run: 0, found: '',
+    }, schedule);
+    this.#begin();
+  }
+
+  /** A long run begins with a part of it that can be read, around where the cursor is. */
+  #begin() {
+    const { run } = this.model;
+    if (this.model.failure && run.count > 400) {
+      const { cursor } = this.store.chosen;
+      this.axis.show(cursor - 140, cursor + 140);
+    }
+  }
+
+  /** Shows another run. What was shown stays beside it if `keep`. */
+  show(document, { keep = false, against = null, difference = null, at = null } = {}) {
+    const before = this.model;
+    this.model = new Model(document);
+    this.#beside(keep ? before : against && new Model(against), difference);
+    const opening = this.difference && keep ? this.difference.event_a : this.model.opening;
+    this.store.set({ cursor: this.#within(at ?? opening), playing: false, run: this.store.chosen.run + 1 });
+    this.axis.reveal(this.store.chosen.cursor);
+    this.#ranged();
+  }
+
+  /** Puts another run beside the one that is shown, or none. */
+  setAgainst(document, difference = null) {
+    this.#beside(document && new Model(document), difference);
+    this.store.set({ run: this.store.chosen.run + 1 });
+    this.#ranged();
+  }
+
+  /** @param {Model|null} other */
+  #beside(other, difference) {
+    this.against = other;
+    // A difference without an event says that one of the runs is over: then the events are compared here.
+    const known = typeof difference?.event_a === 'number' && typeof difference?.event_b === 'number';
+    this.difference = other ? (known ? difference : firstDifference(this.model.run, other.run)) : null;
+    const runs = [this.model.run, ...(other ? [other.run] : [])];
+    this.extent = {
+      count: Math.max(...runs.map((run) => run.count)),
+      endNs: Math.max(...runs.map((run) => run.endNs)),
+    };
+    const { from, to, scale } = this.axis;
+    this.axis = new Axis(this.model.run, scale, this.extent);
+    this.axis.show(from, to);
+  }
+
+  /** The two runs change places. */
+  swap() {
+    if (!this.against) return;
+    const other = this.against;
+    const { difference } = this;
+    const back = difference && { ...difference, event_a: difference.event_b, event_b: difference.event_a };
+    const before = this.model;
+    this.model = other;
+    this.#beside(before, back);
+    this.store.set({ cursor: this.#within(this.store.chosen.cursor), run: this.store.chosen.run + 1 });
+    this.#ranged();
+  }
+
+  /** The scale of the run beside, which shows the same range. */
+  besideAxis() {
+    const axis = new Axis(this.against.run, this.axis.scale, this.extent);
+    [axis.from, axis.to] = [this.axis.from, this.axis.to];
+    return axis;
+  }
+
+  #within(event) {
+    return clamp(event, 0, Math.max(0, this.model.run.count - 1));
+  }
+
+  #ranged() {
+    this.store.set({ range: this.store.chosen.range + 1 });
+  }
+
+  /** Moves the cursor to an event, and the view after it. */
+  go(event, { reveal = true } = {}) {
+    this.store.set({ cursor: this.#within(event) });
+    if (reveal && this.axis.reveal(this.store.chosen.cursor)) this.#ranged();
+  }
+
+  /** Changes what is visible. @param {(axis: Axis) => void} change */
+  move(change) {
+    change(this.axis);
+    this.#ranged();
+  }
+
+  /** Changes the scale. */
+  rescale(scale) {
+    this.axis.rescale(scale);
+    this.store.set({ scale });
+    this.#ranged();
+  }
+
+  /** Does what a button or a key is called after. Returns whether there is such a thing. */
+  act(name) {
+    const action = this.#actions()[name];
+    action?.();
+    return action !== undefined;
+  }
+
+  #actions() {
+    const { cursor, scale, filter, playing } = this.store.chosen;
+    const { run } = this.model;
+    const zoom = (factor) => () => this.move((axis) => axis.zoom(factor, this.#centre()));
+    return {
+      'event-on': () => this.go(byEvent(run, cursor, 1)),
+      'event-back': () => this.go(byEvent(run, cursor, -1)),
+      'decision-on': () => this.go(byDecision(run, cursor, 1)),
+      'decision-back': () => this.go(byDecision(run, cursor, -1)),
+      'step-on': () => this.go(byStep(run, cursor, 1)),
+      'step-back': () => this.go(byStep(run, cursor, -1)),
+      'find-on': () => this.find(filter, 1),
+      'find-back': () => this.find(filter, -1),
+      first: () => this.go(0),
+      last: () => this.go(run.count - 1),
+      wrong: () => this.model.failure && this.go(this.model.opening),
+      difference: () => this.difference && this.go(this.difference.event_a),
+      play: () => this.store.set({ playing: !playing }),
+      'zoom-in': zoom(0.5),
+      'zoom-out': zoom(2),
+      fit: () => this.move((axis) => axis.show(...axis.limits())),
+      'pan-back': () => this.move((axis) => axis.pan(-0.5)),
+      'pan-on': () => this.move((axis) => axis.pan(0.5)),
+      scale: () => this.rescale(scale === 'order' ? 'time' : 'order'),
+      theme: () => this.store.set({ theme: this.store.chosen.theme === 'dark' ? 'light' : 'dark' }),
+    };
+  }
+
+  /** What keeps its place when one zooms: the cursor if it is visible, else the middle. */
+  #centre() {
+    const { axis } = this;
+    const position = axis.position(this.store.chosen.cursor);
+    return position >= axis.from && position <= axis.to ? position : (axis.from + axis.to) / 2;
+  }
+
+  /** Goes to the next event that fits; says so if there is none. */
+  find(text, direction) {
+    const found = find(this.model.run, this.store.chosen.cursor, direction, text);
+    this.store.set({ found: text.trim() && found < 0 ? (direction > 0 ? 'none after this' : 'none before this') : '' });
+    if (found >= 0) this.go(found);
+  }
+}

@@ -1,0 +1,140 @@
+// Paints the timeline: axis, lanes, drained sections, wakes, strips, cursor. Only what is visible.
+
+import { SIZES, hasMarks, rowTop } from '#page/layout.js';
+import { paintMarks, paintRow } from '#page/paint-rows.js';
+import { paintWakes } from '#page/paint-wakes.js';
+import { paintStrip } from '#page/paint-strips.js';
+import { ticks } from '#page/axis.js';
+import { grouped, time } from '#page/words.js';
+
+/**
+ * @typedef {object} Scene
+ * @property {import('#page/model.js').Model} model
+ * @property {import('#page/axis.js').Axis} axis
+ * @property {number} width
+ * @property {number} height
+ * @property {number} cursor
+ * @property {number|null} wrong the event where it went wrong
+ * @property {number|null} difference the first that differs from the run beside this one
+ * @property {import('#page/theme.js').Theme} theme
+ */
+
+/**
+ * @param {import('#page/surface.js').Surface} surface
+ * @param {Scene} scene
+ * @returns {import('#page/axis.js').View} what is where
+ */
+export function paint(surface, scene) {
+  const { model, axis, width, height, theme } = scene;
+  const view = axis.view(SIZES.label, width - SIZES.label - SIZES.right);
+  surface.rect(0, 0, width, height, theme.panel);
+  paintAxis(surface, view, scene);
+  paintLabels(surface, scene);
+  surface.clip(view.left, 0, view.width, height, () => {
+    paintHolds(surface, view, scene);
+    for (const place of model.places) {
+      if (place.kind === 'lane') paintLane(surface, view, model.lanes[place.index], place, theme);
+      else paintStrip(surface, view, model.bits[place.index], place, theme);
+    }
+    paintWakes(surface, view, model, theme);
+    for (const place of model.places) {
+      if (place.kind === 'lane') paintLandmarks(surface, view, model.lanes[place.index], place, theme);
+    }
+  });
+  paintCursor(surface, view, scene);
+  return view;
+}
+
+function paintLane(surface, view, lane, place, theme) {
+  lane.rows.forEach((row, number) => {
+    paintRow(surface, view, row, lane.labels, rowTop(place, lane, number), SIZES.row - 2, theme);
+  });
+  if (hasMarks(lane)) paintMarks(surface, view, lane, place.top, SIZES.marks - 2, theme);
+}
+
+function paintAxis(surface, view, { axis, height, theme }) {
+  const name = axis.scale === 'order' ? 'event' : 'time';
+  surface.text(SIZES.label - 10, SIZES.axis / 2, name, theme.quiet, { anchor: 'end' });
+  for (const at of ticks(axis.from, axis.to, Math.floor(view.width / 110))) {
+    const x = view.left + (at - axis.from) * view.perUnit;
+    surface.line(x, SIZES.axis - 5, x, height, theme.grid);
+    surface.text(x + 3, SIZES.axis / 2, axis.scale === 'order' ? grouped(Math.round(at)) : time(at), theme.quiet);
+  }
+}
+
+function paintLabels(surface, { model, theme, width }) {
+  surface.clip(0, 0, SIZES.label - 6, model.height, () => {
+    for (const place of model.places) {
+      const y = place.top + Math.min(place.height, 14) / 2;
+      surface.rect(6, place.top, 3, place.height, theme.tones[place.role]);
+      surface.text(15, y, place.label, theme.text);
+      if (place.kind === 'strip') {
+        const bits = model.bits[place.index];
+        if (place.height > 30) surface.text(15, y + 14, `${grouped(bits.granules)} granules`, theme.quiet, { size: 10 });
+      }
+    }
+  });
+  for (const place of model.places) {
+    const y = place.top + place.height + SIZES.gap / 2;
+    surface.line(0, y, width, y, theme.grid);
+  }
+}
+
+/** Drained sections, as shadows over the lanes of those who must be silent: guests and the disks. */
+function paintHolds(surface, view, { model, theme }) {
+  const covered = model.places.filter((place) => ['guest', 'source'].includes(place.role));
+  const sections = model.lanes.find((lane) => lane.id === 'sections');
+  if (!sections || covered.length === 0) return;
+  const [top] = covered.map((place) => place.top);
+  const last = covered[covered.length - 1];
+  for (const row of sections.rows) {
+    paintRow(surface, view, row, null, top - 2, last.top + last.height - top + 4, theme, 0.1);
+  }
+}
+
+/** The few marks that are drawn however far away one is, with their names where there is room. */
+function paintLandmarks(surface, view, lane, place, theme) {
+  let free = -Infinity;
+  for (const { event, text, tone } of lane.landmarks) {
+    if (event < view.first || event > view.end) continue;
+    const x = view.middle(event);
+    const colour = theme.tones[tone];
+    const y = place.top + 5;
+    if (x < free - 1) continue;
+    surface.shape([[x, y - 5], [x + 4, y], [x, y + 5], [x - 4, y]], colour, theme.panel);
+    const wide = text.length * 6.2 + 12;
+    if (x > free && hasRoom(view, lane, event, wide)) {
+      surface.rect(x + 6, y - 6, wide - 6, 12, theme.panel, 0.85);
+      surface.text(x + 8, y, text, theme.text, { size: 10 });
+      free = x + wide;
+    } else {
+      free = Math.max(free, x + 3);
+    }
+  }
+}
+
+/** Whether the next landmark is far enough away for the name of this one. */
+function hasRoom(view, lane, event, wide) {
+  const next = lane.landmarks.find((it) => it.event > event);
+  return !next || view.x(next.event) - view.x(event) > wide;
+}
+
+function paintCursor(surface, view, { cursor, wrong, difference, height, theme, model }) {
+  const upright = (event, colour, text, width, dash) => {
+    if (event === null || event < 0 || event < view.first - 1 || event > view.end) return;
+    const x = Math.round(view.middle(event)) + 0.5;
+    surface.line(x, SIZES.axis - 8, x, height, colour, width, dash);
+    if (!text) return;
+    const wide = text.length * 6 + 10;
+    const left = Math.min(x + 1, view.left + view.width - wide);
+    surface.rect(left, SIZES.axis - 10, wide, 14, colour);
+    surface.text(left + 5, SIZES.axis - 3, text, theme.panel, { size: 10, bold: true });
+  };
+  upright(difference, theme.tones.landmark, 'first difference', 1.5, [5, 3]);
+  upright(wrong, theme.tones.failed, 'here it went wrong', 1.5, [3, 3]);
+  upright(model.run.count ? cursor : null, theme.accent, null, 2, []);
+  const x = view.middle(cursor);
+  if (x >= view.left && x <= view.left + view.width) {
+    surface.shape([[x - 6, SIZES.axis - 12], [x + 6, SIZES.axis - 12], [x, SIZES.axis - 3]], theme.accent);
+  }
+}
