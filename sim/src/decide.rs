@@ -29,6 +29,7 @@ pub use decider::Decider;
 pub use exhaustive::Exhaustive;
 pub use log::{Decision, Listing, Log};
 pub use names::Names;
+pub(crate) use names::time;
 pub use parse::{TextError, TextErrorKind};
 pub use pct::{Pct, miss_probability};
 pub use random::Random;

@@ -25,6 +25,7 @@ pub use spec::{DiskSpec, Fill, Spread, StatusKind};
 pub use store::Spares;
 pub(crate) use store::Store;
 
+use crate::decide::time;
 use crate::event::{DiskEvent, DiskKind};
 use crate::hub::Hub;
 use crate::world::{DiskOp, Fate, OpKind, Outcome, World};
@@ -202,20 +203,37 @@ impl SimDisk {
         match spec.spread {
             Spread::Constant => {}
             // 0 is the usual latency; the others are less and more.
-            Spread::Uniform => latency_ns = latency_ns * UNIFORM[decider.pick(&LATENCY, 8)] / 8,
-            Spread::HeavyTail => latency_ns <<= decider.pick_rarely(&TAIL, 12, 160),
+            Spread::Uniform => {
+                latency_ns = latency_ns
+                    * UNIFORM
+                        [decider.pick_named(&LATENCY, 8, |it| time(latency_ns * UNIFORM[it] / 8))]
+                    / 8
+            }
+            Spread::HeavyTail => {
+                latency_ns <<=
+                    decider.pick_rarely_named(&TAIL, 12, 160, |it| time(latency_ns << it))
+            }
         }
         if kind == DiskKind::Status {
             latency_ns = match spec.status {
-                StatusKind::Slow => latency_ns + decider.pick(&STATUS, 4) as u64 * spec.latency_ns,
+                StatusKind::Slow => {
+                    let slow = |it| latency_ns + it as u64 * spec.latency_ns;
+                    slow(decider.pick_named(&STATUS, 4, |it| time(slow(it))))
+                }
                 StatusKind::Exact | StatusKind::Coarse => 0,
             };
         }
-        let held = spec.hold > 0 && kind.moves_data() && decider.flip(&HOLD, spec.hold);
+        let held = spec.hold > 0
+            && kind.moves_data()
+            && decider.flip_named(&HOLD, spec.hold, ["goes on", "is held"]);
         let answers_ns = now_ns + latency_ns;
         let early = spec.early && latency_ns > 0 && kind.moves_data() && !held;
         let lands_ns = match early {
-            true => now_ns + latency_ns * decider.pick(&EARLY, 4) as u64 / 4,
+            true => {
+                let after_ns = |it| latency_ns * it as u64 / 4;
+                let name = |it| format!("lands after {}", time(after_ns(it)));
+                now_ns + after_ns(decider.pick_named(&EARLY, 4, name))
+            }
             false => answers_ns,
         };
         Fate {
@@ -234,7 +252,12 @@ impl SimDisk {
             DiskKind::Flush => (self.spec.flush_error, EIO),
             DiskKind::Discard => (0, EIO),
         };
-        (odds > 0 && self.world.decider().flip(&FAIL, odds)).then_some(errno)
+        (odds > 0
+            && self
+                .world
+                .decider()
+                .flip_named(&FAIL, odds, ["succeeds", "fails"]))
+        .then_some(errno)
     }
 
     fn tell(&self, kind: DiskKind, (offset, bytes): (u64, u64), what: DiskWhat) {
@@ -331,10 +354,17 @@ impl SimDisk {
     /// How much of a transfer of `bytes` is done in one go.
     fn shortened(&self, bytes: usize) -> usize {
         let units = bytes / UNIT_BYTES as usize;
-        if units < 2 || !self.world.decider().flip(&SHORT, self.spec.short) {
+        if units < 2
+            || !self
+                .world
+                .decider()
+                .flip_named(&SHORT, self.spec.short, ["all of it", "a part"])
+        {
             return bytes;
         }
-        let done = 1 + self.world.decider().pick(&SHORT, units - 1);
+        let done = 1 + self.world.decider().pick_named(&SHORT, units - 1, |it| {
+            format!("{} of {units} units", it + 1)
+        });
         done * UNIT_BYTES as usize
     }
 

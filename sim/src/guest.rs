@@ -14,6 +14,7 @@ use blockjob_runtime::AioContext;
 use blockjob_runtime::decide::Site;
 use bytes::{Bytes, BytesMut};
 
+use crate::decide::time;
 use crate::disk::UNIT_BYTES;
 use crate::event::{GuestEvent, GuestKind, GuestWhat};
 use crate::failure::{Failure, Rule};
@@ -194,30 +195,43 @@ impl Guest {
 
     async fn rest(&self) {
         if self.habits.rest_ns > 0 {
-            let part = self.around.world.decider().pick(&REST, 4) as u64;
+            let part = self
+                .around
+                .world
+                .decider()
+                .pick_named(&REST, 4, |it| time(self.habits.rest_ns * it as u64 / 3))
+                as u64;
             self.context.sleep(self.habits.rest_ns * part / 3).await;
         }
     }
 
     fn draw(&self) -> Request {
         let (habits, decider) = (&self.habits, self.around.world.decider());
-        let kind = match decider.pick(&KIND, habits.kinds.len() + 1) {
+        let kind = |it: usize| match it {
             0 => GuestKind::Write,
             other => habits.kinds[other - 1],
         };
+        let name = |it| format!("{:?}", kind(it)).to_lowercase();
+        let kind = kind(decider.pick_named(&KIND, habits.kinds.len() + 1, name));
         let units = self.model.borrow().units() as u64 / habits.step;
-        let span = 1 + decider.pick(&SPAN, habits.span.min(units) as usize) as u64;
+        let span = 1 + decider.pick_named(&SPAN, habits.span.min(units) as usize, |it| {
+            format!("{} bytes", (it as u64 + 1) * habits.step * UNIT_BYTES)
+        }) as u64;
         let places = (units - span + 1) as usize;
+        let at = |it: usize| format!("at {}", it as u64 * habits.step * UNIT_BYTES);
         let place = match habits.hot {
-            true => decider.pick_rarely(&PLACE, places, 512),
-            false => decider.pick(&PLACE, places),
+            true => decider.pick_rarely_named(&PLACE, places, 512, at),
+            false => decider.pick_named(&PLACE, places, at),
         } as u64;
         Request {
             id: self.around.ids.next(),
             kind,
             offset: place * habits.step * UNIT_BYTES,
             bytes: span * habits.step * UNIT_BYTES,
-            may_unmap: kind == GuestKind::Zero && decider.pick(&UNMAP, 2) == 1,
+            may_unmap: kind == GuestKind::Zero
+                && decider.pick_named(&UNMAP, 2, |it| {
+                    ["stays allocated", "may become a hole"][it].to_owned()
+                }) == 1,
         }
     }
 
@@ -280,7 +294,13 @@ impl Guest {
             }
         };
         let abandon = self.habits.abandon;
-        if abandon > 0 && self.around.world.decider().flip(&ABANDON, abandon) {
+        if abandon > 0
+            && self.around.world.decider().flip_named(
+                &ABANDON,
+                abandon,
+                ["waits for it", "loses interest"],
+            )
+        {
             self.abandon(&request).await;
             if let Some(reading) = reading {
                 self.model.borrow_mut().give_read_up(reading);

@@ -20,8 +20,10 @@ use blockjob_runtime::{EventNotifier, Timer};
 
 use crate::cast::{Cast, Pair};
 use crate::check::Seen;
+use crate::decide::time;
 use crate::event::{Asked, MonitorEvent};
 use crate::hub::Hub;
+use crate::story::command;
 
 static VERB: Site = Site::new("monitor.verb");
 static WHEN: Site = Site::new("monitor.when");
@@ -121,6 +123,20 @@ enum When {
     RunEnd,
     /// When a deferred completion starts.
     DeferredStart,
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            When::Events(1) => f.write_str("at the next event"),
+            When::Events(events) => write!(f, "after {events} events"),
+            When::Time(time_ns) => write!(f, "after {}", time(*time_ns)),
+            When::Step(step) => write!(f, "when a job comes to {step}"),
+            When::Status(status) => write!(f, "when a job is {status}"),
+            When::RunEnd => f.write_str("when a job has done its work"),
+            When::DeferredStart => f.write_str("when mirror_exit begins"),
+        }
+    }
 }
 
 const MS: u64 = 1_000_000;
@@ -281,9 +297,12 @@ impl Monitor {
         }
         self.left.set(self.left.get() - 1);
         let decider = self.cast.world.decider();
-        self.verb
-            .set(Some(self.verbs[decider.pick(&VERB, self.verbs.len())]));
-        let when = WHENS[decider.pick(&WHEN, WHENS.len())];
+        self.verb.set(Some(
+            self.verbs[decider.pick_named(&VERB, self.verbs.len(), |it| {
+                command(self.verbs[it]).to_owned()
+            })],
+        ));
+        let when = WHENS[decider.pick_named(&WHEN, WHENS.len(), |it| WHENS[it].to_string())];
         match when {
             When::Time(time_ns) => {
                 if let Some(timer) = &*self.timer.borrow() {
@@ -302,7 +321,11 @@ impl Monitor {
     fn act(self: &Rc<Self>) {
         let Some(verb) = self.verb.take() else { return };
         let pairs = &self.cast.pairs;
-        let number = self.cast.world.decider().pick(&WHOM, pairs.len());
+        let number = self
+            .cast
+            .world
+            .decider()
+            .pick_named(&WHOM, pairs.len(), |it| pairs[it].job_id.clone());
         match verb {
             Verb::DrainAll | Verb::HoldSource | Verb::HoldTarget | Verb::Quit => {
                 self.told(verb, number, |_| {
@@ -390,7 +413,11 @@ impl Monitor {
     fn drain(self: &Rc<Self>, verb: Verb, number: usize, side: Side) {
         let pair = &self.cast.pairs[number];
         let resident = self.cast.home_of(pair).resident();
-        let resident = resident.filter(|_| self.cast.world.decider().pick(&WAY, 2) == 0);
+        let resident = resident.filter(|_| {
+            let ways = ["from the main context", "by a command where it lives"];
+            let name = |it: usize| ways[it].to_owned();
+            self.cast.world.decider().pick_named(&WAY, 2, name) == 0
+        });
         match resident {
             None => self.there(verb, number, move |monitor, pair| {
                 let node = side.of(pair);
@@ -417,7 +444,9 @@ impl Monitor {
         }
         let from = pair.home.get();
         let others = self.cast.homes.len() - 1;
-        let to = (from + 1 + self.cast.world.decider().pick(&WHERE, others)) % (others + 1);
+        let to = |it: usize| (from + 1 + it) % (others + 1);
+        let name = |it| self.cast.homes[to(it)].name.to_owned();
+        let to = to(self.cast.world.decider().pick_named(&WHERE, others, name));
         let node = pair.device().node().ok_or("the device has no medium")?;
         let name = node.name().to_owned();
         drop(node);
@@ -443,7 +472,15 @@ impl Monitor {
             Verb::Resume => job.user_resume(),
             Verb::SetSpeed => {
                 let speeds = [0, 1 << 20, 64 << 10, 16 << 20, 1 << 14, 1 << 30];
-                let chosen = self.cast.world.decider().pick(&SPEED, speeds.len());
+                let name = |it: usize| match speeds[it] {
+                    0 => "no limit".to_owned(),
+                    speed => format!("{speed} bytes per second"),
+                };
+                let chosen = self
+                    .cast
+                    .world
+                    .decider()
+                    .pick_named(&SPEED, speeds.len(), name);
                 job.set_speed(speeds[chosen])
             }
             Verb::Complete => job.complete(),
@@ -457,7 +494,12 @@ impl Monitor {
                     MirrorCopyMode::Background,
                     MirrorCopyMode::Auto,
                 ];
-                let chosen = self.cast.world.decider().pick(&MODE, modes.len());
+                let name = |it: usize| format!("{:?}", modes[it]);
+                let chosen = self
+                    .cast
+                    .world
+                    .decider()
+                    .pick_named(&MODE, modes.len(), name);
                 let copy_mode = modes[chosen];
                 job.change(JobChange::Mirror { copy_mode })
             }
@@ -473,7 +515,14 @@ impl Monitor {
     fn hold(self: &Rc<Self>, pair: &Pair, side: Side) {
         let (node, me) = (side.of(pair), self.clone());
         let times_ns = [0, MS / 100, MS, 20 * MS, 150 * MS];
-        let time_ns = times_ns[self.cast.world.decider().pick(&HOLD, times_ns.len())];
+        let time_ns = {
+            let name = |it: usize| time(times_ns[it]);
+            times_ns[self
+                .cast
+                .world
+                .decider()
+                .pick_named(&HOLD, times_ns.len(), name)]
+        };
         self.held.set(self.held.get() + 1);
         let main = &self.cast.main;
         let coroutine = match self.cast.home_of(pair).resident().cloned() {

@@ -25,6 +25,7 @@ use chronicle::{Sentence, Weight};
 use content::Contents;
 pub use facts::Moment;
 use focus::Focus;
+pub(crate) use words::command;
 
 /// So many lines has a short story, at most.
 const SHORT_LINES: usize = 48;

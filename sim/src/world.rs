@@ -292,7 +292,18 @@ impl World {
         match actors.len() {
             0 => (0, 0),
             1 => (1, actors[0]),
-            n => (n, actors[self.decider.pick(&ACTOR, n)]),
+            n => {
+                let name = |it: usize| self.actor_name(actors[it]);
+                (n, actors[self.decider.pick_named(&ACTOR, n, name)])
+            }
+        }
+    }
+
+    fn actor_name(&self, actor: usize) -> String {
+        match actor {
+            DISKS => "the disks".to_owned(),
+            POOL => "a worker of the pool".to_owned(),
+            number => self.contexts.borrow()[number].handle().name().to_owned(),
         }
     }
 
@@ -311,7 +322,9 @@ impl World {
         let slot = {
             let mut due = self.due.borrow_mut();
             let n = due.len().min(MAX_DUE);
-            let chosen = self.decider.pick(&DELIVER, n);
+            let chosen = self
+                .decider
+                .pick_named(&DELIVER, n, |it| self.ops.name(due[it]));
             due.remove(chosen)
         };
         self.deliver(slot);

@@ -54,3 +54,13 @@ impl Names {
         number
     }
 }
+
+/// A time in the greatest unit in which it is a round number, for the name of an option.
+pub(crate) fn time(ns: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let round = UNITS.iter().find(|(unit, _)| ns >= *unit && ns % unit == 0);
+    match round {
+        Some((unit, name)) => format!("{} {name}", ns / unit),
+        None => format!("{ns} ns"),
+    }
+}

@@ -405,7 +405,9 @@ impl Store {
         }
         for write in std::mem::take(&mut self.unsafe_writes) {
             let units = write.data.len() / UNIT;
-            let kept = match decider.pick(&SURVIVES, 3) {
+            let kept = match decider.pick_named(&SURVIVES, 3, |it| {
+                ["nothing", "all of it", "half of it"][it].to_owned()
+            }) {
                 0 => 0,
                 1 => write.data.len(),
                 _ => units / 2 * UNIT,

@@ -7,6 +7,7 @@ use blockjob_runtime::decide::Site;
 
 use crate::cast::Cast;
 use crate::config::Field;
+use crate::decide::time;
 
 static PROBE: Site = Site::new("probe.when");
 
@@ -27,7 +28,10 @@ pub(super) fn start(cast: &Rc<Cast>, number: usize) {
     let (cast, main) = (cast.clone(), cast.main.clone());
     let probe = main.clone().coroutine("probe", async move {
         while !cast.world.is_calm() {
-            let eighths = TIMES[cast.world.decider().pick(&PROBE, TIMES.len())];
+            let eighths = {
+                let name = |it: usize| time(usual_ns * TIMES[it] / 8);
+                TIMES[cast.world.decider().pick_named(&PROBE, TIMES.len(), name)]
+            };
             main.sleep((usual_ns * eighths / 8).max(1)).await;
             match &node {
                 Some(node) => drop(node.co_drained_begin("probe").await),

@@ -37,7 +37,7 @@ pub(super) fn does(kind: GuestKind, span: Span) -> String {
 }
 
 /// What the monitor says.
-pub(super) fn command(verb: Verb) -> &'static str {
+pub(crate) fn command(verb: Verb) -> &'static str {
     match verb {
         Verb::Query => "query-jobs",
         Verb::Pause => "job-pause",

@@ -79,7 +79,7 @@ fn title(record: &Record, about: &About) -> String {
     let mut title = match (&about.scenario, about.seed) {
         (Some(scenario), Some(seed)) => format!("{scenario}, seed {seed}"),
         (Some(scenario), None) => scenario.clone(),
-        _ => "A simulated run".to_owned(),
+        _ => "A run".to_owned(),
     };
     if let Some(bug) = &record.bug {
         title = format!("{title}, with {bug}");

@@ -75,6 +75,28 @@ impl Ops {
         self.held.borrow_mut().clear();
     }
 
+    /// What the request in `slot` does next, for a person.
+    pub(super) fn name(&self, slot: u32) -> String {
+        let slab = self.slab.borrow();
+        let Some(op) = slab.get(slot as usize) else {
+            return "a request that is gone".to_owned();
+        };
+        let what = match op.kind {
+            OpKind::Read { .. } => "read",
+            OpKind::Write(_) => "write",
+            OpKind::Zero { .. } => "zeroes",
+            OpKind::Discard => "discard",
+            OpKind::Flush { .. } => "flush",
+            OpKind::Status => "status",
+        };
+        let does = match op.outcome {
+            None => "lands",
+            Some(_) => "answers",
+        };
+        let (disk, end) = (op.disk.name(), op.offset + op.bytes);
+        format!("{disk}: the {what} of {}..{end} {does}", op.offset)
+    }
+
     /// Calls `see` for each request under way.
     pub(crate) fn for_each(&self, mut see: impl FnMut(&DiskOp)) {
         self.slab.borrow().iter().for_each(|(_, op)| see(op));

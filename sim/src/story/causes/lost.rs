@@ -126,8 +126,10 @@ impl Lost<'_> {
         let id = facts.requests[request].id;
         let landed = ms(self.write.at.at_ns);
         let at = self.write.at;
-        let late = self.after_the_work(request);
-        if let Some(text) = late.or_else(|| self.during_the_drain(id)) {
+        if let Some(late) = self.after_the_work(request) {
+            return late;
+        }
+        if let Some(text) = self.during_the_drain(id) {
             return (at, text);
         }
         // The last copy that could have seen it.
@@ -169,8 +171,9 @@ impl Lost<'_> {
         }
     }
 
-    /// The write came when the job had ended its work.
-    fn after_the_work(&self, request: usize) -> Option<String> {
+    /// The write came when the job had ended its work. It went wrong with the end of the section that let it
+    /// go, if one did.
+    fn after_the_work(&self, request: usize) -> Option<(Moment, String)> {
         let facts = self.facts;
         let pivot = facts
             .pivots
@@ -207,20 +210,27 @@ impl Lost<'_> {
             ended && section.owner.starts_with("mirror") && *section.node == *self.source
         };
         Some(match facts.sections.iter().rev().find(ours) {
-            Some(section) => format!(
-                "{} ended at {}, before the pivot{went} was done on {}, which was still in use. {name} had \
+            Some(section) => {
+                let ended = section.ended?;
+                let text = format!(
+                    "{} ended at {}, before the pivot{went} was done on {}, which was still in use. {name} had \
                  counted for the last time what is dirty{pivoted}.",
-                sentence(&facts.section_name(section)),
-                ms(section.ended?.at_ns),
-                self.source
-            ),
-            _ => format!(
-                "Request {id} began at {} at {} and landed at {}. {name} had counted for the last time \
+                    sentence(&facts.section_name(section)),
+                    ms(ended.at_ns),
+                    self.source
+                );
+                (ended, text)
+            }
+            _ => (
+                self.write.at,
+                format!(
+                    "Request {id} began at {} at {} and landed at {}. {name} had counted for the last time \
                  what is dirty, and had ended its work at {}{pivoted}.",
-                self.source,
-                ms(io.begun.at_ns),
-                ms(self.write.at.at_ns),
-                ms(left.at_ns)
+                    self.source,
+                    ms(io.begun.at_ns),
+                    ms(self.write.at.at_ns),
+                    ms(left.at_ns)
+                ),
             ),
         })
     }
