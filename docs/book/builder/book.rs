@@ -11,6 +11,7 @@ use mdbook_driver::book::{BookItem, Chapter};
 use mdbook_driver::config::Config;
 
 use crate::console::Console;
+use crate::convergence;
 use crate::directive::{Directive, Line, lines};
 use crate::failure::{Failure, Place, Wrong};
 use crate::figure::Figures;
@@ -170,6 +171,7 @@ impl Makers {
             Directive::Run(words) => (&mut counts.runs, self.console.make(words)),
             Directive::Figure(words) => (&mut counts.figures, self.figures.make(words)),
             Directive::Sample(name) => (&mut counts.samples, self.samples.make(name)),
+            Directive::Convergence => (&mut counts.figures, convergence::make()),
         };
         *count += 1;
         made

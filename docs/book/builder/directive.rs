@@ -16,6 +16,8 @@ pub(crate) enum Directive<'a> {
     Figure(&'a str),
     /// A small program and what it prints.
     Sample(&'a str),
+    /// The curves of many runs, to choose among.
+    Convergence,
 }
 
 /// What a line of a chapter is.
@@ -72,9 +74,10 @@ fn line(text: &str) -> Line<'_> {
         "run" => Directive::Run(rest),
         "figure" => Directive::Figure(rest),
         "sample" => Directive::Sample(rest),
+        "convergence" if rest.is_empty() => Directive::Convergence,
         _ => {
             return Line::Wrong(format!(
-                "there is no directive '{name}': they are listing, run, figure and sample"
+                "there is no directive '{name}': they are listing, run, figure, sample and convergence"
             ));
         }
     })

@@ -7,6 +7,7 @@
 
 mod book;
 mod console;
+mod convergence;
 mod directive;
 mod failure;
 mod figure;
