@@ -1,10 +1,11 @@
 //! Mirrors of nodes that live in I/O threads.
 
 use std::fs;
+use std::path::Path;
 
 use super::guest::Guest;
-use super::server::Server;
-use super::world::{is_empty, refused, set_iothread, source_and_target};
+use super::server::{Server, lacks, prints};
+use super::world::{THREADS, is_empty, refused, set_iothread, source_and_target};
 
 const PLACES: [&str; 3] = ["iot1", "null", "iot0"];
 
@@ -113,6 +114,52 @@ fn a_mirror_that_is_ended_when_it_has_moved_leaves_a_copy() {
     files_are_equal(&server);
     guest.check();
     server.quit();
+}
+
+/// Two images without data above bases that differ, the first of them exported in the first thread.
+fn images_above_bases() -> Server {
+    let prepare = |folder: &Path| {
+        for (base, image, byte) in [("base", "top", 0x5a), ("likeness", "copy", 0xa5)] {
+            let base = folder.join(base);
+            fs::write(&base, vec![byte; 1 << 20]).expect("it is new");
+            let image = folder.join(image);
+            let (base, image) = (base.to_str().unwrap(), image.to_str().unwrap());
+            let create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b"];
+            prints(&[&create[..], &[base, image]].concat());
+        }
+    };
+    let options = "--blockdev driver=file,node-name=f,filename=$DIR/top \
+         --blockdev driver=qcow2,node-name=src,file=f \
+         --export type=nbd,id=e0,node-name=src,name=disk,writable=on,iothread=iot0";
+    Server::start(prepare, &format!("{THREADS}{options}"))
+}
+
+#[test]
+fn a_mirror_opens_what_its_target_is_above_in_the_thread_to_which_it_has_moved() {
+    if lacks("qemu-img") {
+        return;
+    }
+    for (from, to) in [("iot0", "iot1"), ("iot0", "null"), ("null", "iot1")] {
+        let mut server = images_above_bases();
+        set_iothread(&mut server, "src", from);
+        let args = "{'job-id': 'm', 'device': 'src', 'target': '$DIR/copy', 'mode': 'existing', \
+             'format': 'qcow2', 'sync': 'top', 'node-name': 'dst', 'speed': 1}";
+        server.ok("drive-mirror", args);
+        set_iothread(&mut server, "src", to);
+        server.ok("block-job-set-speed", "{'device': 'm', 'speed': 0}");
+        while !is_ready(&mut server) {}
+        pivot(&mut server);
+        let nodes = server.ok("query-named-block-nodes", "{}");
+        assert!(nodes.contains("/likeness\""), "{nodes}");
+        // What was never written is read from what the target is above now, and that is in one
+        // thread with it.
+        let mut client = server.client("disk");
+        assert_eq!(client.read(0, 512), vec![0xa5; 512]);
+        set_iothread(&mut server, "dst", "iot0");
+        assert_eq!(client.read(4096, 512), vec![0xa5; 512]);
+        drop(client);
+        server.quit();
+    }
 }
 
 #[test]

@@ -185,9 +185,11 @@ fn backing_mode(daemon: &Rc<Daemon>, mode: NewImageMode) -> MirrorBackingMode {
     if mode == NewImageMode::AbsolutePaths {
         return MirrorBackingMode::SourceChain;
     }
-    let daemon = Rc::downgrade(daemon);
-    MirrorBackingMode::OpenChain(OpenBacking::new(move |target| {
-        let Some(daemon) = daemon.upgrade() else {
+    // The mirror may have moved by then, and it is the daemon there that opens the file.
+    daemon.open_door();
+    let common = daemon.common().clone();
+    MirrorBackingMode::OpenChain(OpenBacking::anywhere(move |target| {
+        let Some(daemon) = common.daemon_here() else {
             return Ok(());
         };
         open_backing_chain(&daemon, target)

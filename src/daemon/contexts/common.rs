@@ -36,8 +36,9 @@ pub struct Common {
     nbd_server: Mutex<Option<NbdServerOptions>>,
     /// What other contexts have to tell, in the order in which they have said it.
     events: Mutex<VecDeque<Told>>,
-    /// Whom to tell that there is something; set with the first I/O thread.
-    door: Mutex<Option<Resident<Door>>>,
+    /// The daemons of all contexts, as others know them. That of main is there from when somebody first
+    /// has to be known to others.
+    doors: Mutex<Vec<Resident<Door>>>,
 }
 
 impl Common {
@@ -51,7 +52,7 @@ impl Common {
             receipts: Receipts::default(),
             nbd_server: Mutex::default(),
             events: Mutex::default(),
-            door: Mutex::default(),
+            doors: Mutex::default(),
         })
     }
 
@@ -79,8 +80,21 @@ impl Common {
         *self.nbd_server.lock() = options;
     }
 
-    pub(super) fn set_door(&self, door: Resident<Door>) {
-        *self.door.lock() = Some(door);
+    pub(super) fn add_door(&self, door: Resident<Door>) {
+        self.doors.lock().push(door);
+    }
+
+    /// The context has ended.
+    pub(super) fn remove_door(&self, door: &Resident<Door>) {
+        self.doors.lock().retain(|other| other != door);
+    }
+
+    /// The daemon of the current context, if it is known to others.
+    pub(in crate::daemon) fn daemon_here(&self) -> Option<Rc<Daemon>> {
+        let doors = self.doors.lock();
+        let here = doors.iter().find_map(Resident::get);
+        drop(doors);
+        here?.daemon()
     }
 
     /// An event of another context than the main one.
@@ -111,9 +125,15 @@ impl Common {
         });
     }
 
-    /// The main context's daemon, as other contexts know it, once there are any.
+    /// The daemon of a context, as others know it, once it is known to them.
+    pub(super) fn door_of(&self, home: &AioHandle) -> Option<Resident<Door>> {
+        let doors = self.doors.lock();
+        doors.iter().find(|door| door.handle() == home).cloned()
+    }
+
+    /// That of the main context.
     pub(super) fn door(&self) -> Option<Resident<Door>> {
-        self.door.lock().clone()
+        self.door_of(&self.main)
     }
 
     /// The next event of another context.

@@ -18,6 +18,18 @@ impl Door {
     }
 }
 
+impl Daemon {
+    /// From now on what lives here can find this daemon, and what has come from elsewhere the one that is
+    /// there, by [`Common::daemon_here`](super::Common::daemon_here).
+    pub(in crate::daemon) fn open_door(self: &Rc<Self>) {
+        // Not by who is current: options are executed before the loop runs.
+        if self.common().door_of(&self.context().handle()).is_none() {
+            let door = self.context().settle(Rc::new(Door(Rc::downgrade(self))));
+            self.common().add_door(door);
+        }
+    }
+}
+
 /// What a daemon knows of nodes, on its way.
 pub struct Goods {
     /// Which nodes the user owns, and what is known of each.

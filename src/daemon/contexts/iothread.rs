@@ -98,10 +98,7 @@ impl Daemon {
             Some(make) => make(&name),
             None => AioContext::builder().name(name).build(),
         });
-        if self.contexts.is_empty() {
-            let door = self.context().settle(Rc::new(Door(Rc::downgrade(self))));
-            self.common().set_door(door);
-        }
+        self.open_door();
         let common = self.common().clone();
         let begin = move |ctx: &AioContext| {
             let daemon = Daemon::with_common(ctx, &common);
@@ -111,6 +108,7 @@ impl Daemon {
         };
         let begun = self.context().call(thread.handle(), "iothread", begin);
         let (daemon, door) = begun.map_err(gone)?;
+        self.common().add_door(door.clone());
         let io = Rc::new(IoContext {
             id: id.to_owned(),
             daemon,
@@ -140,6 +138,7 @@ impl Daemon {
             return Err(QmpError::generic(text));
         }
         self.tell_events();
+        self.common().remove_door(io.door());
         let mut threads = self.contexts.threads.borrow_mut();
         threads.retain(|other| !Rc::ptr_eq(other, io));
         Ok(())
@@ -158,6 +157,9 @@ impl Daemon {
                 .call_resident(io.daemon(), "iothread", give_up);
         }
         self.tell_events();
+        for io in &threads {
+            self.common().remove_door(io.door());
+        }
         self.contexts.threads.borrow_mut().clear();
     }
 }

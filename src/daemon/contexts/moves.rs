@@ -30,22 +30,13 @@ pub(in crate::daemon) fn move_to(
         return Ok(());
     }
     let lost = || QmpError::generic("The I/O thread has ended");
-    let from = door(daemon, &home).ok_or_else(lost)?;
-    let to = door(daemon, target).ok_or_else(lost)?;
+    let common = daemon.common();
+    let from = common.door_of(&home).ok_or_else(lost)?;
+    let to = common.door_of(target).ok_or_else(lost)?;
     let node = node_of(daemon, &from, name)?;
     let moved = set_aio_context(daemon.context(), &node, &from, &to);
     daemon.tell_events();
     Ok(moved?)
-}
-
-/// By what name other contexts know the daemon in `home`.
-fn door(daemon: &Daemon, home: &AioHandle) -> Option<Resident<Door>> {
-    if daemon.context().handle() == *home {
-        return daemon.common().door();
-    }
-    let threads = daemon.contexts.all();
-    let io = threads.iter().find(|io| io.handle() == home)?;
-    Some(io.door().clone())
 }
 
 /// The node of that name, or of the drive of that name.
