@@ -1,7 +1,9 @@
 //! Records of runs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use blockjob_jobs::mirror::steps::MirrorEvent;
 use blockjob_runtime::trace::Wants;
 use blockjob_sim::decide::Random;
 use blockjob_sim::event::{DiskWhat, GuestWhat};
@@ -93,6 +95,92 @@ fn each_request_of_a_guest_is_there_with_its_end_and_all_that_begins_at_a_disk_l
     let begun = count(|what| matches!(what, What::Disk(it) if it.what == DiskWhat::Begins));
     let landed = count(|what| matches!(what, What::Disk(it) if it.what.lands()));
     assert_eq!(begun, landed);
+}
+
+/// What the mirror itself says of its bitmap every so often is what the bits come to that were set and
+/// cleared so far.
+#[test]
+fn the_bits_that_are_set_and_cleared_add_up_to_what_the_mirror_finds_dirty() {
+    let mut compared = 0;
+    for seed in 0..20 {
+        let record = record(
+            "requests=12,depth=3,kinds=all,guests=2",
+            seed,
+            DEFAULT_LIMIT,
+        );
+        let mut dirty = BTreeSet::new();
+        for entry in &record.entries {
+            match &entry.what {
+                What::Dirty(bits) if &*bits.node == "source" => {
+                    let range = bits.offset..bits.offset + bits.bytes;
+                    match bits.dirty {
+                        true => dirty.extend(range.step_by(512)),
+                        false => dirty.retain(|offset| !range.contains(offset)),
+                    }
+                }
+                What::Mirror(trace) => {
+                    let (MirrorEvent::MirrorYield { dirty_bytes, .. }
+                    | MirrorEvent::MirrorBeforeDrain { dirty_bytes }
+                    | MirrorEvent::MirrorBeforeSleep { dirty_bytes, .. }) = trace.event
+                    else {
+                        continue;
+                    };
+                    assert_eq!(dirty.len() as u64 * 512, dirty_bytes, "{seed}: {entry:?}");
+                    compared += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(compared > 100, "{compared} times");
+}
+
+/// Each timer that fires was armed, and each bottom half that runs was scheduled, and neither was taken
+/// back meanwhile.
+#[test]
+fn what_fires_was_armed_and_what_runs_was_scheduled() {
+    let record = record("own=yes,guests=2,requests=6,speed=8192", 3, DEFAULT_LIMIT);
+    let mut armed = BTreeMap::new();
+    let mut scheduled = BTreeMap::new();
+    let (mut fired, mut ran) = (0, 0);
+    for entry in &record.entries {
+        let What::Runtime(event) = entry.what else {
+            continue;
+        };
+        let place = |name: &'static str| (entry.context.clone(), name);
+        match event {
+            RuntimeEvent::TimerArm {
+                name,
+                id,
+                deadline_ns,
+            } => {
+                armed.insert((place(name), id), deadline_ns);
+            }
+            RuntimeEvent::TimerDisarm { name, id } => {
+                let was_armed = armed.remove(&(place(name), id));
+                assert!(was_armed.is_some(), "{entry:?}");
+            }
+            RuntimeEvent::Timer { name } => {
+                let due = armed.iter();
+                let mut due =
+                    due.filter(|((it, _), at_ns)| *it == place(name) && **at_ns <= entry.at_ns);
+                let key = due.next().unwrap_or_else(|| panic!("{entry:?}")).0.clone();
+                armed.remove(&key);
+                fired += 1;
+            }
+            RuntimeEvent::BottomHalfSchedule { name } => {
+                *scheduled.entry(place(name)).or_insert(0) += 1;
+            }
+            RuntimeEvent::BottomHalf { name } | RuntimeEvent::BottomHalfCancel { name } => {
+                let waits: &mut i32 = scheduled.entry(place(name)).or_default();
+                *waits -= 1;
+                assert!(*waits >= 0, "{entry:?}");
+                ran += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(fired > 0 && ran > 0, "{fired} fired, {ran} ran");
 }
 
 #[test]
