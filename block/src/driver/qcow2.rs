@@ -27,6 +27,7 @@
 //! QEMU: block/qcow2.c, block/qcow2-cluster.c, block/qcow2-refcount.c.
 
 mod allocate;
+mod copies;
 mod create;
 mod facts;
 mod file;

@@ -59,7 +59,9 @@ impl Image {
                         range: clusters.clone(),
                         before: run.kind,
                     });
-                    self.place(file, clusters, whole, pieces).await?;
+                    let fills = clusters.start < run.offset || run.end() < clusters.end;
+                    let placed = if fills { None } else { Some(&mut *pieces) };
+                    self.place(file, clusters, whole, placed).await?;
                 }
                 // There is something to lose: it is replaced only when the new data is there.
                 _ => self.replace(file, clusters.start, whole).await?,
@@ -96,13 +98,13 @@ impl Image {
         part: Bytes,
         pieces: &mut Vec<Piece>,
     ) -> BlockResult<()> {
-        self.copied.set(true);
         let end = offset + part.len() as u64;
         let mut at = clusters.start;
         while at < clusters.end {
             let (host, len) = self.make_data(file, at..clusters.end).await?;
             self.check_place(host, len)?;
-            file.write_zeroes(host, len).await?;
+            let zeroes = file.write_zeroes(host, len);
+            self.server.copies.land(zeroes).await?;
             let (from, to) = (offset.max(at), end.min(at + len));
             if from < to {
                 pieces.push(Piece {
@@ -131,7 +133,6 @@ impl Image {
         if head == 0 && tail == 0 {
             return Ok(vec![part]);
         }
-        self.copied.set(true);
         let mut rest = part;
         let mut whole = Vec::with_capacity(3);
         if head > 0 {
@@ -165,13 +166,14 @@ impl Image {
         Ok(whole)
     }
 
-    /// Maps clusters, and says what is to be written where.
+    /// Maps clusters, and says in `later` what is to be written where; without that it is written at once,
+    /// because others may depend on it: see `qcow2/copies.rs`.
     async fn place(
         &self,
         file: &File,
         clusters: Range<u64>,
         whole: Vec<Bytes>,
-        pieces: &mut Vec<Piece>,
+        mut later: Option<&mut Vec<Piece>>,
     ) -> BlockResult<()> {
         let mut at = clusters.start;
         let mut parts = whole.into_iter();
@@ -179,6 +181,7 @@ impl Image {
         while at < clusters.end {
             let (mut host, mut len) = self.make_data(file, at..clusters.end).await?;
             at += len;
+            let mut pieces = Vec::new();
             while len > 0 {
                 let data = part.split_to(part.len().min(len as usize));
                 let bytes = data.len() as u64;
@@ -187,6 +190,13 @@ impl Image {
                 len -= bytes;
                 if part.is_empty() {
                     part = parts.next().unwrap_or_default();
+                }
+            }
+            match &mut later {
+                Some(later) => later.append(&mut pieces),
+                None => {
+                    let data = self.write_pieces(file, pieces);
+                    self.server.copies.land(data).await?;
                 }
             }
         }
@@ -213,6 +223,7 @@ impl Image {
                     let data = part.split_to(bytes as usize);
                     self.check_place(prepared.offset(), bytes)?;
                     file.write(prepared.offset(), data).await?;
+                    self.server.copies.have_come();
                     self.server
                         .serve(file, imago.commit_data_mapping(prepared))
                         .await

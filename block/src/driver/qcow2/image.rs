@@ -66,8 +66,6 @@ pub(super) struct Image {
     pub(super) writable: Cell<bool>,
     /// `imago` may have something to write back.
     pub(super) dirty: Cell<bool>,
-    /// Data of the guest's past was copied since the last flush.
-    pub(super) copied: Cell<bool>,
     /// Mappings without their data, which are to be taken back before any table is written.
     pub(super) given_up: RefCell<Vec<Made>>,
 }
@@ -98,7 +96,6 @@ impl Image {
             imago: RefCell::new(Some(imago)),
             writable: Cell::new(false),
             dirty: Cell::new(false),
-            copied: Cell::new(false),
             given_up: RefCell::default(),
         }))
     }

@@ -27,7 +27,6 @@ struct PackedImage {
     imago: Option<Imago>,
     writable: bool,
     dirty: bool,
-    copied: bool,
     given_up: Vec<Made>,
 }
 
@@ -43,7 +42,6 @@ impl Image {
             imago,
             writable: self.writable.get(),
             dirty: self.dirty.get(),
-            copied: self.copied.get(),
             given_up: self.given_up.take(),
         })
     }
@@ -59,7 +57,6 @@ impl PackedDriver for PackedImage {
             imago: RefCell::new(self.imago.map(Rc::new)),
             writable: Cell::new(self.writable),
             dirty: Cell::new(self.dirty),
-            copied: Cell::new(self.copied),
             given_up: RefCell::new(self.given_up),
         })))
     }

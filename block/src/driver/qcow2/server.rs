@@ -8,7 +8,8 @@
 //!
 //! - a flush of the driver has each batch of its writes wait until the one before is on the disk;
 //! - before anything else is written, the image is *marked*: the dirty bit of the format says that its
-//!   refcounts may be wrong, and that whoever opens it must look. The next flush takes the mark away.
+//!   refcounts may be wrong, and that whoever opens it must look. The next flush takes the mark away. And
+//!   what was copied into new clusters is brought to the disk: see `qcow2/copies.rs`.
 //!
 //! In version 2 there is no such bit.
 //!
@@ -25,6 +26,7 @@ use std::rc::Rc;
 use blockjob_runtime::CoMutex;
 use bytes::Bytes;
 
+use super::copies::Copies;
 use super::file::File;
 use super::header::{Header, incompatible};
 use super::owed::Owed;
@@ -51,6 +53,7 @@ pub(super) struct Server {
     safe_runs: Cell<u64>,
     /// Entries that `imago` believes to be in the file, and are not.
     owed: Owed,
+    pub(super) copies: Copies,
 }
 
 /// What serves an image, on its way to another context. Nothing is asked or written at that time.
@@ -61,6 +64,7 @@ pub(super) struct PackedServer {
     ordered_runs: u64,
     safe_runs: u64,
     owed: BTreeMap<u64, Bytes>,
+    copies_landed: bool,
 }
 
 impl PackedServer {
@@ -72,6 +76,7 @@ impl PackedServer {
             ordered_runs: Cell::new(self.ordered_runs),
             safe_runs: Cell::new(self.safe_runs),
             owed: Owed::again(self.owed),
+            copies: Copies::again(self.copies_landed),
             ..Server::default()
         }
     }
@@ -87,6 +92,7 @@ impl Server {
             ordered_runs: self.ordered_runs.get(),
             safe_runs: self.safe_runs.get(),
             owed: self.owed.take(),
+            copies_landed: self.copies.have_landed(),
         }
     }
 
@@ -149,7 +155,8 @@ impl Server {
         } else {
             Before::Nothing
         };
-        if before == Before::Nothing || (before == Before::Mark && !self.needs_mark()) {
+        let wants_more = self.needs_mark() || self.copies.are_owed();
+        if before == Before::Nothing || (before == Before::Mark && !wants_more) {
             for request in requests {
                 self.start(file, request);
             }
@@ -158,7 +165,7 @@ impl Server {
         let (server, end) = (self.clone(), file.clone());
         file.start("qcow2_order", async move {
             let ready = match before {
-                Before::Mark => server.mark(&end).await,
+                Before::Mark => server.prepare(&end).await,
                 _ => end.flush().await,
             };
             for request in requests {
@@ -266,6 +273,12 @@ impl Server {
         !self.marked.get() && self.header.borrow().version >= 3
     }
 
+    /// Sees to it that a table can be written that no flush of the driver has asked for.
+    async fn prepare(&self, file: &File) -> BlockResult<()> {
+        self.mark(file).await?;
+        self.copies.settle(file).await
+    }
+
     /// Says in the file that refcounts may be wrong.
     async fn mark(&self, file: &File) -> BlockResult<()> {
         let _alone = self.header_lock.lock().await;
@@ -295,7 +308,7 @@ impl Server {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     Nothing,
-    /// The image must be marked.
+    /// The image must be marked, and copies be safe.
     Mark,
     /// What was written must be on the disk.
     Flush,

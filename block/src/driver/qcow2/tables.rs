@@ -42,10 +42,7 @@ impl Image {
             // Whoever has made mappings finishes, and nobody makes any meanwhile.
             let _gate = self.gate.write().await;
             self.take_back(&file).await;
-            if self.copied.get() {
-                file.flush().await?;
-                self.copied.set(false);
-            }
+            self.server.copies.make_safe(&file).await?;
             self.dirty.set(false);
             let written = self
                 .together(async |imago| {

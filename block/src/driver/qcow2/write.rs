@@ -118,7 +118,11 @@ impl Image {
         result
     }
 
-    async fn write_pieces(&self, file: &File, mut pieces: Vec<Piece>) -> BlockResult<()> {
+    pub(super) async fn write_pieces(
+        &self,
+        file: &File,
+        mut pieces: Vec<Piece>,
+    ) -> BlockResult<()> {
         for piece in &pieces {
             self.check_place(piece.host, piece.data.len() as u64)?;
         }
@@ -171,6 +175,7 @@ impl Image {
     /// The data of writes did not get there: what was mapped for them is taken away again. The caller
     /// has the gate alone.
     pub(super) async fn take_back(&self, file: &File) {
+        self.server.copies.are_taken_back();
         let next = || self.given_up.borrow_mut().pop();
         while let Some(Made { range, before }) = next() {
             // The request fails in any case, and of two errors the first one is the cause.
