@@ -52,7 +52,6 @@ fn write_tables(here: &Path, files: &[(String, PathBuf)]) -> io::Result<()> {
         steps::table(&jobs.collect::<Vec<_>>())?,
     )?;
     println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed=page");
     fs::write(out.join("page.rs"), page::table(&here.join("page"))?)
 }
 

@@ -12,6 +12,7 @@ use std::{fs, io};
 /// If a file cannot be read.
 pub(crate) fn table(page: &Path) -> io::Result<String> {
     let list = page.join("files.txt");
+    println!("cargo::rerun-if-changed={}", list.display());
     let mut table = String::from("&[\n");
     let listed = match list.is_file() {
         true => fs::read_to_string(&list)?,

@@ -123,10 +123,14 @@ fn jobs(config: &Config) -> Vec<JobFact> {
     (0..count).map(job).collect()
 }
 
-/// The disks that are named in events.
+/// The disks of the jobs, and those that are named in events.
 fn disks(document: &Document, bytes: u64) -> Vec<Disk> {
     let mut names = document.texts_in("disk");
+    for job in &document.jobs {
+        names.extend([job.source.clone(), job.target.clone()]);
+    }
     names.sort();
+    names.dedup();
     let disk = |name| Disk { name, bytes };
     names.into_iter().map(disk).collect()
 }
