@@ -9,6 +9,7 @@
 mod io;
 mod io_status;
 mod moving;
+mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ use crate::oneshot::Sender;
 use crate::perm::PermPair;
 use io_status::Errors;
 pub use io_status::IoError;
+pub use trace::{BackendKind, BackendTrace, BackendWhat};
 
 /// What a device does when its backend is drained. All three must only take note, or look.
 ///
@@ -110,6 +112,8 @@ pub struct BlockBackend {
     allow_move: Cell<bool>,
     /// See [`set_owner`](Self::set_owner).
     owner: RefCell<Option<Weak<dyn ChildParent>>>,
+    /// How many of its requests a recorder was told of.
+    asked: Cell<u64>,
     /// Its name, in a program with several graphs.
     pub(crate) reserved: RefCell<Option<ReservedName>>,
 }
@@ -156,6 +160,7 @@ impl BlockBackend {
             errors: Errors::default(),
             allow_move: Cell::new(false),
             owner: RefCell::default(),
+            asked: Cell::new(0),
             reserved: RefCell::default(),
         })
     }

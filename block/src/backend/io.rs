@@ -7,6 +7,7 @@ use std::rc::Rc;
 use blockjob_runtime::bug;
 use bytes::{Bytes, BytesMut};
 
+use super::trace::BackendKind;
 use super::{BlockBackend, Queued};
 use crate::child::{Child, ChildParent};
 use crate::driver::{ReadResult, ZeroFlags};
@@ -75,7 +76,8 @@ impl BlockBackend {
     ///
     /// QEMU: `blk_co_preadv` (block/block-backend.c).
     pub async fn read(&self, offset: u64, buf: BytesMut) -> ReadResult {
-        self.request(move |blk| async move {
+        let asked = self.asks(BackendKind::Read, offset, buf.len() as u64);
+        let done = self.request(move |blk| async move {
             let _in_flight = match blk.begin().await {
                 Ok(in_flight) => in_flight,
                 Err(error) => return (buf, Err(error)),
@@ -84,55 +86,69 @@ impl BlockBackend {
                 Ok(root) => root.read(offset, buf).await,
                 Err(error) => (buf, Err(error)),
             }
-        })
-        .await
+        });
+        let done = done.await;
+        asked.answered(&done.1);
+        done
     }
 
     /// Writes `data` at `offset`.
     ///
     /// QEMU: `blk_co_pwritev` (block/block-backend.c).
     pub async fn write(&self, offset: u64, data: Bytes) -> BlockResult<()> {
-        self.request(move |blk| async move {
+        let asked = self.asks(BackendKind::Write, offset, data.len() as u64);
+        let done = self.request(move |blk| async move {
             let _in_flight = blk.begin().await?;
             let root = blk.check(offset, data.len() as u64)?;
             root.write(offset, data).await
-        })
-        .await
+        });
+        let done = done.await;
+        asked.answered(&done);
+        done
     }
 
     /// Makes a range read as zeroes.
     ///
     /// QEMU: `blk_co_pwrite_zeroes` (block/block-backend.c).
     pub async fn write_zeroes(&self, offset: u64, bytes: u64, flags: ZeroFlags) -> BlockResult<()> {
-        self.request(move |blk| async move {
+        let asked = self.asks(BackendKind::Zero, offset, bytes);
+        let done = self.request(move |blk| async move {
             let _in_flight = blk.begin().await?;
             let root = blk.check(offset, bytes)?;
             root.write_zeroes(offset, bytes, flags).await
-        })
-        .await
+        });
+        let done = done.await;
+        asked.answered(&done);
+        done
     }
 
     /// Gives a range up.
     ///
     /// QEMU: `blk_co_pdiscard` (block/block-backend.c).
     pub async fn discard(&self, offset: u64, bytes: u64) -> BlockResult<()> {
-        self.request(move |blk| async move {
+        let asked = self.asks(BackendKind::Discard, offset, bytes);
+        let done = self.request(move |blk| async move {
             let _in_flight = blk.begin().await?;
             let root = blk.check(offset, bytes)?;
             root.discard(offset, bytes).await
-        })
-        .await
+        });
+        let done = done.await;
+        asked.answered(&done);
+        done
     }
 
     /// Returns when what was written before is safe from a crash.
     ///
     /// QEMU: `blk_co_flush` (block/block-backend.c).
     pub async fn flush(&self) -> BlockResult<()> {
-        self.request(move |blk| async move {
+        let asked = self.asks(BackendKind::Flush, 0, 0);
+        let done = self.request(move |blk| async move {
             let _in_flight = blk.begin().await?;
             blk.medium()?.node().flush().await
-        })
-        .await
+        });
+        let done = done.await;
+        asked.answered(&done);
+        done
     }
 
     /// Changes the length of the medium.

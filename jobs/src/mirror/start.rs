@@ -18,7 +18,7 @@ use super::late_buffers;
 use super::options::{MirrorOptions, MirrorSync};
 use super::receipt::Course;
 use super::state::{MirrorJob, MirrorNodes};
-use super::steps::MirrorEvent;
+use super::steps::{MirrorEvent, MirrorFacts};
 use super::verify::VerifyState;
 use super::watch::Watch;
 use crate::block_job::BlockJob;
@@ -99,6 +99,13 @@ fn mirror_start_job(
     };
     MirrorTop::connect(&filter, &mirror);
     drop(drained);
+    mirror.context.trace_detail(|| MirrorFacts {
+        job: job.label().clone(),
+        source: source.label().clone(),
+        target: target.label().clone(),
+        granularity_bytes: mirror.options.granularity,
+        length_bytes: source.len().unwrap_or(0),
+    });
     mirror.report(MirrorEvent::MirrorStart);
     job.start();
     Ok((job, mirror))

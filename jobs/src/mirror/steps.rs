@@ -160,6 +160,28 @@ impl LayerEvent for MirrorTrace {
     }
 }
 
+/// What a mirror is about, told once, when it begins: a
+/// [detail](blockjob_runtime::trace::Wants::LAYER_DETAILS), for recorders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorFacts {
+    /// The job's name.
+    pub job: Rc<str>,
+    /// The node that it reads.
+    pub source: Rc<str>,
+    /// The node that it writes.
+    pub target: Rc<str>,
+    /// The bytes that one bit of its bitmaps stands for.
+    pub granularity_bytes: u64,
+    /// The length of the source in bytes; 0 if nobody can tell.
+    pub length_bytes: u64,
+}
+
+impl LayerEvent for MirrorFacts {
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
 /// Reports `event` of `job` to the context's trace and to `tracing`.
 pub(super) fn report(context: &AioContext, job: &Rc<str>, event: MirrorEvent) {
     match event {

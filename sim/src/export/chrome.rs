@@ -127,7 +127,7 @@ impl Chrome {
                 self.lanes.instant(lane, flat.kind, args);
             }
             // The states of jobs are seen as they change.
-            What::JobEvent(_) | What::Dirty(_) => {}
+            What::JobEvent(_) | What::Dirty(_) | What::MirrorJob(_) | What::Backend(_) => {}
         }
     }
 

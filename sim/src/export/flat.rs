@@ -1,5 +1,6 @@
 //! Events as a kind with fields: what all forms are made of.
 
+use blockjob_block::backend::BackendWhat;
 use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
@@ -121,6 +122,29 @@ impl What {
             }
             What::Runtime(event) => runtime(event),
             What::Dirty(trace) => dirty(trace),
+            What::MirrorJob(it) => flat!(
+                "mirror-job",
+                job = &*it.job,
+                source = &*it.source,
+                target = &*it.target,
+                granularity_bytes = it.granularity_bytes,
+                length_bytes = it.length_bytes,
+            ),
+            What::Backend(it) => Flat {
+                kind: match it.what {
+                    BackendWhat::Asks => "guest-ask",
+                    BackendWhat::Done => "guest-done",
+                    BackendWhat::Failed => "guest-failed",
+                    BackendWhat::Abandons => "guest-abandon",
+                },
+                fields: vec![
+                    ("guest", Value::from(it.backend)),
+                    ("id", Value::from(it.id)),
+                    ("request", Value::from(name(it.kind))),
+                    ("offset", Value::from(it.offset)),
+                    ("bytes", Value::from(it.bytes)),
+                ],
+            },
         }
     }
 }

@@ -19,9 +19,11 @@
 //! | `kind` | one of [`KINDS`](super::KINDS), whose fields follow |
 //! | `failure` | how the run failed; `null` if it did not |
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value as Json, json};
 
-use super::flat::Value;
+use super::flat::{Flat, Value};
 use crate::case::told;
 use crate::decide::BUILD;
 use crate::record::{Entry, Record};
@@ -40,8 +42,15 @@ pub fn export(record: &Record) -> String {
     });
     let mut text = format!("{header}\n");
     for entry in &record.entries {
-        text.push_str(&Json::Object(event(entry)).to_string());
-        text.push('\n');
+        let who = entry.coroutine.as_ref().map(ToString::to_string);
+        let at = At {
+            seq: entry.seq,
+            at_ns: entry.at_ns,
+            decisions: Some(entry.decisions),
+            context: &entry.context,
+            coroutine: who.as_deref(),
+        };
+        line(&mut text, &at, &entry.what.flat());
     }
     let failure = record.report.failure.as_ref().map(|failure| {
         json!({
@@ -62,6 +71,63 @@ pub fn export(record: &Record) -> String {
         "failure": failure,
     });
     text + &format!("{end}\n")
+}
+
+/// Where and when an event was.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// Counts the events of a run from 0.
+    pub seq: u64,
+    /// When, in nanoseconds.
+    pub at_ns: u64,
+    /// How many decisions had been made; none where nobody decides.
+    pub decisions: Option<u64>,
+    /// The context; empty where that is not known.
+    pub context: &'a str,
+    /// The coroutine that ran, as in `main/job#2`.
+    pub coroutine: Option<&'a str>,
+}
+
+/// Appends an event as a line to `text`.
+pub fn line(text: &mut String, at: &At<'_>, flat: &Flat) {
+    // A string takes whatever is written to it.
+    let _ = write!(text, "{{\"seq\":{},\"at_ns\":{}", at.seq, at.at_ns);
+    if let Some(decisions) = at.decisions {
+        let _ = write!(text, ",\"decisions\":{decisions}");
+    }
+    if !at.context.is_empty() {
+        text.push_str(",\"context\":");
+        quote(text, at.context);
+    }
+    if let Some(who) = at.coroutine {
+        text.push_str(",\"coroutine\":");
+        quote(text, who);
+    }
+    let _ = write!(text, ",\"kind\":\"{}\"", flat.kind);
+    for (field, value) in &flat.fields {
+        let _ = write!(text, ",\"{field}\":");
+        let _ = match value {
+            Value::Number(number) => write!(text, "{number}"),
+            Value::Flag(flag) => write!(text, "{flag}"),
+            Value::Text(value) => {
+                quote(text, value);
+                Ok(())
+            }
+        };
+    }
+    text.push_str("}\n");
+}
+
+/// A text as JSON has it.
+fn quote(text: &mut String, value: &str) {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if value.bytes().all(is_plain) {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&Json::from(value).to_string());
+    }
 }
 
 /// One event as an object.

@@ -73,6 +73,16 @@ pub const KINDS: &[(&str, &[&str])] = &[
     ("timer-disarm", &["name", "id"]),
     ("bottom-half-schedule", &["name"]),
     ("bottom-half-cancel", &["name"]),
+    (
+        "mirror-job",
+        &[
+            "job",
+            "source",
+            "target",
+            "granularity_bytes",
+            "length_bytes",
+        ],
+    ),
     ("dirty-set", &["node", "bitmap", "offset", "bytes"]),
     ("dirty-clear", &["node", "bitmap", "offset", "bytes"]),
 ];

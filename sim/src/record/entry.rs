@@ -3,10 +3,11 @@
 use std::fmt;
 use std::rc::Rc;
 
+use blockjob_block::backend::BackendTrace;
 use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
-use blockjob_jobs::mirror::steps::MirrorTrace;
+use blockjob_jobs::mirror::steps::{MirrorFacts, MirrorTrace};
 use blockjob_jobs::trace::JobTrace;
 use blockjob_runtime::trace::{CoroutineId, Event};
 
@@ -72,6 +73,10 @@ pub enum What {
     Runtime(RuntimeEvent),
     /// Bits of a dirty bitmap.
     Dirty(DirtyTrace),
+    /// What a mirror is about; only on this machine.
+    MirrorJob(MirrorFacts),
+    /// A request of a user of a backend; only on this machine, where guests are nothing else.
+    Backend(BackendTrace),
 }
 
 /// What the runtime reports, to keep: see [`Event`].
@@ -164,6 +169,12 @@ impl What {
         }
         if let Some(trace) = layer.downcast_ref::<MirrorTrace>() {
             return Some(What::Mirror(copy(trace)));
+        }
+        if let Some(trace) = layer.downcast_ref::<BackendTrace>() {
+            return Some(What::Backend(*trace));
+        }
+        if let Some(facts) = layer.downcast_ref::<MirrorFacts>() {
+            return Some(What::MirrorJob(facts.clone()));
         }
         let job = layer.downcast_ref::<JobTrace>();
         job.map(|trace| What::Job(trace.clone()))

@@ -69,7 +69,7 @@ impl Gather {
                 refused: event.refused.clone(),
             }),
             What::Runtime(event) => self.runtime(at, entry, event),
-            What::Dirty(_) => {}
+            What::Dirty(_) | What::MirrorJob(_) | What::Backend(_) => {}
         }
     }
 
