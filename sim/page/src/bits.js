@@ -140,6 +140,6 @@ export function shrink(words, granules, rows) {
       set += ones(words[word] & mask);
     }
     // One bit among many must still be seen.
-    rows[row] = set === 0 ? 0 : Math.max(40, Math.round((255 * set) / (end - first)));
+    rows[row] = set === 0 ? 0 : Math.max(96, Math.round((255 * set) / (end - first)));
   }
 }

@@ -18,7 +18,7 @@ export function codePanel(app, element) {
       now ? make('p.big', null, `${now.step}${now.event === cursor ? ', now' : ', since'}`, now.event === cursor ? '' : ' ',
         now.event === cursor ? null : button(`event ${now.event + 1}`, () => app.go(now.event)))
         : make('p.quiet', null, 'No job has come to a step yet.'),
-      step ? describe(step) : null,
+      step ? describe(step) : '',
     );
     // Only the box is scrolled, never the page.
     const [box, lit] = [element.querySelector('.source'), element.querySelector('.lit')];

@@ -70,6 +70,10 @@ export function decisionPanel(app, element, whatIf) {
       make('p.quiet', null, made === 0 ? 'No decision was made yet.' : intro),
       ...numbers.map((number) => decisionOf(run, number, whatIf && app.model.document.log ? whatIf : null)),
     );
+    for (const box of element.querySelectorAll('.options')) {
+      const chosen = box.querySelector('.chosen');
+      if (chosen) box.scrollTop = chosen.offsetTop - box.clientHeight / 2 + 12;
+    }
   });
 }
 

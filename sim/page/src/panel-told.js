@@ -26,11 +26,9 @@ export function banner(app, element, shrink) {
     element.hidden = !failure;
     if (!failure) return;
     const seen = failure.event ?? -1;
-    const causes = (app.model.document.story?.causes ?? []).filter((cause) => cause !== failure.sentence);
     element.replaceChildren(
       make('p', null, make('strong', null, `${failure.rule} `), make('span.quiet', null, failure.place)),
       make('p.sentence', null, failure.sentence || failure.text),
-      ...causes.slice(0, 2).map((cause) => make('p.quiet', null, cause)),
       make('div.row', null,
         button('Where it went wrong', () => app.act('wrong')),
         seen >= 0 && seen < run.count ? button('Where it was noticed', () => app.go(seen)) : null,
@@ -50,7 +48,7 @@ export function versus(app, element) {
         ? '' : `, decision ${grouped(difference.decision + 1)}`}.`
       : 'They do not differ.';
     element.replaceChildren(
-      line('Above:', app.model), line('Below:', app.against), make('p', null, where),
+      make('div', null, line('Above:', app.model), line('Below:', app.against), make('p.quiet', null, where)),
       make('div.row', null,
         difference ? button('First difference', () => app.act('difference')) : null,
         button('Swap them', () => app.swap()),
@@ -67,6 +65,7 @@ export function storyPanel(app, panel, element) {
     const entry = ({ event, text, at_ns: at }) => make('li', { 'data-event': event },
       button(text, () => app.go(event), { title: time(at) }));
     element.replaceChildren(make('ol.story-lines', { tabindex: 0, 'aria-label': 'The story' }, ...lines.slice(0, 500).map(entry)),
+      ...(story.causes ?? []).slice(0, 4).map((text) => make('p.cause', null, text)),
       ...(story.waiting ?? []).slice(0, 8).map((text) => make('p.quiet', null, text)));
   });
   app.store.on(['cursor', 'run'], ({ cursor }) => {
@@ -86,7 +85,7 @@ export function configPanel(app, element) {
   app.store.on(['run'], () => {
     const { document: it } = app.model;
     const rows = (it.config ?? []).map(([field, value, meaning]) => make('tr', { title: meaning || null },
-      make('th', { scope: 'row' }, field), make('td', null, value), make('td.quiet', null, meaning ?? '')));
+      make('th', { scope: 'row' }, field), make('td', null, value, meaning ? make('span.meaning', null, meaning) : '')));
     element.replaceChildren(
       it.command ? make('p.quiet', null, 'This makes the run again:') : make('p.quiet', null, 'Nothing makes this run again: it was a real one.'),
       it.command ? make('code.command', { tabindex: 0 }, it.command) : '',
