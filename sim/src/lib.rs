@@ -18,6 +18,7 @@ pub mod failure;
 pub mod guest;
 pub mod hub;
 mod image;
+pub mod lab;
 pub mod measure;
 pub mod model;
 pub mod monitor;

@@ -1,0 +1,230 @@
+//! Lab 3: coroutines that yield until they are woken, and a wake-up that gets lost.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use blockjob_runtime::decide::Site;
+use blockjob_runtime::{AioContext, Coroutine};
+
+use super::court::{Court, Storm};
+use super::{Lab, look};
+use crate::cast::Cast;
+use crate::check::{Checker, Interest, Scene};
+use crate::failure::Rule;
+use crate::run::Runner;
+
+static WORK: Site = Site::new("lab.work");
+static PATIENCE: Site = Site::new("lab.patience");
+static NOTE: Site = Site::new("lab.note");
+static POKE: Site = Site::new("lab.poke");
+
+const WORKERS: usize = 4;
+const SLOTS: u32 = 2;
+const ROUNDS: usize = 4;
+
+/// A notebook. To write into it may take a turn through the event loop.
+#[derive(Clone)]
+pub struct Notes {
+    cast: Rc<Cast>,
+}
+
+impl Notes {
+    /// Notes that the current coroutine is about to ask for a slot.
+    pub async fn note(&self) {
+        if self.cast.world.decider().pick(&NOTE, 2) == 1 {
+            self.cast.main.sleep(0).await;
+        }
+    }
+}
+
+/// A number of slots that coroutines take and give back, as the copies of a mirror do with what may be in
+/// flight.
+pub trait Slots: 'static {
+    /// `slots` of them, all free. `notes` is to be told of each [`acquire`](Self::acquire).
+    fn new(slots: u32, notes: Notes) -> Rc<Self>;
+
+    /// Takes a slot; yields until there is one. The caller may lose patience and drop the future.
+    fn acquire(&self) -> impl Future<Output = ()>;
+
+    /// Gives a slot back. Not only coroutines call it.
+    fn release(&self);
+}
+
+/// The lab with slots.
+pub fn slots<S: Slots>() -> Lab {
+    let config = "mirror=no,guests=0,requests=0";
+    let patient = || runner::<S>(Crowd::default());
+    let poked = || {
+        runner::<S>(Crowd {
+            pokes: true,
+            hurried: false,
+        })
+    };
+    let hurried = || {
+        runner::<S>(Crowd {
+            pokes: true,
+            hurried: true,
+        })
+    };
+    Lab::new(3, "slots", |failure| Some(look::plainly(failure)))
+        .world("who waits is patient", config, patient)
+        .world("others wake who waits, too", config, poked)
+        .world("some lose patience", config, hurried)
+}
+
+#[derive(Clone, Copy, Default)]
+struct Crowd {
+    pokes: bool,
+    hurried: bool,
+}
+
+fn runner<S: Slots>(crowd: Crowd) -> Runner {
+    let court = Court::default();
+    let count = Rc::new(Count {
+        court: court.clone(),
+        held: Cell::new(0),
+        waiting: Cell::new(0),
+        workers: RefCell::default(),
+        running: Cell::new(0),
+    });
+    let mut runner = Runner::new();
+    runner.add_checker(Box::new(Lost {
+        court: court.clone(),
+        count: count.clone(),
+    }));
+    runner.add_checker(court.checker());
+    runner.add_prologue(move |cast| {
+        let slots = S::new(SLOTS, Notes { cast: cast.clone() });
+        let main = &cast.main;
+        count.running.set(WORKERS);
+        for number in 0..WORKERS {
+            let (cast, slots, shared) = (cast.clone(), slots.clone(), count.clone());
+            let storm = Storm::begin(&cast);
+            let hurried = crowd.hurried && number % 2 == 1;
+            let worker = main.coroutine("worker", async move {
+                work::<S>(&cast, &slots, &shared, hurried).await;
+                shared.running.set(shared.running.get() - 1);
+                drop(storm);
+            });
+            worker.wake();
+            count.workers.borrow_mut().push(worker);
+        }
+        if crowd.pokes {
+            let (cast, count) = (cast.clone(), count.clone());
+            main.coroutine("poker", async move { poke(&cast, &count).await })
+                .wake();
+        }
+    });
+    runner
+}
+
+/// What is known of the slots from outside.
+struct Count {
+    court: Court,
+    held: Cell<u32>,
+    waiting: Cell<u32>,
+    workers: RefCell<Vec<Coroutine>>,
+    running: Cell<usize>,
+}
+
+/// Leaves the line, also if it is dropped in the middle.
+struct Waits<'a>(&'a Count);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a Count) -> Waits<'a> {
+        count.waiting.set(count.waiting.get() + 1);
+        Waits(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+    }
+}
+
+async fn work<S: Slots>(cast: &Rc<Cast>, slots: &Rc<S>, count: &Count, hurried: bool) {
+    let decider = cast.world.decider().clone();
+    for _ in 0..ROUNDS {
+        let wait = async {
+            let waits = Waits::new(count);
+            slots.acquire().await;
+            drop(waits);
+            true
+        };
+        let has_slot = match hurried {
+            true => {
+                let patience_ns = decider.pick(&PATIENCE, 4) as u64 * 10_000;
+                futures_lite::future::or(wait, lose_patience(&cast.main, patience_ns)).await
+            }
+            false => wait.await,
+        };
+        if !has_slot {
+            continue;
+        }
+        let held = count.held.get() + 1;
+        count.held.set(held);
+        if held > SLOTS {
+            let text = format!(
+                "{held} coroutines hold a slot, and there are {SLOTS}: one was woken, or came, and \
+                 did not look whether a slot is free."
+            );
+            count.court.accuse(Rule::Count, "lab-too-many", text);
+        }
+        cast.main
+            .sleep(decider.pick(&WORK, 4) as u64 * 10_000)
+            .await;
+        count.held.set(count.held.get() - 1);
+        slots.release();
+    }
+}
+
+async fn lose_patience(context: &AioContext, patience_ns: u64) -> bool {
+    context.sleep(patience_ns).await;
+    false
+}
+
+/// Somebody else wakes coroutines by name, for reasons of his own.
+async fn poke(cast: &Cast, count: &Count) {
+    while count.running.get() > 0 {
+        let whom = cast.world.decider().pick(&POKE, WORKERS + 1);
+        if let Some(worker) = count.workers.borrow().get(whom) {
+            worker.wake();
+        }
+        cast.main.sleep(7_000).await;
+    }
+}
+
+/// At an instant at which nothing more happens nobody waits for a slot that is free.
+struct Lost {
+    court: Court,
+    count: Rc<Count>,
+}
+
+impl Checker for Lost {
+    fn rule(&self) -> Rule {
+        Rule::Wake
+    }
+
+    fn wants(&self) -> Interest {
+        Interest::IDLE
+    }
+
+    fn reset(&mut self) {
+        self.count.held.set(0);
+        self.count.waiting.set(0);
+        self.count.workers.borrow_mut().clear();
+    }
+
+    fn idle(&mut self, _: &Scene<'_>) {
+        let (held, waiting) = (self.count.held.get(), self.count.waiting.get());
+        if waiting > 0 && held < SLOTS {
+            let text = format!(
+                "{waiting} of the coroutines wait for a slot, {} of {SLOTS} slots are free, and \
+                 nobody is going to wake them: a wake-up was lost.",
+                SLOTS - held
+            );
+            self.court.accuse(Rule::Wake, "lab-lost-wake-up", text);
+        }
+    }
+}
