@@ -78,8 +78,9 @@ export class Axis {
     const first = this.eventAt(this.from);
     const last = Math.max(first, this.eventAt(this.to) - 1);
     this.scale = scale;
-    const [from, to] = [this.position(first), this.position(last + 1)];
-    this.show(from, to > from ? to : from + 1);
+    // Many events may share the instant of the last one: all of them lie before its end.
+    const [from, end] = [this.position(first), this.position(last) + 1];
+    this.show(from, Math.max(this.position(last + 1), end));
   }
 
   /**

@@ -16,7 +16,7 @@
 
 /** Each tone in the light theme and in the dark one. Neighbours differ in lightness as well as in hue. */
 const TONES = {
-  context: ['#8a94a6', '#6f7a8d'],
+  context: ['#8a94a6', '#7c879a'],
   guest: ['#2a8f86', '#3fb3a8'],
   job: ['#4a5fc1', '#7f92f0'],
   source: ['#8a6d1f', '#d2ab47'],
@@ -37,7 +37,7 @@ const TONES = {
   created: ['#a9a498', '#6a6c74'],
   running: ['#7d8fd8', '#6478cc'],
   paused: ['#c79a2b', '#d8b04c'],
-  ready: ['#2f8a4e', '#58bd7b'],
+  ready: ['#2a7d47', '#58bd7b'],
   standby: ['#8aa35a', '#a3bd74'],
   waiting: ['#6b7fa0', '#8599bd'],
   pending: ['#5c7391', '#7d95b5'],
