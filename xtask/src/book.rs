@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Make and check everything, and write no pages.
     #[arg(long)]
     check: bool,
+    /// Make and check only this chapter, as in `--only one-loop`; the others are shown as they stand.
+    #[arg(long, value_name = "CHAPTER")]
+    only: Option<String>,
     /// Print nothing on standard output but the path of the first page.
     #[arg(long, conflicts_with = "check")]
     open_path: bool,
@@ -51,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
             return Ok(false);
         }
     }
-    let mut builder = builder(options.check);
+    let mut builder = builder(options);
     if !options.open_path {
         return Ok(builder.status()?.success());
     }
@@ -62,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     Ok(output.status.success())
 }
 
-fn builder(check: bool) -> Command {
+fn builder(options: &Options) -> Command {
     let built = tree::target_dir();
     let mut builder = Command::new(built.join("debug/blockjob-book"));
     builder
@@ -72,8 +75,11 @@ fn builder(check: bool) -> Command {
         .arg(built.join("debug/examples"))
         .arg("--out")
         .arg(out());
-    if check {
+    if options.check {
         builder.arg("--check");
+    }
+    if let Some(chapter) = &options.only {
+        builder.args(["--only", chapter]);
     }
     builder
 }

@@ -82,6 +82,8 @@ pub(crate) struct Makers {
     pub(crate) samples: Samples,
     /// Drawings.
     pub(crate) figures: Figures,
+    /// The only chapter that is made, by its file's name without an ending; else all are.
+    pub(crate) only: Option<String>,
 }
 
 /// The book with every directive replaced, ready to be rendered.
@@ -141,6 +143,10 @@ impl Makers {
         let Some(path) = &chapter.path else {
             return Ok(());
         };
+        let name = path.file_stem().and_then(|name| name.to_str());
+        if self.only.is_some() && self.only.as_deref() != name {
+            return Ok(());
+        }
         counts.chapters += 1;
         let followed = map.follow(path, &chapter.content)?;
         counts.links += followed.links;

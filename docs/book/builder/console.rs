@@ -1,8 +1,8 @@
 //! `{{#run WORDS | FILTER ..}}`: what the program prints, with the command that prints it.
 //!
 //! The program runs in the root of the repository, twice, and must print the same both times: a reader
-//! who tries the command is to see what the book shows. A word `NAME.bj` that is a file of
-//! `docs/book/runs/` stands for that file.
+//! who tries the command is to see what the book shows. A word `NAME.bj`, `NAME.txt` or
+//! `NAME.txt@SEED` whose file is in `docs/book/runs/` stands for that file.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,9 +68,10 @@ impl Console {
     }
 
     fn word(&self, word: &str) -> String {
-        let known = Path::new(RUNS).join(word);
-        if word.ends_with(".bj") && self.root.join(&known).is_file() {
-            return known.display().to_string();
+        let file = word.split('@').next().unwrap_or(word);
+        let known = Path::new(RUNS).join(file);
+        if file.contains('.') && self.root.join(known).is_file() {
+            return format!("{RUNS}/{word}");
         }
         word.to_owned()
     }

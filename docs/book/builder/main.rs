@@ -43,6 +43,9 @@ struct Options {
     /// Where the pages go; the folder is emptied before
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Make and check only the chapter of this name; the others are rendered as they stand
+    #[arg(long, value_name = "CHAPTER")]
+    only: Option<String>,
     /// Make and check everything, and write no pages
     #[arg(long)]
     check: bool,
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         Ok(counts) => {
             println!("{counts}");
             let missing = counts.missing();
-            if missing.is_empty() {
+            if missing.is_empty() || options.only.is_some() {
                 return ExitCode::SUCCESS;
             }
             eprintln!("the book has no {}", missing.join(", no "));
@@ -82,6 +85,7 @@ fn run(options: &Options) -> Result<book::Counts, Failure> {
             programs: options.samples.clone(),
         },
         figures: Figures::new(&root),
+        only: options.only.clone(),
         root,
     };
     makers.samples.check_manifest().map_err(Failure::Book)?;

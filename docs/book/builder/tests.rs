@@ -48,6 +48,7 @@ fn makers(root: &Path) -> Makers {
             programs: root.join("nowhere"),
         },
         figures: Figures::new(root),
+        only: None,
     }
 }
 
