@@ -58,7 +58,9 @@ impl Names {
 /// A time in the greatest unit in which it is a round number, for the name of an option.
 pub(crate) fn time(ns: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
-    let round = UNITS.iter().find(|(unit, _)| ns >= *unit && ns % unit == 0);
+    let round = UNITS
+        .iter()
+        .find(|(unit, _)| ns >= *unit && ns.is_multiple_of(*unit));
     match round {
         Some((unit, name)) => format!("{} {name}", ns / unit),
         None => format!("{ns} ns"),

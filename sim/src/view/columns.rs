@@ -118,7 +118,7 @@ impl Columns {
         let field = |column: &'a Column| {
             let value = (*column.values.get(number)?)?;
             let text = texts.get(value).filter(|_| column.is_text());
-            Some((&*column.name, text.map_or(Err(value), Ok)))
+            Some((&*column.name, text.ok_or(value)))
         };
         self.columns.iter().filter_map(field).collect()
     }
