@@ -14,6 +14,7 @@ mod counts;
 mod drill;
 mod loom;
 mod orderings;
+mod page;
 mod peer;
 mod qemu_map;
 mod size;
@@ -75,6 +76,8 @@ enum Task {
     QmpDocs,
     /// Build the book of the job model from docs/book, with what it shows of the program's runs.
     Book(book::Options),
+    /// Test the page that shows a run: its modules under node, the whole of it in Chromium.
+    Page,
 }
 
 fn main() -> ExitCode {
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Task::Tsan => tsan::run(),
         Task::QmpDocs => qmp_docs(),
         Task::Book(options) => book::run(&options),
+        Task::Page => page::task(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

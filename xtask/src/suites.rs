@@ -7,6 +7,7 @@ use crate::Failure;
 use crate::counts::Counts;
 use crate::drill;
 use crate::loom;
+use crate::page;
 use crate::tree;
 
 /// The crates whose code loom and shuttle can run, with their types in place of std's.
@@ -83,6 +84,7 @@ pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
         suites.push(simulated_runs()?);
         suites.push(museum_tests()?);
         suites.push(museum()?);
+        suites.extend(page_tests()?);
         suites.push(loom_models()?);
         suites.push(shuttle_schedules()?);
         suites.push(type_check("loom type check", "loom")?);
@@ -223,6 +225,16 @@ fn exhibits(text: &str) -> Counts {
         failed: all.saturating_sub(passed),
         ignored: 0,
     }
+}
+
+/// The page that shows a run. Where node or Chromium is missing nothing of it may pass, unless this is CI.
+fn page_tests() -> Result<Vec<Suite>, Failure> {
+    let halves = page::run()?.into_iter().map(|half| Suite {
+        name: half.name,
+        counts: half.counts,
+        must_not_be_empty: half.counts.ignored == 0 || page::is_strict(),
+    });
+    Ok(halves.collect())
 }
 
 /// The models of what crosses threads, and the historical bugs that they find; each counts as one.
