@@ -1,7 +1,7 @@
 // Where the lanes and the strips stand, from top to bottom.
 
 /** How high things are, in pixels. */
-export const SIZES = { axis: 26, row: 13, gap: 7, marks: 12, strip: 46, label: 132, right: 10 };
+export const SIZES = { axis: 36, row: 13, gap: 7, marks: 12, strip: 46, label: 132, right: 10 };
 
 /**
  * @typedef {object} Place

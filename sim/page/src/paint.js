@@ -52,13 +52,14 @@ function paintLane(surface, view, lane, place, theme) {
   if (hasMarks(lane)) paintMarks(surface, view, lane, place.top, SIZES.marks - 2, theme);
 }
 
-function paintAxis(surface, view, { axis, height, theme }) {
+function paintAxis(surface, view, { axis, width, height, theme }) {
   const name = axis.scale === 'order' ? 'event' : 'time';
-  surface.text(SIZES.label - 10, SIZES.axis / 2, name, theme.quiet, { anchor: 'end' });
+  surface.text(SIZES.label - 10, 11, name, theme.quiet, { anchor: 'end' });
   for (const at of ticks(axis.from, axis.to, Math.floor(view.width / 110))) {
     const x = view.left + (at - axis.from) * view.perUnit;
-    surface.line(x, SIZES.axis - 5, x, height, theme.grid);
-    surface.text(x + 3, SIZES.axis / 2, axis.scale === 'order' ? grouped(Math.round(at)) : time(at), theme.quiet);
+    const text = axis.scale === 'order' ? grouped(Math.round(at)) : time(at);
+    surface.line(x, SIZES.axis - 14, x, height, theme.grid);
+    if (x + 3 + text.length * 6.5 < width) surface.text(x + 3, 11, text, theme.quiet);
   }
 }
 
@@ -70,7 +71,7 @@ function paintLabels(surface, { model, theme, width }) {
       surface.text(15, y, place.label, theme.text);
       if (place.kind === 'strip') {
         const bits = model.bits[place.index];
-        if (place.height > 30) surface.text(15, y + 14, `${grouped(bits.granules)} granules`, theme.quiet, { size: 10 });
+        if (place.height > 30) surface.text(15, y + 14, bits.granules === 1 ? '1 granule' : `${grouped(bits.granules)} granules`, theme.quiet, { size: 10 });
       }
     }
   });
@@ -123,18 +124,18 @@ function paintCursor(surface, view, { cursor, wrong, difference, height, theme, 
   const upright = (event, colour, text, width, dash) => {
     if (event === null || event < 0 || event < view.first - 1 || event > view.end) return;
     const x = Math.round(view.middle(event)) + 0.5;
-    surface.line(x, SIZES.axis - 8, x, height, colour, width, dash);
+    surface.line(x, SIZES.axis - 15, x, height, colour, width, dash);
     if (!text) return;
     const wide = text.length * 6 + 10;
     const left = Math.min(x + 1, view.left + view.width - wide);
-    surface.rect(left, SIZES.axis - 10, wide, 14, colour);
-    surface.text(left + 5, SIZES.axis - 3, text, theme.panel, { size: 10, bold: true });
+    surface.rect(left, SIZES.axis - 16, wide, 14, colour);
+    surface.text(left + 5, SIZES.axis - 9, text, theme.panel, { size: 10, bold: true });
   };
   upright(difference, theme.tones.landmark, 'first difference', 1.5, [5, 3]);
   upright(wrong, theme.tones.failed, 'here it went wrong', 1.5, [3, 3]);
   upright(model.run.count ? cursor : null, theme.accent, null, 2, []);
   const x = view.middle(cursor);
   if (x >= view.left && x <= view.left + view.width) {
-    surface.shape([[x - 6, SIZES.axis - 12], [x + 6, SIZES.axis - 12], [x, SIZES.axis - 3]], theme.accent);
+    surface.shape([[x - 6, SIZES.axis - 17], [x + 6, SIZES.axis - 17], [x, SIZES.axis - 8]], theme.accent);
   }
 }

@@ -42,7 +42,7 @@ export function versus(app, element) {
     element.hidden = !app.against;
     if (!app.against) return;
     const { difference } = app;
-    const line = (which, model) => make('p', null, make('strong', null, which), ` ${model.document.title || 'a run'}: ${outcome(model)}`);
+    const line = (which, model) => make('p', null, make('strong', null, which), ` ${model.document.title || 'a run'}; ${grouped(model.run.count)} events, ${outcome(model)}`);
     const where = difference
       ? `They first differ at event ${grouped(difference.event_a + 1)}${difference.decision === null || difference.decision === undefined
         ? '' : `, decision ${grouped(difference.decision + 1)}`}.`
