@@ -15,8 +15,11 @@ use crate::explain_command::{self, ExplainArgs};
 use crate::failure::Failure;
 use crate::monitor_command::MonitorArgs;
 use crate::receipts_command::{self, ReceiptsArgs};
+use crate::record::Recording;
+use crate::record::args::RecordArgs;
 use crate::serve::args::ServeArgs;
 use crate::sim_command::args::SimCommand;
+use crate::view_command::{self, ViewArgs};
 use crate::{
     bench_many, demo, mirror_command, mirror_socket, monitor_command, say, serve, sim_command, size,
 };
@@ -41,6 +44,7 @@ enum Command {
     Monitor(MonitorArgs),
     Explain(ExplainArgs),
     Receipts(ReceiptsArgs),
+    View(ViewArgs),
     #[command(subcommand)]
     Sim(SimCommand),
     /// Measures the engine.
@@ -155,6 +159,8 @@ pub(crate) struct MirrorArgs {
     /// Print what it came to as one JSON object on standard output
     #[arg(long, requires = "source")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) recording: RecordArgs,
     /// What the guest of the sample disk draws its numbers from
     #[arg(
         long,
@@ -286,13 +292,8 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let result = match cli.command {
-        Command::Mirror(args) => match (&args.source, &args.target, &args.socket) {
-            (Some(source), Some(target), None) => mirror_command::run(source, target, &args),
-            (Some(source), Some(target), Some(socket)) => {
-                mirror_socket::run(socket, &source.to_string_lossy(), target, &args)
-            }
-            _ => demo::run(args.seed),
-        },
+        Command::Mirror(args) => mirror(&args),
+        Command::View(args) => view_command::run(&args),
         Command::Monitor(args) => monitor_command::run(&args),
         Command::Explain(args) => explain_command::run(&args),
         Command::Receipts(args) => receipts_command::run(&args),
@@ -307,6 +308,29 @@ pub(crate) fn main() -> ExitCode {
         tell(&failure);
         failure.exit_code()
     })
+}
+
+fn mirror(args: &MirrorArgs) -> Result<ExitCode, Failure> {
+    if let (Some(source), Some(target), Some(socket)) = (&args.source, &args.target, &args.socket) {
+        if args.recording.record.is_some() {
+            return Err(Failure::bad_input(
+                "--record records what this program does, and with --socket a daemon does it: \
+                 'blockjob serve' has --record, too",
+            ));
+        }
+        return mirror_socket::run(socket, &source.to_string_lossy(), target, args);
+    }
+    let recording = Recording::begin(&args.recording)?;
+    let result = match (&args.source, &args.target) {
+        (Some(source), Some(target)) => {
+            mirror_command::run(source, target, args, recording.as_ref())
+        }
+        _ => demo::run(args.seed, recording.as_ref()),
+    };
+    if let Some(recording) = recording {
+        recording.end();
+    }
+    result
 }
 
 fn tell(failure: &Failure) {

@@ -18,12 +18,14 @@ mod outcome_json;
 mod progress;
 mod qmp_client;
 mod receipts_command;
+mod record;
 mod say;
 mod serve;
 mod signals;
 mod sim_command;
 mod size;
 mod target;
+mod view_command;
 
 fn main() -> ExitCode {
     cli::main()

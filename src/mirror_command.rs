@@ -21,6 +21,7 @@ use crate::failure::{FAILED, Failure};
 use crate::image::{self, Formats};
 use crate::outcome_json::{self, Told};
 use crate::progress::Progress;
+use crate::record::{Recording, contexts};
 use crate::signals::{self, Signal};
 use crate::target::{Target, probe_locks};
 use crate::{nbd_image, say, size};
@@ -29,8 +30,13 @@ use crate::{nbd_image, say, size};
 pub(crate) const MEMORY_ALIGNMENT: usize = 4096;
 
 /// Copies `source` to `target`. What is wrong with the request is found before the target is
-/// created.
-pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<ExitCode, Failure> {
+/// created. What the engine does is told to `recording`.
+pub(crate) fn run(
+    source: &Path,
+    target: &Path,
+    args: &MirrorArgs,
+    recording: Option<&Recording>,
+) -> Result<ExitCode, Failure> {
     let creates = args.mode == Mode::AbsolutePaths && !nbd_image::is_export(target);
     if creates && args.sync == Sync::None {
         return Err(Failure::bad_input(
@@ -38,7 +44,7 @@ pub(crate) fn run(source: &Path, target: &Path, args: &MirrorArgs) -> Result<Exi
              what is not copied would be missing in a new image",
         ));
     }
-    let ctx = AioContext::new();
+    let ctx = contexts::recorded("main", recording);
     let _current = ctx.make_current();
     let daemon = Daemon::new(&ctx);
 

@@ -20,6 +20,7 @@ use crate::image::{self, Access};
 use crate::mirror_command::MEMORY_ALIGNMENT;
 use crate::outcome_json;
 use crate::progress::Progress;
+use crate::record::{Recording, contexts};
 use crate::{say, signals, size};
 use guest::{Guest, WORKERS};
 use model::Model;
@@ -33,13 +34,13 @@ const SPEED_BYTES_PER_S: u64 = 40 << 20;
 /// How long the guest goes on before the pivot when all is copied, and after it.
 const REST_NS: u64 = 700_000_000;
 
-/// Runs the demonstration. The sample disk is gone afterwards.
-pub(crate) fn run(seed: u64) -> Result<ExitCode, Failure> {
+/// Runs the demonstration, and records it if that is asked for. The sample disk is gone afterwards.
+pub(crate) fn run(seed: u64, recording: Option<&Recording>) -> Result<ExitCode, Failure> {
     let folder = tempfile::Builder::new()
         .prefix("blockjob-")
         .tempdir()
         .map_err(|error| Failure::failed(format!("there is no temporary folder: {error}")))?;
-    let result = run_in(folder.path(), seed);
+    let result = run_in(folder.path(), seed, recording);
     say::out(&format!("to repeat it: blockjob mirror --seed {seed}"));
     folder
         .close()
@@ -47,8 +48,8 @@ pub(crate) fn run(seed: u64) -> Result<ExitCode, Failure> {
     result
 }
 
-fn run_in(folder: &Path, seed: u64) -> Result<ExitCode, Failure> {
-    let ctx = AioContext::new();
+fn run_in(folder: &Path, seed: u64, recording: Option<&Recording>) -> Result<ExitCode, Failure> {
+    let ctx = contexts::recorded("main", recording);
     let _current = ctx.make_current();
     let graph = Graph::new(&ctx);
     let source_path = folder.join("disk.raw");

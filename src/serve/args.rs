@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args};
 
 use crate::failure::Failure;
+use crate::record::args::RecordArgs;
 
 /// Serves disks: a storage daemon with the options and the QMP of qemu-storage-daemon
 ///
@@ -49,6 +50,8 @@ pub(crate) struct ServeArgs {
     /// Print what the engine does: enable=mirror_*,file=trace.log ('help' lists the events)
     #[arg(short = 'T', long, value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "")]
     pub(crate) trace: Vec<String>,
+    #[command(flatten)]
+    pub(crate) recording: RecordArgs,
     /// Write the number of the process to a file, once it has started
     #[arg(long, value_name = "PATH")]
     pub(crate) pidfile: Option<PathBuf>,

@@ -14,11 +14,11 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use blockjob::daemon::Daemon;
-use blockjob::runtime::AioContext;
 use blockjob::runtime::sync::Arc;
 use clap::ArgMatches;
 
 use crate::failure::Failure;
+use crate::record::{Recording, contexts};
 use crate::signals::{self, Signal};
 use args::ServeArgs;
 use background::Role;
@@ -39,13 +39,10 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
         return Ok(ExitCode::SUCCESS);
     }
     let trace = TraceOptions::parse(&args.trace)?;
-    let context_of = move |name: &str| {
-        let context = AioContext::builder().name(name);
-        match trace.clone() {
-            Some(trace) => context.trace(Rc::new(trace)).build(),
-            None => context.build(),
-        }
-    };
+    let recording = Recording::begin(&args.recording);
+    let recording = recording.map_err(|failure| Failure::failed(failure.line()))?;
+    let recorded = recording.clone();
+    let context_of = move |name: &str| contexts::observed(name, trace.as_ref(), recorded.as_ref());
     let context = context_of("main");
     let _current = context.make_current();
     let daemon = Daemon::new(&context);
@@ -55,6 +52,9 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
     let served = serve(args, matches, &daemon, &doors);
     // Also after a mistake in an option: what the ones before it have made is taken down in order.
     end::shut_down(&daemon, doors);
+    if let Some(recording) = recording {
+        recording.end();
+    }
     served
 }
 
