@@ -34,7 +34,7 @@ const BUILDER: [&str; 7] = [
 ];
 
 /// What can be said to the task.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Options {
     /// Make and check everything, and write no pages.
     #[arg(long)]
@@ -63,6 +63,14 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         println!("{}", out().join("index.html").display());
     }
     Ok(output.status.success())
+}
+
+/// Makes and checks everything, and writes no pages: the step of `cargo xtask ci`.
+pub(crate) fn check() -> Result<bool, Failure> {
+    run(&Options {
+        check: true,
+        ..Options::default()
+    })
 }
 
 fn builder(options: &Options) -> Command {

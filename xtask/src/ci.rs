@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::Failure;
+use crate::book;
 use crate::clock::Stopwatch;
 use crate::suites::{self, heading};
 use crate::tree;
@@ -21,6 +22,16 @@ pub(crate) fn run() -> Result<bool, Failure> {
             println!("{name} failed");
             return Ok(false);
         }
+    }
+
+    heading("book: cargo xtask book --check");
+    let watch = Stopwatch::start();
+    let good = book::check()?;
+    times.push(("book", watch.seconds()));
+    if !good {
+        print_times(&times);
+        println!("book failed");
+        return Ok(false);
     }
 
     heading("tests: cargo xtask test");
