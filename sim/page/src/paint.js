@@ -105,8 +105,10 @@ function paintLandmarks(surface, view, lane, place, theme) {
     surface.shape([[x, y - 5], [x + 4, y], [x, y + 5], [x - 4, y]], colour, theme.panel);
     const wide = text.length * 6.2 + 12;
     if (x > free && hasRoom(view, lane, event, wide)) {
-      surface.rect(x + 6, y - 6, wide - 6, 12, theme.panel, 0.85);
-      surface.text(x + 8, y, text, theme.text, { size: 10 });
+      // At the right edge the name stands before its mark.
+      const left = x + wide > view.left + view.width ? x - wide - 2 : x;
+      surface.rect(left + 6, y - 6, wide - 6, 12, theme.panel, 0.85);
+      surface.text(left + 8, y, text, theme.text, { size: 10 });
       free = x + wide;
     } else {
       free = Math.max(free, x + 3);
