@@ -6,7 +6,7 @@
 //! `--cfg blockjob_tsan`, in which the seam for threads (`runtime/src/sync.rs`) has locks that are
 //! compiled with the program, and passes over the few places that are left (`tsan.supp`).
 
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
 
 use crate::Failure;
 use crate::clock::Stopwatch;
@@ -20,7 +20,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("blockjob-runtime", "co_lock"),
     ("blockjob-runtime", "lane"),
     ("blockjob-runtime", "thread_pool"),
+    ("blockjob-block", "moving"),
+    ("blockjob-jobs", "moving"),
+    ("blockjob-jobs", "hop"),
 ];
+
+/// How long the drill of loom-tests runs, with how many I/O threads: whole mirrors, guests, moves.
+const DRILL: [&str; 5] = ["soak", "--seconds", "60", "--iothreads", "3"];
 
 /// Tests whose names have this in them use another event loop, which the library's own `OnceLock` guards.
 const SKIPPED: &str = "async_io";
@@ -38,6 +44,8 @@ pub(crate) fn run() -> Result<bool, Failure> {
         heading(&format!("{package}: {program}"));
         rows.push(run_one(package, program)?);
     }
+    heading("blockjob-loom-tests: drill");
+    rows.push(run_drill()?);
     heading("ThreadSanitizer");
     println!(
         "{:<32} {:>6} {:>7} {:>8}",
@@ -63,30 +71,65 @@ struct Row {
 }
 
 impl Row {
+    /// Of a program that has ended. What it said is shown if it was not what it should be.
+    fn of(name: String, tests: u64, output: &Output, seconds: f64) -> Self {
+        let out = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let races = errors.matches(REPORT).count() + out.matches(REPORT).count();
+        if races > 0 || !output.status.success() {
+            print!("{out}");
+            eprint!("{errors}");
+        }
+        Self {
+            name,
+            tests,
+            races,
+            success: output.status.success(),
+            seconds,
+        }
+    }
+
     /// A program without tests proves nothing.
     fn is_good(&self) -> bool {
         self.success && self.races == 0 && self.tests > 0
     }
 }
 
+/// The tests of one program.
 fn run_one(package: &str, program: &str) -> Result<Row, Failure> {
-    let words = [
-        "test",
-        "--package",
-        package,
-        "--target",
-        TARGET,
-        "--test",
-        program,
-        "--",
-        "--skip",
-        SKIPPED,
-    ];
+    let words = ["test", "--package", package, "--test", program];
+    let mut command = sanitized(&words);
+    command.args(["--", "--skip", SKIPPED]);
+    let (output, seconds) = run_and_time(command)?;
+    let out = String::from_utf8_lossy(&output.stdout);
+    let mut counts = crate::counts::Counts::default();
+    out.lines().for_each(|line| counts.read_line(line));
+    Ok(Row::of(
+        format!("{package} {program}"),
+        counts.passed,
+        &output,
+        seconds,
+    ))
+}
+
+/// The drill on real threads, which counts as one test.
+fn run_drill() -> Result<Row, Failure> {
+    let package = "blockjob-loom-tests";
+    let mut command = sanitized(&["run", "--package", package, "--bin", "drill"]);
+    command.arg("--").args(DRILL);
+    let (output, seconds) = run_and_time(command)?;
+    let tests = u64::from(output.status.success());
+    Ok(Row::of(format!("{package} drill"), tests, &output, seconds))
+}
+
+/// Cargo with these words, for code that the sanitizer sees.
+fn sanitized(words: &[&str]) -> Command {
     let suppressions = tree::root().join("xtask/tsan.supp");
-    let mut command = std::process::Command::new("cargo");
+    let mut command = Command::new("cargo");
     command
         .arg("+nightly")
         .args(words)
+        .args(["--target", TARGET])
         .current_dir(tree::root())
         // Those of the compiler that runs this task would reach the other one.
         .env_remove("RUSTUP_TOOLCHAIN")
@@ -104,25 +147,12 @@ fn run_one(package: &str, program: &str) -> Result<Row, Failure> {
         .env("CARGO_TARGET_DIR", tree::target_dir().join("tsan"))
         // A panic that a test expects is printed under a lock of the library's.
         .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
+        .stdin(Stdio::null());
+    command
+}
+
+fn run_and_time(mut command: Command) -> Result<(Output, f64), Failure> {
     let watch = Stopwatch::start();
     let output = command.output()?;
-    let seconds = watch.seconds();
-    let out = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let mut counts = crate::counts::Counts::default();
-    out.lines().for_each(|line| counts.read_line(line));
-    let races = errors.matches(REPORT).count() + out.matches(REPORT).count();
-    if races > 0 || !output.status.success() {
-        print!("{out}");
-        eprint!("{errors}");
-    }
-    Ok(Row {
-        name: format!("{package} {program}"),
-        tests: counts.passed,
-        races,
-        success: output.status.success(),
-        seconds,
-    })
+    Ok((output, watch.seconds()))
 }
