@@ -14,7 +14,12 @@ mod clean;
 mod command;
 mod conflicts;
 mod court;
+mod drained;
+#[cfg(feature = "museum")]
+mod hunt;
+mod judge;
 mod look;
+mod mirror;
 mod outcome;
 mod pause_point;
 mod rate;
@@ -36,6 +41,10 @@ pub use bottom_half::{Collector, Deliver, bottom_half};
 pub use clean::clean;
 pub use command::read_json;
 pub use conflicts::conflicts;
+pub use drained::drained;
+#[cfg(feature = "museum")]
+pub use hunt::hunt;
+pub use mirror::mirror;
 pub use outcome::{Broken, Outcome};
 pub use pause_point::pause_point;
 pub use rate::rate;

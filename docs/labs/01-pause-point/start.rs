@@ -1,4 +1,4 @@
-//! Lab 1: write a pause point. The task is in README.md of the lab: `blockjob lab list` says where.
+//! Lab 1: write a pause point. The task is in tasks/01-pause-point.md.
 //!
 //! `blockjob lab run` tries what you have written; `blockjob lab hint` helps.
 

@@ -1,4 +1,4 @@
-//! Lab 2: a bottom half that does not run twice. The task is in README.md of the lab.
+//! Lab 2: a bottom half that does not run twice. The task is in tasks/02-bottom-half.md.
 //!
 //! `blockjob lab run` tries what you have written; `blockjob lab hint` helps.
 

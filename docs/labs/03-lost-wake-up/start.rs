@@ -1,4 +1,4 @@
-//! Lab 3: find the lost wake-up. The task is in README.md of the lab.
+//! Lab 3: find the lost wake-up. The task is in tasks/03-lost-wake-up.md.
 //!
 //! This code works most of the time. `blockjob lab run` shows a run in which it does not.
 

@@ -1,4 +1,4 @@
-//! Lab 4: keep the rate under drains. The task is in README.md of the lab.
+//! Lab 4: keep the rate under drains. The task is in tasks/04-rate-limit.md.
 //!
 //! `blockjob lab run` tries what you have written; `blockjob lab hint` helps.
 

@@ -1,4 +1,4 @@
-//! Lab 5: clear before you read. The task is in README.md of the lab.
+//! Lab 5: clear before you read. The task is in tasks/05-clear-before-you-read.md.
 //!
 //! `blockjob lab run` tries what you have written; `blockjob lab hint` helps.
 

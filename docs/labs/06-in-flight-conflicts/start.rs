@@ -1,4 +1,4 @@
-//! Lab 6: in-flight conflicts. The task is in README.md of the lab.
+//! Lab 6: in-flight conflicts. The task is in tasks/06-in-flight-conflicts.md.
 //!
 //! `blockjob lab run` tries what you have written; `blockjob lab hint` helps.
 

@@ -67,6 +67,8 @@ labs! {
     4 "04-rate-limit",
     5 "05-clear-before-you-read",
     6 "06-in-flight-conflicts",
+    9 "09-make-drained-begin-end",
+    11 "11-your-own-mirror",
 }
 
 /// All labs, in their order.

@@ -59,6 +59,7 @@ pub struct Disks {
     source_node: Rc<Node>,
     target_node: Rc<Node>,
     len_bytes: u64,
+    granularity: u64,
     granules: RefCell<Vec<Granule>>,
     /// Copies that have begun and not ended, and the most there ever were.
     in_flight: Cell<u32>,
@@ -103,6 +104,7 @@ impl Disks {
             source_node,
             target_node,
             len_bytes,
+            granularity,
             granules: RefCell::new(granules),
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
@@ -118,7 +120,7 @@ impl Disks {
 
     /// Bytes of a granule.
     pub fn granularity(&self) -> u64 {
-        self.bitmap.bits().granularity()
+        self.granularity
     }
 
     /// Bytes of the granules that are dirty now.
@@ -303,6 +305,15 @@ impl<F: Fn(&Rc<Disks>) -> Rc<dyn JobDriver>> Bench for F {
 
 /// A runner in whose runs a job of `bench` copies the first disk. Each job starts before the guests do.
 pub(crate) fn runner(court: &Court, bench: impl Bench + 'static) -> Runner {
+    runner_that_tells(court, bench, |_, _| {})
+}
+
+/// The same; `tell` is told of each job before it starts.
+pub(crate) fn runner_that_tells(
+    court: &Court,
+    bench: impl Bench + 'static,
+    tell: impl Fn(&Rc<Disks>, &Rc<Job>) + 'static,
+) -> Runner {
     let mut runner = Runner::new();
     runner.add_checker(court.checker());
     let court = court.clone();
@@ -324,6 +335,7 @@ pub(crate) fn runner(court: &Court, bench: impl Bench + 'static) -> Runner {
         let job = block_job.job();
         // So that the monitor finds it.
         cast.pairs[0].living.borrow_mut().job = Some(job.clone());
+        tell(&disks, &job);
         job.start();
     });
     runner
