@@ -171,7 +171,7 @@ fn in_impl(item: &syn::ItemImpl, wanted: &Wanted<'_>) -> Option<Found> {
         };
         return (said == wanted.name).then(|| Found::new(item, &item.attrs));
     }
-    if !wanted.of.is_some_and(|wanted| of == wanted) {
+    if wanted.of.is_none_or(|wanted| of != wanted) {
         return None;
     }
     item.items.iter().find_map(|inside| match inside {
