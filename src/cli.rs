@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::explain_command::{self, ExplainArgs};
 use crate::failure::Failure;
+use crate::lab_command::LabCommand;
 use crate::monitor_command::MonitorArgs;
 use crate::receipts_command::{self, ReceiptsArgs};
 use crate::record::Recording;
@@ -21,7 +22,8 @@ use crate::serve::args::ServeArgs;
 use crate::sim_command::args::SimCommand;
 use crate::view_command::{self, ViewArgs};
 use crate::{
-    bench_many, demo, mirror_command, mirror_socket, monitor_command, say, serve, sim_command, size,
+    bench_many, demo, lab_command, mirror_command, mirror_socket, monitor_command, say, serve,
+    sim_command, size,
 };
 
 /// Copies disks that are in use, with the block jobs of QEMU.
@@ -47,6 +49,8 @@ enum Command {
     View(ViewArgs),
     #[command(subcommand)]
     Sim(SimCommand),
+    #[command(subcommand)]
+    Lab(LabCommand),
     /// Measures the engine.
     #[command(hide = true, subcommand)]
     Bench(Bench),
@@ -302,6 +306,7 @@ pub(crate) fn main() -> ExitCode {
             serve::run(&args, matches.expect("clap says that it is this one"))
         }
         Command::Sim(command) => sim_command::run(&command),
+        Command::Lab(command) => lab_command::run(&command),
         Command::Bench(Bench::Many(args)) => bench_many::run(&args),
     };
     result.unwrap_or_else(|failure| {

@@ -10,6 +10,7 @@ mod drive;
 mod explain_command;
 mod failure;
 mod image;
+mod lab_command;
 mod mirror_command;
 mod mirror_socket;
 mod monitor_command;

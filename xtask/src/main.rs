@@ -12,6 +12,7 @@ mod ci;
 mod clock;
 mod counts;
 mod drill;
+mod labs;
 mod loom;
 mod orderings;
 mod page;
@@ -78,6 +79,8 @@ enum Task {
     Book(book::Options),
     /// Test the page that shows a run: its modules under node, the whole of it in Chromium.
     Page,
+    /// Hold the solutions of the labs, and what is done wrong in them, against hidden seeds.
+    Labs,
 }
 
 fn main() -> ExitCode {
@@ -116,6 +119,10 @@ fn main() -> ExitCode {
         Task::QmpDocs => qmp_docs(),
         Task::Book(options) => book::run(&options),
         Task::Page => page::task(),
+        Task::Labs => labs::run().map(|counts| {
+            println!("{} passed, {} failed", counts.passed, counts.failed);
+            counts.failed == 0 && counts.passed > 0
+        }),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

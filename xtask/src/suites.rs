@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::Failure;
 use crate::counts::Counts;
 use crate::drill;
+use crate::labs;
 use crate::loom;
 use crate::page;
 use crate::tree;
@@ -85,6 +86,7 @@ pub(crate) fn run(quick: bool) -> Result<Report, Failure> {
         suites.push(museum_tests()?);
         suites.push(museum()?);
         suites.extend(page_tests()?);
+        suites.push(labs_suite()?);
         suites.push(loom_models()?);
         suites.push(shuttle_schedules()?);
         suites.push(type_check("loom type check", "loom")?);
@@ -235,6 +237,15 @@ fn page_tests() -> Result<Vec<Suite>, Failure> {
         must_not_be_empty: half.counts.ignored == 0 || page::is_strict(),
     });
     Ok(halves.collect())
+}
+
+/// The labs: each whose solution passes, and whose wrong one fails with its sentence, counts as one.
+fn labs_suite() -> Result<Suite, Failure> {
+    Ok(Suite {
+        name: "labs",
+        counts: labs::run()?,
+        must_not_be_empty: true,
+    })
 }
 
 /// The models of what crosses threads, and the historical bugs that they find; each counts as one.
