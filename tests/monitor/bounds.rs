@@ -178,9 +178,10 @@ fn a_flood_that_wants_no_answer_does_not_keep_others_waiting() {
     let toy = Toy::new();
     toy.add("flood", &MonitorOptions::control());
     toy.add("m", &MonitorOptions::control());
-    let path = toy.path("flood");
+    // Connected before anything runs: a thread that came late would find nobody to take its
+    // connection, nor anybody to end it.
+    let mut stream = UnixStream::connect(toy.path("flood")).expect("it is connected");
     let flood = std::thread::spawn(move || {
-        let mut stream = UnixStream::connect(path).expect("it is connected");
         let blanks = " ".repeat(1 << 20);
         while stream.write_all(blanks.as_bytes()).is_ok() {}
     });
