@@ -20,11 +20,12 @@ export function pairWakes(run, coroutines) {
   for (let i = 0; i < run.count; i += 1) {
     const who = coroutines.subject[i];
     if (who < 0) continue;
-    if (run.kind[i] === wake && !waiting.has(who)) {
-      // A second wake before the turn is the same turn's: QEMU and we queue a coroutine once.
-      waiting.set(who, run.row[i]);
+    if (run.kind[i] === wake) {
+      // A second wake before the turn leads to the same turn: a coroutine is in the queue once.
+      if (waiting.has(who)) waiting.get(who).push(run.row[i]);
+      else waiting.set(who, [run.row[i]]);
     } else if (run.kind[i] === enter && waiting.has(who)) {
-      to[waiting.get(who)] = i;
+      for (const row of waiting.get(who)) to[row] = i;
       waiting.delete(who);
     }
   }

@@ -91,11 +91,13 @@ test('a wake leads to the next turn of the one that was woken', () => {
   w.event('coroutine-create', { created: 'b#2' });
   const wake = w.event('coroutine-wake', { serial: 2, by: 'a#1' }, 'main/a#1');
   w.event('coroutine-enter', { entered: 'a#1' });
+  // It is in the queue already: this wake leads to the same turn.
+  const again = w.event('coroutine-wake', { serial: 2 });
   const turn = w.event('coroutine-enter', { entered: 'b#2' });
   const lost = w.event('coroutine-wake', { serial: 1 });
   const { wakes, run } = new Model(w.document());
-  assert.deepEqual([...wakes.from], [wake, lost]);
-  assert.deepEqual([...wakes.to], [turn, run.count]);
+  assert.deepEqual([...wakes.from], [wake, again, lost]);
+  assert.deepEqual([...wakes.to], [turn, turn, run.count]);
 });
 
 test('slices of a row stand side by side, however long they were', () => {

@@ -109,6 +109,16 @@ test('dirty bytes and bytes in flight are what the bitmaps add up to', () => {
   assert.equal(valueAt(dirty, 4), 4096 * 65536);
 });
 
+test('granules are in flight from when they are taken until their copy has ended', () => {
+  const { bits: [bits], run } = new Model(synthetic(1000));
+  const [taken, done] = [run.ofKind('mirror-iteration'), run.ofKind('mirror-iteration-done')];
+  for (const [copy, event] of taken.entries()) {
+    assert.equal(bits.flight.onesAt(event - 1), 0);
+    assert.equal(bits.flight.onesAt(event), 1);
+    if (copy < done.length) assert.equal(bits.flight.onesAt(done[copy]), 0);
+  }
+});
+
 test('a peak between two points is seen in both', () => {
   const series = { events: Uint32Array.from([5, 6, 7]), values: Float64Array.from([1, 9, 2]) };
   assert.deepEqual(sample(series, [0, 10, 20]), [9, 2]);
