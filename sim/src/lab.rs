@@ -44,7 +44,7 @@ pub use conflicts::conflicts;
 pub use drained::drained;
 #[cfg(feature = "museum")]
 pub use hunt::hunt;
-pub use mirror::mirror;
+pub use mirror::{cancel, mirror, pivot, ready};
 pub use outcome::{Broken, Outcome};
 pub use pause_point::pause_point;
 pub use rate::rate;

@@ -67,7 +67,10 @@ labs! {
     4 "04-rate-limit",
     5 "05-clear-before-you-read",
     6 "06-in-flight-conflicts",
+    7 "07-ready-once",
+    8 "08-three-cancels",
     9 "09-make-drained-begin-end",
+    10 "10-the-pivot",
     11 "11-your-own-mirror",
 }
 

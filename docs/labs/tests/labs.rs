@@ -61,10 +61,22 @@ labs! {
         start06 "../06-in-flight-conflicts/start.rs"
         solution06 "../06-in-flight-conflicts/solution.rs"
         wrong06 "../06-in-flight-conflicts/wrong.rs";
+    7 lab_07_is_passed_by_its_solution_alone
+        start07 "../07-ready-once/start.rs"
+        solution07 "../07-ready-once/solution.rs"
+        wrong07 "../07-ready-once/wrong.rs";
+    8 lab_08_is_passed_by_its_solution_alone
+        start08 "../08-three-cancels/start.rs"
+        solution08 "../08-three-cancels/solution.rs"
+        wrong08 "../08-three-cancels/wrong.rs";
     9 lab_09_is_passed_by_its_solution_alone
         start09 "../09-make-drained-begin-end/start.rs"
         solution09 "../09-make-drained-begin-end/solution.rs"
         wrong09 "../09-make-drained-begin-end/wrong.rs";
+    10 lab_10_is_passed_by_its_solution_alone
+        start10 "../10-the-pivot/start.rs"
+        solution10 "../10-the-pivot/solution.rs"
+        wrong10 "../10-the-pivot/wrong.rs";
     11 lab_11_is_passed_by_its_solution_alone
         start11 "../11-your-own-mirror/start.rs"
         solution11 "../11-your-own-mirror/solution.rs"

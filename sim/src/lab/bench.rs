@@ -67,6 +67,8 @@ pub struct Disks {
     /// The target has been written to since it was last flushed.
     pub(crate) unflushed: Cell<bool>,
     let_go: Cell<bool>,
+    /// The job's work is abandoned: it begins no more copies.
+    pub(crate) abandoned: Cell<bool>,
 }
 
 impl Disks {
@@ -110,6 +112,7 @@ impl Disks {
             most_in_flight: Cell::new(0),
             unflushed: Cell::new(false),
             let_go: Cell::new(false),
+            abandoned: Cell::new(false),
         })
     }
 
@@ -258,6 +261,10 @@ impl Disks {
             "a copy begins at {offset}, which is not where a granule begins"
         );
         let place = (offset / granularity) as usize;
+        if self.abandoned.get() {
+            let text = format!("The job was cancelled, and then began a copy of granule {place}.");
+            self.court.accuse(Rule::Cancel, "lab-cancelled", text);
+        }
         let mut granules = self.granules.borrow_mut();
         let granule = &mut granules[place];
         granule.was_dirty = self.bitmap.bits().get(offset);

@@ -7,12 +7,15 @@ use blockjob_jobs::driver::JobResult;
 use blockjob_jobs::error::JobError;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::job::Job;
+use blockjob_jobs::state::JobStatus;
 use blockjob_jobs::trace::JobTraceKind;
 
 use super::bench::Disks;
 use super::court::Court;
 use crate::check::{Checker, Interest, Scene, Seen};
+use crate::event::MonitorEvent;
 use crate::failure::Rule;
+use crate::monitor::Verb;
 
 /// What a job is to come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,8 +36,10 @@ struct State {
     /// The job of this run. The run owns it.
     stage: RefCell<(Weak<Disks>, Weak<Job>)>,
     readies: Cell<u32>,
-    /// The job was READY when it was asked to cancel softly.
+    /// The job was READY when it was asked to cancel softly, and nobody had before.
     soft: Cell<bool>,
+    /// It was asked to cancel by force.
+    forced: Cell<bool>,
 }
 
 impl Judge {
@@ -45,6 +50,7 @@ impl Judge {
             stage: RefCell::default(),
             readies: Cell::new(0),
             soft: Cell::new(false),
+            forced: Cell::new(false),
         }))
     }
 
@@ -107,6 +113,43 @@ impl State {
         }
     }
 
+    /// It is being cancelled; `force` is what the driver has made of it.
+    fn cancelled(&self, disks: &Disks, job: &Job, force: bool) {
+        if force {
+            disks.abandoned.set(true);
+        } else if !job.is_ready() && self.wanted == Wanted::Mirror {
+            self.accuse(
+                Rule::Cancel,
+                "lab-soft-too-early",
+                "The job was cancelled before it was READY, and did not abandon its work: there is no \
+                 copy yet that it could leave behind in good order.",
+            );
+        }
+    }
+
+    /// A user has asked something of it, and was not refused.
+    fn asked(&self, event: &MonitorEvent) {
+        let ready = event.asked.as_ref().is_some_and(|asked| {
+            !asked.cancel_requested && matches!(asked.status, JobStatus::Ready | JobStatus::Standby)
+        });
+        match event.verb {
+            Verb::Cancel if ready => self.soft.set(true),
+            Verb::ForceCancel => self.forced.set(true),
+            _ => {}
+        }
+    }
+
+    /// It sleeps: what it says of its progress stands for a while.
+    fn sleeps(&self, disks: &Disks, job: &Job) {
+        let (left, dirty) = (job.progress().remaining(), disks.dirty_bytes());
+        if self.wanted == Wanted::Mirror && left != dirty {
+            let text = format!(
+                "The job sleeps, {dirty} bytes are dirty, and its progress says that {left} are left."
+            );
+            self.accuse(Rule::Count, "lab-progress", text);
+        }
+    }
+
     fn ready(&self, disks: &Disks) {
         self.readies.set(self.readies.get() + 1);
         if self.readies.get() > 1 {
@@ -148,7 +191,7 @@ impl State {
                 "lab-cancelled-on-target",
                 "The job was cancelled, and the guest is on the target.",
             ),
-            Err(JobError::Cancelled) if self.soft.get() && !job.is_cancelled() => self.accuse(
+            Err(JobError::Cancelled) if self.soft.get() && !self.forced.get() => self.accuse(
                 Rule::Cancel,
                 "lab-soft-abandoned",
                 "A READY job was cancelled without force, and abandoned its work: it should have \
@@ -186,12 +229,13 @@ impl Checker for Judge {
     }
 
     fn wants(&self) -> Interest {
-        Interest::JOB.or(Interest::JOB_EVENT)
+        Interest::JOB.or(Interest::JOB_EVENT).or(Interest::MONITOR)
     }
 
     fn reset(&mut self) {
         self.0.readies.set(0);
         self.0.soft.set(false);
+        self.0.forced.set(false);
     }
 
     fn see(&mut self, _: &Scene<'_>, seen: &Seen<'_>) {
@@ -202,9 +246,11 @@ impl Checker for Judge {
         match seen {
             Seen::Job(trace) => match trace.what {
                 JobTraceKind::RunEnd => self.0.run_ended(&disks, &job),
-                JobTraceKind::Cancel { force } if job.is_ready() => self.0.soft.set(!force),
+                JobTraceKind::Cancel { force } => self.0.cancelled(&disks, &job, force),
+                JobTraceKind::Sleep { .. } => self.0.sleeps(&disks, &job),
                 _ => {}
             },
+            Seen::Monitor(event) if event.refused.is_none() => self.0.asked(event),
             Seen::JobEvent(JobEvent::Ready(_)) if self.0.wanted == Wanted::Mirror => {
                 self.0.ready(&disks);
             }
