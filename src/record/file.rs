@@ -44,6 +44,8 @@ pub(super) struct File {
     out: Option<BufWriter<fs::File>>,
     line: String,
     seq: u64,
+    /// What the clock said at the first event.
+    origin_ns: Option<u64>,
     last_ns: u64,
     written_bytes: u64,
     limit_bytes: u64,
@@ -69,23 +71,23 @@ impl File {
             out: Some(BufWriter::with_capacity(64 << 10, out)),
             line: String::new(),
             seq: 0,
+            origin_ns: None,
             last_ns: 0,
             written_bytes: 0,
             limit_bytes,
             left_out: 0,
             guests: BTreeMap::new(),
         };
-        let header = json!({
-            "format": "blockjob-trace",
-            "version": json::VERSION,
-            "origin": "real",
-            "program": concat!("blockjob ", env!("CARGO_PKG_VERSION")),
-            "command": command,
-            "clock": "monotonic, in nanoseconds since the program began",
-            "limit_bytes": limit_bytes,
-            "lost": 0,
-        });
-        file.put(&header.to_string());
+        // By hand, because it begins with what tells a recording from other files.
+        let header = format!(
+            "{BEGINNING},\"version\":{},\"origin\":\"real\",\"program\":{},\"command\":{},\"clock\":{},\
+             \"limit_bytes\":{limit_bytes},\"lost\":0}}",
+            json::VERSION,
+            json!(concat!("blockjob ", env!("CARGO_PKG_VERSION"))),
+            json!(command),
+            json!("monotonic, in nanoseconds since the first event"),
+        );
+        file.put(&header);
         file.flush();
         Ok(file)
     }
@@ -110,7 +112,13 @@ impl File {
             return;
         }
         self.number_guest(context, &mut flat);
-        self.last_ns = self.last_ns.max(now_ns);
+        let origin_ns = *self.origin_ns.get_or_insert(now_ns);
+        for (field, value) in &mut flat.fields {
+            if let ("deadline_ns", Value::Number(deadline_ns)) = (*field, value) {
+                *deadline_ns = deadline_ns.saturating_sub(origin_ns);
+            }
+        }
+        self.last_ns = self.last_ns.max(now_ns.saturating_sub(origin_ns));
         let at = At {
             seq: self.seq,
             at_ns: self.last_ns,

@@ -166,6 +166,8 @@ fn a_file_that_is_no_recording_is_not_overwritten_by_one() {
     );
     let ended = scratch.run(&["mirror", "src", "dst", "--record", "run.trace"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
+    let ended = scratch.run(&["mirror", "src", "dst2", "--record", "run.trace"]);
+    assert_eq!(ended.status, Some(0), "its own recording: {ended:?}");
 }
 
 #[test]

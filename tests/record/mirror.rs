@@ -33,6 +33,7 @@ fn a_recorded_mirror_takes_its_steps_in_order_and_leaves_nothing_dirty() {
     let command = "blockjob mirror src dst --granularity 64K --record run.trace";
     assert_eq!(trace.header["command"], command);
     assert_eq!(trace.end["left_out"], 0);
+    assert_eq!(trace.events[0]["at_ns"], 0);
 
     let steps: Vec<&str> = trace
         .of("mirror-step")
