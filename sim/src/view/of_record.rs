@@ -11,8 +11,8 @@ use crate::story::{Length, Line, Story};
 /// So many sentences are told of a run; of one that has more only those that touch its failure.
 const MAX_LINES: usize = 20_000;
 
-/// So many events may a run have whose story is told in full.
-const MAX_TOLD: usize = 300_000;
+/// So many events may a run have whose story is told: what that takes grows with the square.
+const MAX_TOLD: usize = 100_000;
 
 /// A command that is longer is not pasted into a shell.
 const MAX_COMMAND: usize = 4_000;
@@ -159,11 +159,12 @@ fn add_events(document: &mut Document, record: &Record) {
 
 /// Adds the story, and how the run failed.
 fn tell(document: &mut Document, record: &Record) {
-    let length = match record.entries.len() > MAX_TOLD {
-        true => Length::Short,
-        false => Length::Long,
-    };
-    let mut story = Story::of(record, length);
+    let failure = record.report.failure.as_ref();
+    if record.entries.len() > MAX_TOLD {
+        document.failure = failure.map(|failure| broken(record, failure, None));
+        return;
+    }
+    let mut story = Story::of(record, Length::Long);
     if story.lines.len() > MAX_LINES {
         story = Story::of(record, Length::Short);
         story.lines.truncate(MAX_LINES);
@@ -178,8 +179,8 @@ fn tell(document: &mut Document, record: &Record) {
         causes: story.causes.clone(),
         waiting: story.waiting.clone(),
     };
-    let failure = record.report.failure.as_ref();
-    document.failure = failure.map(|failure| broken(record, failure, &story));
+    let wrong = story.wrong.as_ref();
+    document.failure = failure.map(|failure| broken(record, failure, wrong));
 }
 
 /// The place in the document of the event of that number; that of the first one if it was let go.
@@ -188,10 +189,10 @@ fn place(record: &Record, seq: u64) -> u64 {
     seq.saturating_sub(first)
 }
 
-fn broken(record: &Record, failure: &Failure, story: &Story) -> Broken {
+fn broken(record: &Record, failure: &Failure, wrong: Option<&Line>) -> Broken {
     // Nothing is recorded after the event at which a checker has failed.
     let event = record.entries.len().saturating_sub(1) as u64;
-    let (wrong_event, sentence) = match &story.wrong {
+    let (wrong_event, sentence) = match wrong {
         Some(wrong) => (place(record, wrong.at.seq), wrong.text.clone()),
         None => (
             last_sign(record, failure).unwrap_or(event),
