@@ -21,7 +21,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn new(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
+    fn driver(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
         Rc::new(Mirror {
             disks: disks.clone(),
             drained: RefCell::default(),
@@ -121,7 +121,7 @@ impl JobDriver for Mirror {
 }
 
 pub(crate) fn lab() -> Lab {
-    lab::ready(Mirror::new)
+    lab::ready(Mirror::driver)
 }
 
 fn main() -> ExitCode {

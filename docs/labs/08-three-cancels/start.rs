@@ -23,7 +23,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn new(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
+    fn driver(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
         Rc::new(Mirror {
             disks: disks.clone(),
             drained: RefCell::default(),
@@ -128,7 +128,7 @@ impl JobDriver for Mirror {
 }
 
 pub(crate) fn lab() -> Lab {
-    lab::cancel(Mirror::new)
+    lab::cancel(Mirror::driver)
 }
 
 fn main() -> ExitCode {

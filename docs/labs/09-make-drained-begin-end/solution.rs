@@ -23,7 +23,7 @@ struct Copies {
 }
 
 impl Copier {
-    fn new(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
+    fn driver(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
         let copies = Copies {
             in_flight: RefCell::default(),
             one_has_ended: CoQueue::new(),
@@ -120,7 +120,7 @@ impl JobDriver for Copier {
 }
 
 pub(crate) fn lab() -> Lab {
-    lab::drained(Copier::new)
+    lab::drained(Copier::driver)
 }
 
 fn main() -> ExitCode {

@@ -23,7 +23,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn new(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
+    fn driver(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
         Rc::new(Mirror {
             disks: disks.clone(),
             drained: RefCell::default(),
@@ -115,7 +115,7 @@ impl JobDriver for Mirror {
 }
 
 pub(crate) fn lab() -> Lab {
-    lab::pivot(Mirror::new)
+    lab::pivot(Mirror::driver)
 }
 
 fn main() -> ExitCode {

@@ -19,7 +19,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    fn new(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
+    fn driver(disks: &Rc<Disks>) -> Rc<dyn JobDriver> {
         Rc::new(Mirror {
             disks: disks.clone(),
             drained: RefCell::default(),
@@ -54,7 +54,7 @@ impl JobDriver for Mirror {
 }
 
 pub(crate) fn lab() -> Lab {
-    lab::mirror(Mirror::new)
+    lab::mirror(Mirror::driver)
 }
 
 fn main() -> ExitCode {

@@ -63,6 +63,21 @@ const SITES: &[(&str, &str)] = &[
         "monitor.where",
         "Which context the monitor moves a disk to.",
     ),
+    ("lab.deed", "What is done to the collector of lab 2 next."),
+    (
+        "lab.again",
+        "What whoever gets the items of lab 2 does with that moment.",
+    ),
+    (
+        "lab.note",
+        "Whether a note of lab 3 takes a turn through the event loop.",
+    ),
+    ("lab.work", "How long a coroutine of lab 3 keeps its slot."),
+    (
+        "lab.patience",
+        "How long a coroutine of lab 3 waits before it gives up.",
+    ),
+    ("lab.poke", "Whom somebody else wakes in lab 3."),
     (
         "probe.when",
         "When somebody drains a source again for an instant.",
