@@ -107,6 +107,7 @@ function paintLandmarks(surface, view, lane, place, theme) {
     if (x > free && hasRoom(view, lane, event, wide)) {
       // At the right edge the name stands before its mark.
       const left = x + wide > view.left + view.width ? x - wide - 2 : x;
+      if (left + 6 < free) continue;
       surface.rect(left + 6, y - 6, wide - 6, 12, theme.panel, 0.85);
       surface.text(left + 8, y, text, theme.text, { size: 10 });
       free = x + wide;
