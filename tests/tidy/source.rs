@@ -146,7 +146,8 @@ pub(crate) fn text_files() -> Vec<(String, String)> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && !name.starts_with("target") && name != ".git" {
+            let is_foreign = name.starts_with("target") || name == ".git" || name == "node_modules";
+            if is_folder && !is_foreign {
                 folders.push(path);
             } else if !is_folder && let Ok(text) = fs::read_to_string(&path) {
                 files.push((from_root(path), text));
