@@ -72,13 +72,10 @@ impl Drop for Daemon {
     }
 }
 
-#[test]
-fn main_loop_and_iothread_are_in_one_order_with_who_uses_the_disk() {
-    let scratch = Scratch::new();
-    scratch.half_holes("disk", 4);
-    scratch.file("copy", &vec![0xa5; 4 << 20]);
-    let mut daemon = Daemon::start(
-        &scratch,
+/// A daemon that records itself, with an export that lives in an iothread.
+fn recorded(scratch: &Scratch) -> Daemon {
+    Daemon::start(
+        scratch,
         &[
             "--record",
             "run.trace",
@@ -95,7 +92,15 @@ fn main_loop_and_iothread_are_in_one_order_with_who_uses_the_disk() {
             "--export",
             "type=nbd,id=e,node-name=disk,name=disk,writable=on,iothread=iot0",
         ],
-    );
+    )
+}
+
+#[test]
+fn main_loop_and_iothread_are_in_one_order_with_who_uses_the_disk() {
+    let scratch = Scratch::new();
+    scratch.half_holes("disk", 4);
+    scratch.file("copy", &vec![0xa5; 4 << 20]);
+    let mut daemon = recorded(&scratch);
     daemon.ask(
         "{'execute': 'blockdev-mirror', 'arguments': \
          {'job-id': 'move', 'device': 'disk', 'target': 'copy', 'sync': 'full'}}",
