@@ -10,6 +10,7 @@ use crate::coroutines::NOBODY;
 use crate::decide::Decide;
 use crate::handle::Shared;
 use crate::inner::{Inner, NOT_READ};
+use crate::pass::Passes;
 use crate::reactor::{Reactor, RealReactor, VirtualReactor};
 use crate::sync::Arc;
 use crate::timer_heap::TimerHeap;
@@ -107,6 +108,7 @@ impl AioContextBuilder {
             next_serial: Cell::new(0),
             inbox: RefCell::default(),
             busy_passes: Cell::new(0),
+            passes: Passes::default(),
             pass_ns: Cell::new(NOT_READ),
             clock,
             reactor,

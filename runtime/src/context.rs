@@ -21,6 +21,7 @@ use crate::decide::Site;
 use crate::event::{EventNotifier, EventShared, EventSlot};
 use crate::handle::AioHandle;
 use crate::inner::Inner;
+use crate::pass::Pass;
 use crate::ready::Named;
 use crate::sync::Arc;
 use crate::trace::{Event, LayerEvent, Mark, Wants};
@@ -261,7 +262,8 @@ impl AioContext {
     /// One pass of the event loop. Runs what is ready; if nothing is and `blocking`, waits first.
     /// True if anything ran. A blocking pass may end without progress, when it was kicked.
     ///
-    /// Callbacks may poll in turn: the nested pass runs what the outer one has left.
+    /// Callbacks may poll in turn: the nested pass runs what the outer one has left, but for what was
+    /// [left for the outermost](Self::leave_for_outermost).
     ///
     /// QEMU: `aio_poll` (util/aio-posix.c).
     ///
@@ -272,6 +274,7 @@ impl AioContext {
         let inner = &self.inner;
         self.assert_outside("polled its own event loop; it must await instead");
         let _current = self.make_current();
+        let _pass = Pass::begin(inner);
         let heard = inner.gather();
         if inner.ready.borrow().is_empty() {
             // Whoever kicked wants the caller of this pass to look again, so it must not wait.

@@ -13,6 +13,7 @@ use crate::coroutines::Coroutines;
 use crate::decide::{Decide, Site};
 use crate::event::{EventShared, EventSlot};
 use crate::handle::{Remote, Shared};
+use crate::pass::Passes;
 use crate::reactor::Reactor;
 use crate::ready::{NEXT, Peeked, Ready, ReadyQueue};
 use crate::resident::Residents;
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) inbox: RefCell<Vec<Remote>>,
     /// Passes since the last look into the reactor.
     pub(crate) busy_passes: Cell<u32>,
+    /// Those on the stack.
+    pub(crate) passes: Passes,
     /// When the present pass began, once somebody has asked; `NOT_READ` until then.
     pub(crate) pass_ns: Cell<u64>,
     pub(crate) clock: Rc<dyn Clock>,

@@ -47,6 +47,7 @@ mod handle;
 mod inner;
 mod iothread;
 mod lane;
+mod pass;
 mod pool;
 mod ready;
 mod resident;

@@ -1,4 +1,5 @@
-//! The dispatcher: takes the requests of all sessions in turns, one at a time.
+//! The dispatcher: takes the requests of all sessions in turns, one at a time, and never in the middle of anything
+//! else that is on the stack of the main loop.
 //!
 //! QEMU: `monitor_qmp_dispatcher_co`, `monitor_qmp_requests_pop_any_with_lock` (monitor/qmp.c).
 
@@ -29,8 +30,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(ctx: &AioContext) -> Rc<Shared> {
-        // Two bottom halves: while the callback of one polls, it does not run again, and the other
-        // one does. So a nested poll begins no second command, and delays nothing out of band.
+        // Two bottom halves: one leaves everything for the outermost pass of the event loop, so a nested poll
+        // begins no command, whoever polls; and it delays nothing out of band.
         Rc::new_cyclic(|myself: &Weak<Shared>| Shared {
             ctx: ctx.clone(),
             dispatch: RefCell::default(),
@@ -55,6 +56,11 @@ impl Shared {
         self.out_of_band.schedule();
     }
 
+    /// No request begins from now on.
+    pub(super) fn forget_dispatch(&self) {
+        self.dispatch.take();
+    }
+
     /// The session has something in its queue.
     pub(super) fn enlist(&self, session: &Rc<Session>) {
         if !session.enlisted.replace(true) {
@@ -77,6 +83,11 @@ impl Shared {
 
     /// Executes one request of the session whose turn it is.
     fn run_next(&self) {
+        if self.ctx.is_nested() {
+            // Another command may be on the stack, or the completion of a job, which it would wait for.
+            self.ctx.leave_for_outermost(&self.in_turn);
+            return;
+        }
         let Some(dispatch) = self.dispatch() else {
             return;
         };

@@ -60,6 +60,12 @@ impl Monitors {
         self.shared.set_dispatch(dispatch);
     }
 
+    /// Has no request executed from now on: those that come wait, and get no answer if nobody executes them
+    /// any more. Clients still hear of events.
+    pub fn rest(&self) {
+        self.shared.forget_dispatch();
+    }
+
     /// Has requests executed by the commands that `find` knows, and lines by `hmp`; `context` is what
     /// they work on. It is not kept alive.
     pub fn serve<C: 'static>(

@@ -13,6 +13,7 @@ use super::steps::Doors;
 /// Cancels the jobs, gives up the nodes, ends the threads, and last of all the monitors: clients hear of it
 /// all.
 pub(super) fn shut_down(daemon: &Rc<Daemon>, doors: Doors) {
+    doors.rest();
     // After `quit` most of it is done; jobs may have been started since.
     run::shut_down(daemon, ShutdownCause::HostSignal);
     daemon.end_iothreads();

@@ -72,6 +72,7 @@ fn serve(
     if args.daemonize {
         background::ready()?;
     }
+    doors.listen(daemon);
     while !daemon.run_state.exit_requested() {
         daemon.context().poll(true);
     }

@@ -31,10 +31,10 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// None yet. What happens in the daemon is told to those that come.
+    /// None yet. What happens in the daemon is told to those that come. What they ask for waits until the
+    /// daemon is [ready](Self::listen).
     pub(super) fn new(daemon: &Rc<Daemon>, daemonize: bool) -> Self {
         let monitors = Monitors::new(daemon.context());
-        monitors.set_dispatch(Router::new(daemon));
         daemon.set_event_sink(monitors.clone());
         Doors {
             monitors,
@@ -42,6 +42,16 @@ impl Doors {
             daemonize,
             stdio_taken: Cell::new(false),
         }
+    }
+
+    /// All options are done: commands are executed from now on.
+    pub(super) fn listen(&self, daemon: &Rc<Daemon>) {
+        self.monitors.set_dispatch(Router::new(daemon));
+    }
+
+    /// No command begins any more: the daemon is being taken down, and what they are about goes away.
+    pub(super) fn rest(&self) {
+        self.monitors.rest();
     }
 
     /// Says what is still to be said, and closes them.

@@ -38,6 +38,46 @@ fn a_signal_ends_it_as_well() {
     server.has_quit();
 }
 
+/// An export was asked to end where it had been, and went on for ever where it had moved to.
+#[test]
+fn a_signal_ends_it_while_clients_move_what_is_exported() {
+    for round in 0..8 {
+        let mut server = two_exports();
+        let moves = [
+            ("one", "iot1"),
+            ("two", "iot0"),
+            ("one", "iot0"),
+            ("two", "iot1"),
+        ];
+        let requests = moves.map(|(node, to)| {
+            let args = format!("{{'node-name': '{node}', 'iothread': '{to}', 'force': true}}");
+            format!("{{'execute': 'x-blockdev-set-iothread', 'arguments': {args}}}")
+        });
+        server.terminate_amid(&requests.concat(), 20 + round);
+        server.has_quit();
+    }
+}
+
+#[test]
+fn a_throttle_group_outlives_the_thread_that_it_was_in() {
+    let mut server = two_exports();
+    server.ok(
+        "object-add",
+        "{'qom-type': 'throttle-group', 'id': 'tg', 'limits': {'iops-total': 7}}",
+    );
+    let member = "{'driver': 'throttle', 'node-name': 'member', 'throttle-group': 'tg', \
+                  'file': {'driver': 'null-co', 'node-name': 'nothing', 'size': 4096}}";
+    server.ok("blockdev-add", member);
+    set_iothread(&mut server, "member", "iot0");
+    set_iothread(&mut server, "one", "null");
+    server.ok("blockdev-del", "{'node-name': 'member'}");
+    server.ok("object-del", "{'id': 'iot0'}");
+    server.ok("blockdev-add", member);
+    let taken = refused(&mut server, "object-del", "{'id': 'tg'}");
+    assert!(taken.contains("in use"), "{taken}");
+    server.quit();
+}
+
 #[test]
 fn a_thread_in_which_something_lives_is_not_given_up() {
     let mut server = two_exports();

@@ -38,6 +38,27 @@ fn a_command_out_of_band_goes_ahead_of_one_that_takes_long() {
 }
 
 #[test]
+fn no_command_begins_while_something_else_polls_but_those_out_of_band() {
+    let toy = Toy::new();
+    toy.add("m", &MonitorOptions::control());
+    toy.run(async |toy| {
+        let mut client = toy.negotiated("m", "['oob']").await;
+        let job = toy.clone();
+        toy.ctx.schedule_oneshot("completion of a job", move || {
+            job.log.borrow_mut().push("completion begins".to_owned());
+            job.ctx.poll_while(|| !job.gate.get());
+            job.log.borrow_mut().push("completion ends".to_owned());
+        });
+        toy.until(|| !toy.log.borrow().is_empty()).await;
+        client.send(&echo_request("0")).await;
+        assert_eq!(client.ask(OPEN).await, OPENED);
+        assert_eq!(client.line().await, echo_reply("0"));
+        let log = toy.log.borrow();
+        assert_eq!(*log, ["completion begins", "open", "completion ends", "0"]);
+    });
+}
+
+#[test]
 fn a_full_queue_is_not_overtaken() {
     let toy = Toy::new();
     toy.add("m", &MonitorOptions::control());

@@ -43,7 +43,7 @@ pub(crate) struct Toy {
     pub(crate) monitors: Rc<Monitors>,
     /// What was executed.
     pub(crate) log: RefCell<Vec<String>>,
-    gate: Cell<bool>,
+    pub(crate) gate: Cell<bool>,
     pub(crate) dir: TempDir,
 }
 
