@@ -45,6 +45,14 @@ pub(super) fn bring(daemon: &Rc<Daemon>, id: &str, home: &AioHandle) -> QmpResul
     }
 }
 
+/// The groups of a context, by name and limits.
+pub(super) fn all(daemon: &Rc<Daemon>) -> Vec<(String, ThrottleLimits)> {
+    let groups = daemon.graph().throttle_groups().all();
+    let each = groups.iter();
+    each.map(|group| (group.name().to_owned(), group.limits()))
+        .collect()
+}
+
 fn take(daemon: &Rc<Daemon>, id: &str) -> Found {
     let groups = daemon.graph().throttle_groups();
     let Ok(group) = groups.find(id) else {

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use blockjob_runtime::sync::Arc;
 use blockjob_runtime::{AioContext, AioHandle, IoThread, Resident};
 
-use super::gone;
 use super::home::Door;
 use super::sink::ToMain;
+use super::{gone, groups};
 use crate::daemon::Daemon;
 use crate::qapi::types::qom::IothreadProperties;
 use crate::qapi::{QmpError, QmpResult};
@@ -119,23 +119,29 @@ impl Daemon {
         Ok(())
     }
 
-    /// Ends a thread in which nothing lives. Called in the main context, outside of coroutines.
+    /// Ends a thread in which nothing lives; throttle groups without members come home. Called in the main
+    /// context, outside of coroutines.
     ///
     /// QEMU: `iothread_instance_finalize` (iothread.c), which lets nodes be without a thread.
     pub(in crate::daemon) fn remove_iothread(&self, io: &Rc<IoContext>) -> QmpResult<()> {
-        let is_empty = |daemon: &Rc<Daemon>| {
-            daemon.graph().nodes().is_empty()
+        let groups_if_empty = |daemon: &Rc<Daemon>| {
+            let is_empty = daemon.graph().nodes().is_empty()
                 && daemon.jobs().is_empty()
-                && daemon.exports.all().is_empty()
+                && daemon.exports.all().is_empty();
+            is_empty.then(|| groups::all(daemon))
         };
-        let context = self.context();
-        if !context
-            .call_resident(io.daemon(), "iothread", is_empty)
-            .map_err(gone)?
-        {
+        let left = self
+            .context()
+            .call_resident(io.daemon(), "iothread", groups_if_empty)
+            .map_err(gone)?;
+        let Some(left) = left else {
             let id = io.id();
             let text = format!("object '{id}' is in use, can not be deleted");
             return Err(QmpError::generic(text));
+        };
+        for (name, limits) in left {
+            let home = self.graph().throttle_groups();
+            home.create(self.context(), &name, &limits)?;
         }
         self.tell_events();
         self.common().remove_door(io.door());
