@@ -13,7 +13,7 @@
 pub(crate) mod check;
 mod dice;
 mod disk;
-mod facts;
+pub(crate) mod facts;
 mod guest;
 mod hub;
 pub mod life;

@@ -13,6 +13,8 @@
 pub mod check;
 #[cfg(feature = "drill")]
 pub mod drill;
+#[cfg(all(blockjob_loom, feature = "drill"))]
+mod home;
 #[cfg(blockjob_loom)]
 pub mod models;
 #[cfg(blockjob_loom)]

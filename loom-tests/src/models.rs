@@ -5,11 +5,16 @@ mod co_mutex;
 mod co_queue;
 mod co_rwlock;
 mod coroutine;
+#[cfg(feature = "drill")]
 mod defer;
+#[cfg(feature = "drill")]
+mod drained;
 mod external;
 mod iothread;
 #[cfg(feature = "drill")]
 mod mirror;
+#[cfg(feature = "drill")]
+mod moving;
 mod notify;
 mod poll_while;
 mod pool;
@@ -30,7 +35,12 @@ pub const GROUPS: &[Group] = &[
     timer::GROUP,
     pool::GROUP,
     iothread::GROUP,
+    #[cfg(feature = "drill")]
     defer::GROUP,
+    #[cfg(feature = "drill")]
+    drained::GROUP,
+    #[cfg(feature = "drill")]
+    moving::GROUP,
     #[cfg(feature = "drill")]
     mirror::GROUP,
 ];

@@ -87,6 +87,14 @@ pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> thread::JoinHand
 /// Starts a thread with a context that waits in loom. A historical bug that is on here is on there as
 /// well.
 pub fn iothread(name: &'static str) -> IoThread {
+    iothread_with(name, |_| ())
+}
+
+/// Starts such a thread, and has `furnish` run there first.
+pub fn iothread_with(
+    name: &'static str,
+    furnish: impl FnOnce(&AioContext) + Send + 'static,
+) -> IoThread {
     #[cfg(feature = "museum")]
     let on = blockjob_runtime::museum::on();
     IoThread::with_context(name, move || {
@@ -95,7 +103,9 @@ pub fn iothread(name: &'static str) -> IoThread {
         on.map(blockjob_runtime::museum::switch_on)
             .into_iter()
             .for_each(std::mem::forget);
-        context(name)
+        let context = context(name);
+        furnish(&context);
+        context
     })
 }
 
@@ -109,6 +119,34 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
             Poll::Ready(value) => return value,
             Poll::Pending => notice.0.wait(),
         }
+    }
+}
+
+/// Polls futures by hand, in a thread of the model, each time after something has woken them.
+#[derive(Default)]
+pub struct Steps {
+    notice: Option<Arc<Notice>>,
+}
+
+impl Steps {
+    /// Nothing is polled yet.
+    pub fn new() -> Steps {
+        Steps::default()
+    }
+
+    /// Polls `future` once more, after it has been woken if it was polled before.
+    pub fn take<F: Future + Unpin>(&mut self, future: &mut F) -> Poll<F::Output> {
+        let notice = match self.notice.take() {
+            Some(notice) => {
+                notice.0.wait();
+                notice
+            }
+            None => Arc::new(Notice(loom::sync::Notify::new())),
+        };
+        let waker = Waker::from(notice.clone());
+        let polled = std::pin::Pin::new(future).poll(&mut Context::from_waker(&waker));
+        self.notice = Some(notice);
+        polled
     }
 }
 

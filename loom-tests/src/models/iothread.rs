@@ -16,6 +16,7 @@ group! { "iothread" about &["iothread.rs", "call.rs", "handle.rs"];
     a_request_beside_the_stop_is_answered_or_told_that_nobody_will within 3,
     a_resident_that_is_evicted_is_gone_for_others within 1,
     a_stop_ends_coroutines_that_wait_for_others within 4,
+    main_waits_for_one_thread_while_another_posts within 2,
 }
 
 fn what_is_posted_before_the_stop_is_done() {
@@ -136,4 +137,22 @@ fn a_stop_ends_coroutines_that_wait_for_others() {
     io.stop();
     assert_eq!(dropped.get(), 1);
     ctx.poll(false);
+}
+
+fn main_waits_for_one_thread_while_another_posts() {
+    let ctx = context("main");
+    let io = iothread("iothread");
+    let posted = Witness::new();
+    let poster = {
+        let (handle, posted) = (ctx.handle(), posted.clone());
+        spawn(move || handle.schedule_oneshot("post", move |_| posted.count()))
+    };
+    let answer = ctx.call(io.handle(), "call", |_| 7);
+    assert_eq!(answer, Ok(7));
+    while !posted.is_set() {
+        ctx.poll(true);
+    }
+    join(poster);
+    io.stop();
+    assert_eq!(posted.get(), 1);
 }
