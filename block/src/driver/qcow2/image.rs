@@ -259,16 +259,36 @@ impl Image {
     }
 
     /// Takes the mappings of whole clusters away: they read as zeroes then, or as the backing node.
-    /// Clusters of the file that nobody uses any more are given up there, too.
+    /// Clusters of the file that nobody uses any more are given up there, too: until the tables are written
+    /// back, a crash may show zeroes in place of what was there.
     pub(super) async fn unmap(
         &self,
         file: &File,
         range: Range<u64>,
         to: Unmapped,
     ) -> BlockResult<()> {
-        self.dirty.set(true);
         let runs = self.runs(file, range.clone()).await?;
         let _alone = self.lock.write().await;
+        self.unmap_alone(file, range, to).await?;
+        // Nobody can be given these clusters meanwhile: for that, one needs the lock.
+        let clusters = self.clusters(0..self.size()).end;
+        for run in runs {
+            if let Kind::Data { host, owned: true } = run.kind {
+                let bytes = if run.end() == self.size() {
+                    clusters - run.offset
+                } else {
+                    run.bytes
+                };
+                // What the file does not do costs room, not data.
+                let _ = file.discard(host, bytes).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes mappings away, and leaves the clusters of the file as they are. The caller has the lock alone.
+    async fn unmap_alone(&self, file: &File, range: Range<u64>, to: Unmapped) -> BlockResult<()> {
+        self.dirty.set(true);
         let mut borrowed = self.borrow_alone()?;
         let mut at = range.start;
         while at < range.end {
@@ -289,20 +309,13 @@ impl Image {
             let (start, len) = unmapped.map_err(|e| from_io(&e, "Could not discard clusters"))?;
             at = advance(at, start, len)?;
         }
-        // Nobody can be given these clusters meanwhile: for that, one needs the lock.
-        let clusters = self.clusters(0..self.size()).end;
-        for run in runs {
-            if let Kind::Data { host, owned: true } = run.kind {
-                let bytes = if run.end() == self.size() {
-                    clusters - run.offset
-                } else {
-                    run.bytes
-                };
-                // What the file does not do costs room, not data.
-                let _ = file.discard(host, bytes).await;
-            }
-        }
         Ok(())
+    }
+
+    /// Takes mappings away, as if they had never been made.
+    pub(super) async fn forget(&self, file: &File, range: Range<u64>) -> BlockResult<()> {
+        let _alone = self.lock.write().await;
+        self.unmap_alone(file, range, Unmapped::Backing).await
     }
 
     /// Runs `change` on `imago`, which nobody else uses meanwhile.

@@ -41,36 +41,46 @@ impl Image {
         if self.dirty.get() {
             // Whoever has made mappings finishes, and nobody makes any meanwhile.
             let _gate = self.gate.write().await;
-            self.take_back(&file).await;
-            self.server.copies.make_safe(&file).await?;
-            self.dirty.set(false);
-            let written = self
-                .together(async |imago| {
-                    let written = self.server.serve_ordered(&file, imago.flush()).await;
-                    written.map_err(|error| from_io(&error, "Could not write tables back"))
-                })
-                .await;
-            let written = match written {
-                Ok(()) => self.server.pay(&file).await,
-                error => error,
-            };
-            let safe = match written {
-                // Nobody can spoil it before the mark is gone: for that, one needs the gate.
-                Ok(()) if self.server.is_marked() => match file.flush().await {
-                    Ok(()) => self.server.unmark(&file).await,
-                    error => error,
-                },
-                written => written,
-            };
-            if safe.is_err() {
-                self.dirty.set(true);
-            }
-            safe?;
+            self.write_tables_back(&file).await?;
         }
         let runs = self.server.ordered_runs();
         file.flush().await?;
         self.server.is_safe_after(runs);
         Ok(())
+    }
+
+    /// Takes back what was mapped for data that did not come, and writes tables back, so that a crash finds them
+    /// as they are now. The caller has the gate alone.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be written. Then there is still something to write back.
+    pub(super) async fn write_tables_back(&self, file: &File) -> BlockResult<()> {
+        self.take_back(file).await;
+        self.server.copies.make_safe(file).await?;
+        let written = self
+            .together(async |imago| {
+                let written = self.server.serve_ordered(file, imago.flush()).await;
+                written.map_err(|error| from_io(&error, "Could not write tables back"))
+            })
+            .await;
+        let written = match written {
+            Ok(()) => self.server.pay(file).await,
+            error => error,
+        };
+        let safe = match written {
+            // Nobody can spoil it before the mark is gone: for that, one needs the gate.
+            Ok(()) if self.server.is_marked() => match file.flush().await {
+                Ok(()) => self.server.unmark(file).await,
+                error => error,
+            },
+            written => written,
+        };
+        // Not before: a flush that began meanwhile must not believe that there is nothing to do.
+        if safe.is_ok() {
+            self.dirty.set(false);
+        }
+        safe
     }
 
     /// What is known of a range.

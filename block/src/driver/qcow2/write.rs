@@ -10,7 +10,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::file::File;
-use super::image::{Image, Kind, Run, Unmapped};
+use super::image::{Image, Kind, Run};
 use super::read::PARALLEL;
 use crate::error::{BlockError, BlockResult, ErrorKind};
 use crate::node::Node;
@@ -110,10 +110,13 @@ impl Image {
         if result.is_err() {
             self.given_up.borrow_mut().append(&mut made);
             drop(gate);
-            // After clusters were given back `imago` writes the table when it gives out the next ones,
-            // with whatever else is in it: no other write may be between its mapping and its data.
+            // A table in the file may have the mappings by now. Until it is there without them, nobody may be
+            // given their clusters, nor may a write be between its mapping and its data.
             let _alone = self.gate.write().await;
-            self.take_back(file).await;
+            if !self.given_up.borrow().is_empty() {
+                // The request fails in any case. What could not be written the next flush writes.
+                let _ = self.write_tables_back(file).await;
+            }
         }
         result
     }
@@ -182,7 +185,7 @@ impl Image {
             let _ = if before == Kind::Zero {
                 self.make_zero(file, range).await
             } else {
-                self.unmap(file, range, Unmapped::Backing).await
+                self.forget(file, range).await
             };
         }
     }
