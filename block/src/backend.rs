@@ -112,6 +112,8 @@ pub struct BlockBackend {
     allow_move: Cell<bool>,
     /// See [`set_owner`](Self::set_owner).
     owner: RefCell<Option<Weak<dyn ChildParent>>>,
+    /// Tells it apart from the others of its graph, counted from 1.
+    serial: u64,
     /// How many of its requests a recorder was told of.
     asked: Cell<u64>,
     /// Its name, in a program with several graphs.
@@ -145,8 +147,11 @@ impl BlockBackend {
     }
 
     fn build(graph: &Rc<Graph>, name: String, perms: PermPair) -> Rc<BlockBackend> {
+        let serial = graph.backends_made.get() + 1;
+        graph.backends_made.set(serial);
         Rc::new_cyclic(|myself| BlockBackend {
             name,
+            serial,
             context: graph.context().clone(),
             graph: Rc::downgrade(graph),
             myself: myself.clone(),

@@ -39,6 +39,8 @@ pub struct Graph {
     sweep_backends_at: Cell<usize>,
     next_number: Cell<u64>,
     next_node_number: Cell<u64>,
+    /// So many backends were made here.
+    pub(crate) backends_made: Cell<u64>,
     /// Coroutines that wait for the beginning of a drained section; see [`Node::drain_kick`].
     pub(crate) drain_waiters: Rc<CoQueue>,
     pub(crate) drain_all_count: Cell<u32>,
@@ -95,6 +97,7 @@ impl Graph {
             sweep_backends_at: Cell::default(),
             next_number: Cell::new(0),
             next_node_number: Cell::new(0),
+            backends_made: Cell::new(0),
             drain_waiters: Rc::default(),
             drain_all_count: Cell::new(0),
             sections: Rc::default(),

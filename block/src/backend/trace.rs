@@ -42,7 +42,7 @@ pub enum BackendWhat {
 /// a person. A [detail](blockjob_runtime::trace::Wants::LAYER_DETAILS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackendTrace {
-    /// Tells the backends of a context apart, as long as they live.
+    /// Tells the backends of a graph apart, counted from 1 in the order in which they were made.
     pub backend: u64,
     /// Tells the requests of a backend apart, counted from 1.
     pub id: u64,
@@ -93,7 +93,7 @@ impl BlockBackend {
         let id = self.asked.get() + 1;
         self.asked.set(id);
         let trace = BackendTrace {
-            backend: Rc::as_ptr(&myself) as u64,
+            backend: self.serial,
             id,
             kind,
             offset,
