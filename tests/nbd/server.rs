@@ -135,6 +135,7 @@ impl Server {
     /// Asks for the same commands again and again, some at a time, until the daemon hangs up, which it is told to
     /// do by a signal after so many replies.
     #[allow(dead_code)] // Not every program that has this file does that.
+    #[allow(clippy::disallowed_methods)] // A client of another program asks while another one listens.
     pub(crate) fn terminate_amid(&mut self, requests: &str, replies: usize) {
         let requests = requests.to_owned();
         let mut asks = self.qmp.get_ref().try_clone().expect("it is a socket");
