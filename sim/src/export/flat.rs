@@ -1,13 +1,13 @@
 //! Events as a kind with fields: what all forms are made of.
 
-use blockjob_block::backend::BackendWhat;
+use blockjob_block::backend::{BackendTrace, BackendWhat};
 use blockjob_block::bitmap::DirtyTrace;
 use blockjob_block::request::BlockTrace;
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::MirrorEvent;
 use blockjob_jobs::trace::JobTraceKind;
 
-use crate::event::{DiskWhat, GuestWhat};
+use crate::event::{DiskEvent, DiskWhat, GuestEvent, GuestWhat, MonitorEvent};
 use crate::record::{RuntimeEvent, What};
 
 /// A value of a field.
@@ -76,50 +76,9 @@ impl What {
             What::Job(trace) => job(&trace.job, &trace.what),
             What::Mirror(trace) => mirror(&trace.job, trace.event),
             What::JobEvent(event) => job_event(event),
-            What::Disk(it) => {
-                let (request, offset, bytes) = (name(it.kind), it.offset, it.bytes);
-                match it.what {
-                    DiskWhat::Begins => {
-                        flat!(
-                            "disk-begin",
-                            disk = it.disk,
-                            request = request,
-                            offset = offset,
-                            bytes = bytes
-                        )
-                    }
-                    DiskWhat::Lands { failed } => flat!(
-                        "disk-land",
-                        disk = it.disk,
-                        request = request,
-                        offset = offset,
-                        bytes = bytes,
-                        failed = failed,
-                    ),
-                }
-            }
-            What::Guest(it) => Flat {
-                kind: match it.what {
-                    GuestWhat::Asks => "guest-ask",
-                    GuestWhat::Done => "guest-done",
-                    GuestWhat::Failed => "guest-failed",
-                    GuestWhat::Abandons => "guest-abandon",
-                },
-                fields: vec![
-                    ("guest", Value::from(it.guest as u64)),
-                    ("id", Value::from(u64::from(it.request))),
-                    ("request", Value::from(name(it.kind))),
-                    ("offset", Value::from(it.offset)),
-                    ("bytes", Value::from(it.bytes)),
-                ],
-            },
-            What::Monitor(it) => {
-                let mut flat = flat!("monitor", verb = name(it.verb));
-                let refused = it.refused.as_deref();
-                flat.fields
-                    .extend(refused.map(|why| ("refused", Value::from(why))));
-                flat
-            }
+            What::Disk(event) => disk(event),
+            What::Guest(event) => guest(event),
+            What::Monitor(event) => monitor(event),
             What::Runtime(event) => runtime(event),
             What::Dirty(trace) => dirty(trace),
             What::MirrorJob(it) => flat!(
@@ -130,22 +89,73 @@ impl What {
                 granularity_bytes = it.granularity_bytes,
                 length_bytes = it.length_bytes,
             ),
-            What::Backend(it) => Flat {
-                kind: match it.what {
-                    BackendWhat::Asks => "guest-ask",
-                    BackendWhat::Done => "guest-done",
-                    BackendWhat::Failed => "guest-failed",
-                    BackendWhat::Abandons => "guest-abandon",
-                },
-                fields: vec![
-                    ("guest", Value::from(it.backend)),
-                    ("id", Value::from(it.id)),
-                    ("request", Value::from(name(it.kind))),
-                    ("offset", Value::from(it.offset)),
-                    ("bytes", Value::from(it.bytes)),
-                ],
-            },
+            What::Backend(event) => backend(event),
         }
+    }
+}
+
+fn disk(it: &DiskEvent) -> Flat {
+    let request = name(it.kind);
+    match it.what {
+        DiskWhat::Begins => flat!(
+            "disk-begin",
+            disk = it.disk,
+            request = request,
+            offset = it.offset,
+            bytes = it.bytes,
+        ),
+        DiskWhat::Lands { failed } => flat!(
+            "disk-land",
+            disk = it.disk,
+            request = request,
+            offset = it.offset,
+            bytes = it.bytes,
+            failed = failed,
+        ),
+    }
+}
+
+fn guest(it: &GuestEvent) -> Flat {
+    Flat {
+        kind: match it.what {
+            GuestWhat::Asks => "guest-ask",
+            GuestWhat::Done => "guest-done",
+            GuestWhat::Failed => "guest-failed",
+            GuestWhat::Abandons => "guest-abandon",
+        },
+        fields: vec![
+            ("guest", Value::from(it.guest as u64)),
+            ("id", Value::from(u64::from(it.request))),
+            ("request", Value::from(name(it.kind))),
+            ("offset", Value::from(it.offset)),
+            ("bytes", Value::from(it.bytes)),
+        ],
+    }
+}
+
+fn monitor(it: &MonitorEvent) -> Flat {
+    let mut flat = flat!("monitor", verb = name(it.verb));
+    let refused = it.refused.as_deref();
+    flat.fields
+        .extend(refused.map(|why| ("refused", Value::from(why))));
+    flat
+}
+
+fn backend(it: &BackendTrace) -> Flat {
+    Flat {
+        kind: match it.what {
+            BackendWhat::Asks => "guest-ask",
+            BackendWhat::Done => "guest-done",
+            BackendWhat::Failed => "guest-failed",
+            BackendWhat::Abandons => "guest-abandon",
+        },
+        fields: vec![
+            ("guest", Value::from(it.backend)),
+            ("id", Value::from(it.id)),
+            ("request", Value::from(name(it.kind))),
+            ("offset", Value::from(it.offset)),
+            ("bytes", Value::from(it.bytes)),
+        ],
     }
 }
 
