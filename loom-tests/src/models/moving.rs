@@ -18,8 +18,8 @@ use crate::home::{DISK, Scene, Shard, write};
 use crate::world::{Steps, join, spawn};
 
 group! { "moving" about &["call.rs", "handle.rs", "coroutine.rs", "resident.rs"];
-    a_section_let_go_while_its_family_leaves_ends within 2,
-    a_section_let_go_while_its_family_arrives_ends within 2,
+    a_section_let_go_while_its_family_leaves_ends within 1,
+    a_section_let_go_while_its_family_arrives_ends within 1,
     a_section_let_go_by_a_third_thread_ends_where_the_family_is within 1,
     a_move_given_up_while_the_family_is_packed_leaves_it_in_one_place within 2,
 }
@@ -123,9 +123,9 @@ fn a_section_let_go_by_a_third_thread_ends_where_the_family_is() {
 fn a_move_given_up_while_the_family_is_packed_leaves_it_in_one_place() {
     let scene = scene();
     let mut moving = Box::pin(travel(&scene.there, &scene.own));
-    let moved = go(&scene, &mut moving, UNTIL_PACKED);
+    // If the thread is quick it has all been done by now.
+    drop(go(&scene, &mut moving, UNTIL_PACKED));
     drop(moving);
-    assert!(moved.is_none(), "main itself has not taken it in");
     // What main was sent of it, and the parcel that comes back.
     scene.ask(|_| ());
     scene.main.poll(false);
