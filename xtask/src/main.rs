@@ -3,7 +3,7 @@
 //! `test` passes every test there is and prints the counts, `loom` checks the models of what crosses
 //! threads, `ci` is what a submission must pass, `bench-peer` measures the program beside the tools that people use for the same work,
 //! `qemu-map` writes the page that leads from QEMU's functions to ours, `qmp-docs` the page of the
-//! protocol, and `book` builds the book.
+//! protocol, `book` builds the book, `page` tests the page that shows a run, and `labs` the labs.
 
 #![forbid(unsafe_code)]
 
