@@ -59,3 +59,42 @@ impl AioContext {
             .push(bottom_half.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_for_the_outermost_pass_runs_when_no_callback_is_below() {
+        let context = AioContext::builder().virtual_time().build();
+        let said = Rc::new(RefCell::new(Vec::new()));
+        let own = Rc::new(RefCell::new(None::<BottomHalf>));
+        let late = {
+            let (context, said, own) = (context.clone(), said.clone(), own.clone());
+            context.clone().bottom_half("late", move || {
+                if context.is_nested() {
+                    said.borrow_mut().push("left");
+                    let own = own.borrow();
+                    context.leave_for_outermost(own.as_ref().expect("it was made"));
+                } else {
+                    said.borrow_mut().push("runs");
+                }
+            })
+        };
+        own.replace(Some(late.clone()));
+        let (nested, told) = (context.clone(), said.clone());
+        context.schedule_oneshot("polls", move || {
+            late.schedule();
+            assert!(nested.poll(false));
+            assert!(!nested.poll(false), "a nested pass does not take it up");
+            told.borrow_mut().push("has polled");
+        });
+        while context.poll(false) {}
+        assert_eq!(*said.borrow(), ["left", "has polled", "runs"]);
+        own.take();
+        context.close();
+    }
+}
