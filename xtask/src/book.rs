@@ -9,6 +9,8 @@ use std::process::Command;
 use clap::Args;
 
 use crate::Failure;
+use crate::page;
+use crate::suites::heading;
 use crate::tree;
 
 /// The program, in the profile that is quick enough for its runs.
@@ -45,6 +47,9 @@ pub(crate) struct Options {
     /// Print nothing on standard output but the path of the first page.
     #[arg(long, conflicts_with = "check")]
     open_path: bool,
+    /// Test the pages in Chromium, too.
+    #[arg(long, conflicts_with_all = ["check", "only", "open_path"])]
+    test: bool,
 }
 
 /// Builds the book. False if something in it cannot be made; an error if cargo could not be started.
@@ -56,7 +61,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     }
     let mut builder = builder(options);
     if !options.open_path {
-        return Ok(builder.status()?.success());
+        let good = builder.status()?.success();
+        return Ok(good && (!options.test || in_browser()?));
     }
     let output = builder.stderr(std::process::Stdio::inherit()).output()?;
     if output.status.success() {
@@ -65,12 +71,20 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     Ok(output.status.success())
 }
 
-/// Makes and checks everything, and writes no pages: the step of `cargo xtask ci`.
-pub(crate) fn check() -> Result<bool, Failure> {
+/// Makes and checks everything, and tests the pages: the step of `cargo xtask ci`.
+pub(crate) fn test() -> Result<bool, Failure> {
     run(&Options {
-        check: true,
+        test: true,
         ..Options::default()
     })
+}
+
+/// The tests in Chromium of the book that was built last.
+fn in_browser() -> Result<bool, Failure> {
+    let tests = tree::root().join("docs/book/browser/book.test.mjs");
+    heading("book: node --test docs/book/browser/book.test.mjs");
+    let counts = page::of_others(&[tests])?;
+    Ok(counts.failed == 0 && (counts.passed > 0 || counts.ignored > 0))
 }
 
 fn builder(options: &Options) -> Command {

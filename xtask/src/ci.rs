@@ -24,9 +24,9 @@ pub(crate) fn run() -> Result<bool, Failure> {
         }
     }
 
-    heading("book: cargo xtask book --check");
+    heading("book: cargo xtask book --test");
     let watch = Stopwatch::start();
-    let good = book::check()?;
+    let good = book::test()?;
     times.push(("book", watch.seconds()));
     if !good {
         print_times(&times);

@@ -64,6 +64,20 @@ pub(crate) fn run() -> Result<Vec<Half>, Failure> {
     Ok(halves)
 }
 
+/// Tests of pages that others have made, in the same browser and with the same packages.
+///
+/// # Errors
+///
+/// If `CI` is `true` and a tool is missing, or if the packages of the tests cannot be installed.
+pub(crate) fn of_others(files: &[PathBuf]) -> Result<Counts, Failure> {
+    let chromium = chromium();
+    if !answers("node") || !answers("npm") || !chromium.exists() {
+        return skip("node, npm or Chromium is missing: the pages are not tested in a browser");
+    }
+    install()?;
+    node_tests(files, Some(&chromium))
+}
+
 /// The task: both halves, with one line that sums them up.
 pub(crate) fn task() -> Result<bool, Failure> {
     let sum = run()?
@@ -161,6 +175,7 @@ fn node_tests(files: &[PathBuf], chromium: Option<&Path>) -> Result<Counts, Fail
             "BLOCKJOB_PROGRAM",
             tree::target_dir().join("simulation/blockjob"),
         );
+        command.env("BLOCKJOB_BOOK", tree::target_dir().join("book"));
     }
     let output = command
         .args(files)

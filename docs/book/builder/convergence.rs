@@ -4,6 +4,9 @@
 //! Every curve is a run of the engine, made while the book is built. The page looks them up, and computes
 //! nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use blockjob_sim::config::Config;
 use blockjob_sim::measure::{Measurer, Schedule, Streams};
 
@@ -132,11 +135,45 @@ impl Curve {
     }
 }
 
+/// The curves of all these settings, in their order. The runs share nothing, so each processor makes some.
+fn curves(settings: &[Setting]) -> Result<Vec<Curve>, Wrong> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut measurer = Measurer::new();
+        let mut made = Vec::new();
+        while let Some((at, setting)) = take(&next, settings) {
+            made.push((at, setting.curve(&mut measurer)));
+        }
+        made
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut made: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().flat_map(|worker| {
+            worker
+                .join()
+                .expect("a run reports its failures and does not panic")
+        });
+        joined.collect()
+    });
+    made.sort_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, curve)| curve).collect()
+}
+
+/// The next setting that nobody has taken, with its place in the list.
+fn take<'a>(next: &AtomicUsize, settings: &'a [Setting]) -> Option<(usize, &'a Setting)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    Some((at, settings.get(at)?))
+}
+
 /// The page's part, with all curves.
 pub(crate) fn make() -> Result<String, Wrong> {
-    let mut measurer = Measurer::new();
-    let curves = Setting::all().map(|setting| Ok(setting.curve(&mut measurer)?.json()));
-    let curves = curves.collect::<Result<Vec<_>, Wrong>>()?;
+    let settings: Vec<_> = Setting::all().collect();
+    Ok(page(&curves(&settings)?))
+}
+
+fn page(curves: &[Curve]) -> String {
+    let curves: Vec<_> = curves.iter().map(Curve::json).collect();
     let data = format!(
         "{{\"guest\":{GUEST_PER_S:?},\"copy\":{COPY_KIB_PER_S:?},\"granularity\":{GRANULARITY:?},\
          \"mode\":{MODES:?},\"seconds\":{GUEST_SECONDS},\"disk\":{},\"curves\":[{}]}}",
@@ -144,11 +181,10 @@ pub(crate) fn make() -> Result<String, Wrong> {
         curves.join(",")
     );
     // A blank line would end the HTML for Markdown.
-    Ok(PAGE
-        .replace(PLACE, &data)
+    PAGE.replace(PLACE, &data)
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .fold(String::new(), |page, line| page + line + "\n"))
+        .fold(String::new(), |page, line| page + line + "\n")
 }
 
 #[cfg(test)]
@@ -183,11 +219,29 @@ mod tests {
     }
 
     #[test]
+    fn the_curves_come_in_the_order_of_the_settings_whoever_has_made_them() {
+        let settings: Vec<_> = Setting::all().take(4).collect();
+        let mut measurer = Measurer::new();
+        let alone = settings.iter().map(|setting| setting.curve(&mut measurer));
+        assert_eq!(curves(&settings), alone.collect());
+    }
+
+    #[test]
     fn the_page_has_a_curve_for_each_setting_and_no_blank_line() {
-        let page = make().expect("all runs come to an end");
-        let curves = GUEST_PER_S.len() * COPY_KIB_PER_S.len() * GRANULARITY.len() * MODES.len();
+        let curves: Vec<_> = Setting::all()
+            .map(|setting| Curve {
+                ready_ms: None,
+                latency_us: 100,
+                dirty: vec![setting.guest_per_s],
+            })
+            .collect();
+        assert_eq!(
+            curves.len(),
+            GUEST_PER_S.len() * COPY_KIB_PER_S.len() * GRANULARITY.len() * MODES.len()
+        );
+        let page = page(&curves);
         // Each ends with its points; the last one's end is that of the list, too.
-        assert_eq!(page.matches("]]").count(), curves);
+        assert_eq!(page.matches("]]").count(), curves.len());
         assert!(!page.contains("\n\n"));
     }
 }

@@ -23,6 +23,7 @@ fn repository(chapter: &str) -> tempfile::TempDir {
         &fs::read_to_string(real.join("book.toml")).unwrap(),
     );
     write("book/theme/book.css", "");
+    write("book/theme/book.js", "");
     write(
         "book/src/SUMMARY.md",
         "# Summary\n\n- [One](one.md)\n- [Two](two.md)\n- [Later]()\n",

@@ -23,7 +23,7 @@ const fn place(status: JobStatus) -> (f64, f64) {
         S::Pending => (610.0, 90.0),
         S::Aborting => (370.0, 200.0),
         S::Concluded => (610.0, 200.0),
-        S::Null => (490.0, 280.0),
+        S::Null => (250.0, 280.0),
     }
 }
 
@@ -97,8 +97,10 @@ fn arrow(drawing: &mut Drawing, from: JobStatus, to: JobStatus, steps: &[usize])
     };
     let (nx, ny) = (-dy / length, dx / length);
     let over = ((x0 + x1) / 2.0 + nx * side, (y0 + y1) / 2.0 + ny * side);
-    let begin = edge((x0 + nx * side * 0.5, y0 + ny * side * 0.5), over);
-    let end = edge((x1 + nx * side * 0.5, y1 + ny * side * 0.5), over);
+    // It begins and ends inside of the boxes, however far it goes around.
+    let apart = (side * 0.5).min(6.0);
+    let begin = edge((x0 + nx * apart, y0 + ny * apart), over);
+    let end = edge((x1 + nx * apart, y1 + ny * apart), over);
     let class = if steps.is_empty() {
         "arrow"
     } else {

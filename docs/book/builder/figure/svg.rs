@@ -99,9 +99,11 @@ impl Drawing {
             about,
         } = self;
         let (title, about) = (escape(&title), escape(&about));
+        // A drawing that is squeezed into a narrow page has letters that nobody can read: it is scrolled.
+        let narrowest = width * 0.85;
         format!(
             "<figure class=\"{kind}\">\n<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{title}\" \
-             style=\"max-width: {width:.0}px\">\n<title>{title}</title>\n<desc>{about}</desc>\n{body}</svg>\n\
+             style=\"max-width: {width:.0}px; min-width: {narrowest:.0}px\">\n<title>{title}</title>\n<desc>{about}</desc>\n{body}</svg>\n\
              <figcaption>{title}. Made from <code>{}</code>.</figcaption>\n</figure>\n",
             escape(made_from)
         )
