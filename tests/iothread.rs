@@ -17,6 +17,10 @@ mod guest;
 mod mirrors;
 #[path = "iothread/moves.rs"]
 mod moves;
+#[path = "iothread/refusals.rs"]
+mod refusals;
+#[path = "iothread/reopens.rs"]
+mod reopens;
 #[path = "nbd/server.rs"]
 #[allow(dead_code)]
 mod server;

@@ -63,6 +63,7 @@ scripts! {
     input_in_pieces
     iothread_in_use
     iothread_mirror
+    iothread_reopen
     iothreads
     job_control
     monitors

@@ -22,6 +22,8 @@ pub struct Command<C: 'static> {
     pub args: fn(&mut Schema) -> TypeName,
     /// What it returns.
     pub ret: fn(&mut Schema) -> TypeName,
+    /// Reads the arguments, and does nothing.
+    pub check: fn(&Dict) -> QmpResult<()>,
     /// Reads the arguments, runs it, writes what it returns.
     pub marshal: fn(&Rc<C>, Dict) -> QmpResult<Value>,
 }
@@ -43,6 +45,16 @@ pub fn qmp_marshal<C, A: Qapi, R: Qapi>(
     Ok(run(context, args)?.to_value())
 }
 
+/// Whether arguments are right as far as that can be told without running the command.
+///
+/// # Errors
+///
+/// The first thing that is wrong with them.
+pub fn check_args<A: Qapi>(args: &Dict) -> QmpResult<()> {
+    let args = Value::Dict(args.clone());
+    A::visit(Input::top(&args, Flavour::Json)).map(drop)
+}
+
 /// An entry of a table of commands:
 /// `command!("job-pause", "Pauses a job.", JobPause => (), qmp_job_pause)`, with `oob` at the end for
 /// one that may be executed out of band.
@@ -61,6 +73,7 @@ macro_rules! command {
             allow_oob: $oob,
             args: <$args as $crate::qapi::Qapi>::describe,
             ret: <$ret as $crate::qapi::Qapi>::describe,
+            check: $crate::qapi::command::check_args::<$args>,
             marshal: |context, args| {
                 $crate::qapi::command::qmp_marshal::<_, $args, $ret>(context, args, $run)
             },

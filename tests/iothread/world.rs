@@ -19,10 +19,24 @@ fn empty_files(folder: &Path, names: &[&str]) {
 
 /// Two disks, each exported in a thread of its own, by their names.
 pub(crate) fn two_exports() -> Server {
-    let options = "--blockdev driver=file,node-name=one,filename=$DIR/one \
+    two_exports_with("iothread=iot0,fixed-iothread=off", "iothread=iot1")
+}
+
+/// The same, and they stay there.
+pub(crate) fn two_fixed_exports() -> Server {
+    two_exports_with(
+        "iothread=iot0,fixed-iothread=on",
+        "iothread=iot1,fixed-iothread=on",
+    )
+}
+
+fn two_exports_with(one: &str, two: &str) -> Server {
+    let options = format!(
+        "--blockdev driver=file,node-name=one,filename=$DIR/one \
          --blockdev driver=file,node-name=two,filename=$DIR/two \
-         --export type=nbd,id=e1,node-name=one,writable=on,iothread=iot0,fixed-iothread=off \
-         --export type=nbd,id=e2,node-name=two,writable=on,iothread=iot1";
+         --export type=nbd,id=e1,node-name=one,writable=on,{one} \
+         --export type=nbd,id=e2,node-name=two,writable=on,{two}"
+    );
     let prepare = |folder: &Path| empty_files(folder, &["one", "two"]);
     Server::start(prepare, &format!("{THREADS}{options}"))
 }

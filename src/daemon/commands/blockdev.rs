@@ -9,7 +9,7 @@ use blockjob_block::{BlockBackend, Node};
 
 use crate::command;
 use crate::daemon::{Daemon, open};
-use crate::qapi::types::node_options::{BlockdevDel, BlockdevOptions, BlockdevReopen};
+use crate::qapi::types::node_options::{BlockdevDel, BlockdevOptions};
 use crate::qapi::{Command, QmpError, QmpResult};
 
 /// The table of this file.
@@ -18,8 +18,6 @@ pub static COMMANDS: &[Command<Daemon>] = &[
         BlockdevOptions => (), qmp_blockdev_add),
     command!("blockdev-del", "Gives up a node that nobody uses.",
         BlockdevDel => (), qmp_blockdev_del),
-    command!("blockdev-reopen", "Opens nodes in another way: all of them or none.",
-        BlockdevReopen => (), qmp_blockdev_reopen),
 ];
 
 /// QEMU: `qmp_blockdev_add` (blockdev.c).
@@ -85,21 +83,4 @@ fn qmp_blockdev_del(daemon: &Rc<Daemon>, args: BlockdevDel) -> QmpResult<()> {
     open::flush_before_close(daemon, &node);
     drop(daemon.owned.remove_node(&node));
     Ok(())
-}
-
-/// QEMU: `qmp_blockdev_reopen` (blockdev.c).
-fn qmp_blockdev_reopen(daemon: &Rc<Daemon>, args: BlockdevReopen) -> QmpResult<()> {
-    let mut wanted = Vec::new();
-    for options in &args.options {
-        let Some(name) = &options.base.node_name else {
-            return Err(QmpError::generic("node-name not specified"));
-        };
-        let Some(node) = daemon.graph().find_node(name) else {
-            return Err(QmpError::generic(format!(
-                "Failed to find node with node-name='{name}'"
-            )));
-        };
-        wanted.push((node, open::options_of(options)));
-    }
-    open::reopen(daemon, wanted)
 }

@@ -4,7 +4,10 @@
 
 use std::rc::Rc;
 
+use blockjob_runtime::AioHandle;
+
 use crate::command;
+use crate::daemon::open::warn;
 use crate::daemon::{Daemon, contexts};
 use crate::export::{self, ExportOptions, Exports};
 use crate::qapi::types::export::{
@@ -47,17 +50,32 @@ fn qmp_block_export_add(daemon: &Rc<Daemon>, args: BlockExportOptions) -> QmpRes
         description: nbd.description.clone(),
         fixed_iothread: base.fixed_iothread.unwrap_or(false),
     };
+    let name = options.node_name.clone();
+    let before = home_of(daemon, &name);
     if let Some(id) = &base.iothread {
         go_to_iothread(daemon, id, &options)?;
     }
-    let home = contexts::place_of_node(daemon, &options.node_name);
-    let home = home.unwrap_or_else(|| daemon.context().handle());
-    contexts::call(daemon, &home, move |daemon| {
+    let home = home_of(daemon, &name);
+    let added = contexts::call(daemon, &home, move |daemon| {
         let node = export::check(daemon, &options)?;
         refuse_options(&nbd)?;
         drop(node);
         export::add(daemon, options)
-    })?
+    });
+    let added = added.flatten();
+    if added.is_err()
+        && let Err(error) = contexts::move_to(daemon, &name, &before)
+    {
+        let why = error.desc;
+        warn(&format!("'{name}' could not go back to its thread: {why}"));
+    }
+    added
+}
+
+/// Where a node lives; the main context if there is none of that name.
+fn home_of(daemon: &Daemon, name: &str) -> AioHandle {
+    let home = contexts::place_of_node(daemon, name);
+    home.unwrap_or_else(|| daemon.context().handle())
 }
 
 /// Has the node of an export that is to be, and all that is connected with it, live in a thread.
@@ -65,8 +83,7 @@ fn qmp_block_export_add(daemon: &Rc<Daemon>, args: BlockExportOptions) -> QmpRes
 /// QEMU: `blk_exp_add` (block/export/export.c).
 fn go_to_iothread(daemon: &Rc<Daemon>, id: &str, options: &ExportOptions) -> QmpResult<()> {
     let name = options.node_name.clone();
-    let home = contexts::place_of_node(daemon, &name);
-    let home = home.unwrap_or_else(|| daemon.context().handle());
+    let home = home_of(daemon, &name);
     let wanted = options.clone();
     let check = move |daemon: &Rc<Daemon>| export::check(daemon, &wanted).map(drop);
     contexts::call(daemon, &home, check)??;

@@ -21,6 +21,7 @@ pub mod object;
 pub mod query_block;
 pub mod query_nodes;
 pub mod receipts;
+pub mod reopen;
 pub mod resize;
 pub mod run;
 pub mod schema;
@@ -36,6 +37,7 @@ pub static COMMANDS: &[&[Command<Daemon>]] = &[
     explain::COMMANDS,
     block_job::COMMANDS,
     blockdev::COMMANDS,
+    reopen::COMMANDS,
     snapshot::COMMANDS,
     resize::COMMANDS,
     create::COMMANDS,

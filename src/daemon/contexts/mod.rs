@@ -8,6 +8,7 @@
 //! QEMU: iothread.c; there, commands reach into other contexts.
 
 mod common;
+mod gather;
 mod graphs;
 mod groups;
 mod home;
@@ -29,11 +30,12 @@ use blockjob_jobs::state::JobStatus;
 use blockjob_runtime::{AioHandle, Resident};
 
 pub use common::Common;
+pub(in crate::daemon) use gather::{Direction, gather};
 pub use home::{Door, Goods};
 pub use iothread::{ContextMaker, IoContext};
 pub(in crate::daemon) use moves::move_to;
 pub use names::{Named, Names};
-pub(in crate::daemon) use places::{place_of, place_of_node};
+pub(in crate::daemon) use places::{Party, of_options, place_of, place_of_node};
 pub use route::{Merge, Order, Route, route};
 pub(crate) use run::homes;
 pub use run::{Router, call, run};

@@ -1,11 +1,11 @@
-//! Where the nodes live that a command names, and how they come together.
+//! Where that lives which commands name.
 
 use std::rc::Rc;
 
 use blockjob_block::directory::NameKind;
 use blockjob_runtime::AioHandle;
 
-use super::groups;
+use super::{groups, moves};
 use crate::daemon::Daemon;
 use crate::qapi::{Dict, QmpResult, Value};
 
@@ -21,79 +21,80 @@ pub(in crate::daemon) fn place_of_node(daemon: &Daemon, name: &str) -> Option<Ai
     daemon.common().directory().find(NameKind::Node, name)
 }
 
-/// Where those live whom `members` of `args` name. If it is several contexts, the later ones come to
-/// where the first one is.
-///
-/// # Errors
-///
-/// One of them cannot come.
-pub(super) fn of_members(
-    daemon: &Rc<Daemon>,
-    args: &Dict,
-    members: &[&str],
-) -> QmpResult<Option<AioHandle>> {
-    let values = members.iter().map(|member| args.get(member));
-    let names = values.flatten().filter_map(Value::as_str);
-    together(daemon, names.collect())
+/// Somebody whom a command names, with all that is connected with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::daemon) enum Party<'a> {
+    /// A node or a drive.
+    Node(&'a str),
+    /// A throttle group.
+    Group(&'a str),
 }
 
-/// Where those live to whom the options of nodes refer: all of `args`, or the elements of a member.
-///
-/// # Errors
-///
-/// One of them cannot come.
-pub(super) fn of_references(
-    daemon: &Rc<Daemon>,
-    args: &Dict,
-    member: Option<&str>,
-) -> QmpResult<Option<AioHandle>> {
-    let mut names = Referred::default();
-    match member {
-        None => names.of(args),
-        Some(member) => {
-            let nodes = args.get(member).and_then(Value::as_list);
-            for node in nodes.unwrap_or_default() {
-                let Value::Dict(node) = node else { continue };
-                // The node is there already.
-                names
-                    .nodes
-                    .extend(node.get("node-name").and_then(Value::as_str));
-                names.of(node);
-            }
+impl Party<'_> {
+    /// By what name it is known.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Party::Node(name) | Party::Group(name) => name,
         }
     }
-    let mut home = together(daemon, names.nodes)?;
-    for group in names.groups {
-        match &home {
-            None => home = daemon.home_of_group(group)?,
-            Some(home) => groups::bring(daemon, group, home)?,
+
+    /// Where it lives, if it is there.
+    pub(super) fn place(&self, daemon: &Rc<Daemon>) -> QmpResult<Option<AioHandle>> {
+        match self {
+            Party::Node(name) => Ok(place_of(daemon, name)),
+            Party::Group(id) => daemon.home_of_group(id),
         }
     }
-    Ok(home)
+
+    /// Has it live in `home` from now on.
+    pub(super) fn bring(&self, daemon: &Rc<Daemon>, home: &AioHandle) -> QmpResult<()> {
+        match self {
+            Party::Node(name) => moves::move_to(daemon, name, home),
+            Party::Group(id) => groups::bring(daemon, id, home),
+        }
+    }
+}
+
+/// The nodes and drives that `members` of `args` name.
+pub(super) fn of_members<'a>(args: &'a Dict, members: &[&str]) -> Vec<Party<'a>> {
+    let values = members.iter().filter_map(|member| args.get(member));
+    values.filter_map(Value::as_str).map(Party::Node).collect()
 }
 
 /// The members of the options of nodes that may be the names of other nodes.
 const REFERENCES: [&str; 5] = ["file", "backing", "image", "x-image", "data-file"];
 
+/// To whom the options of nodes refer: nodes first, then throttle groups.
+pub(in crate::daemon) fn of_options(options: &Dict) -> Vec<Party<'_>> {
+    let mut all = Referred::default();
+    all.look_at(options);
+    all.nodes.append(&mut all.groups);
+    all.nodes
+}
+
 /// What options refer to.
 #[derive(Default)]
 struct Referred<'a> {
-    nodes: Vec<&'a str>,
-    groups: Vec<&'a str>,
+    nodes: Vec<Party<'a>>,
+    groups: Vec<Party<'a>>,
 }
 
 impl<'a> Referred<'a> {
-    fn of(&mut self, options: &'a Dict) {
+    fn look_at(&mut self, options: &'a Dict) {
         for (name, value) in options.iter() {
             match value {
-                Value::Str(text) if REFERENCES.contains(&name) => self.nodes.push(text),
-                Value::Str(text) if name == "throttle-group" => self.groups.push(text),
-                Value::Dict(inner) => self.of(inner),
+                Value::Str(text) if REFERENCES.contains(&name) => {
+                    self.nodes.push(Party::Node(text));
+                }
+                Value::Str(text) if name == "throttle-group" => {
+                    self.groups.push(Party::Group(text));
+                }
+                Value::Dict(inner) => self.look_at(inner),
                 Value::List(list) if name == "children" => {
                     for element in list {
                         match element {
-                            Value::Str(text) => self.nodes.push(text),
-                            Value::Dict(inner) => self.of(inner),
+                            Value::Str(text) => self.nodes.push(Party::Node(text)),
+                            Value::Dict(inner) => self.look_at(inner),
                             _ => {}
                         }
                     }
@@ -102,20 +103,4 @@ impl<'a> Referred<'a> {
             }
         }
     }
-}
-
-/// The context of the first of `names` that is there; the others come to it.
-fn together(daemon: &Rc<Daemon>, names: Vec<&str>) -> QmpResult<Option<AioHandle>> {
-    let mut home: Option<AioHandle> = None;
-    for name in names {
-        let Some(place) = place_of(daemon, name) else {
-            continue;
-        };
-        match &home {
-            None => home = Some(place),
-            Some(home) if *home == place => {}
-            Some(home) => super::moves::move_to(daemon, name, home)?,
-        }
-    }
-    Ok(home)
 }

@@ -16,9 +16,8 @@ pub enum Route {
     /// Where the nodes and drives are that these members name. Those of the later ones come to where
     /// the first one is.
     Nodes(&'static [&'static str]),
-    /// Where the nodes are to which the options of nodes refer, which are all arguments, or the
-    /// elements of this member.
-    References(Option<&'static str>),
+    /// Where the nodes are to which the options of a node refer, which are all arguments.
+    References,
     /// Where the job is that this member names.
     Job(&'static str),
     /// Where the export is that this member names.
@@ -64,8 +63,7 @@ pub fn route(command: &str) -> Option<Route> {
             Route::All(Merge::List(keys::named_jobs, NewestFirst))
         }
         "query-block-jobs" => Route::All(Merge::List(keys::block_jobs, NewestFirst)),
-        "blockdev-add" | "blockdev-create" => Route::References(None),
-        "blockdev-reopen" => Route::References(Some("options")),
+        "blockdev-add" | "blockdev-create" => Route::References,
         "blockdev-del" => Route::Nodes(&["node-name"]),
         "block_resize" | "blockdev-snapshot-sync" => Route::Nodes(&["device", "node-name"]),
         "blockdev-snapshot" => Route::Nodes(&["node", "overlay"]),
@@ -84,6 +82,7 @@ pub fn route(command: &str) -> Option<Route> {
         | "nbd-server-start"
         | "nbd-server-stop"
         | "block-export-add"
+        | "blockdev-reopen"
         | "x-blockdev-set-iothread"
         | "object-add"
         | "object-del"

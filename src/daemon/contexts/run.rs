@@ -4,9 +4,11 @@ use std::rc::{Rc, Weak};
 
 use blockjob_runtime::AioHandle;
 
+use super::gather::{Direction, gather};
 use super::merge::{self, Part};
+use super::places::{self, Party};
 use super::route::{Merge, Route, route};
-use super::{gone, graphs, places};
+use super::{gone, graphs};
 use crate::daemon::{Daemon, commands, hmp};
 use crate::monitor::Dispatch;
 use crate::qapi::{Command, Dict, QmpError, QmpResult, Value};
@@ -25,8 +27,14 @@ pub fn run(daemon: &Rc<Daemon>, command: &'static Command<Daemon>, args: Dict) -
     let route = route(command.name).unwrap_or(Route::Main);
     let home = match route {
         Route::Main => None,
-        Route::Nodes(members) => places::of_members(daemon, &args, members)?,
-        Route::References(member) => places::of_references(daemon, &args, member)?,
+        Route::Nodes(members) => {
+            let tied = places::of_members(&args, members);
+            return run_together(daemon, command, &args, tied, Direction::ToTheFirst);
+        }
+        Route::References => {
+            let tied = places::of_options(&args);
+            return run_together(daemon, command, &args, tied, Direction::ToWhoeverStays);
+        }
         Route::Job(member) => {
             let names = daemon.common().names.lock();
             let id = args.get(member).and_then(Value::as_str);
@@ -45,6 +53,41 @@ pub fn run(daemon: &Rc<Daemon>, command: &'static Command<Daemon>, args: Dict) -
         Some(home) => call(daemon, &home, move |daemon| (command.marshal)(daemon, args))?,
         None => (command.marshal)(daemon, args),
     }
+}
+
+/// Runs a command where those live whom it connects, which come together for it. If it is refused they are
+/// where they were.
+fn run_together(
+    daemon: &Rc<Daemon>,
+    command: &'static Command<Daemon>,
+    args: &Dict,
+    tied: Vec<Party<'_>>,
+    direction: Direction,
+) -> QmpResult<Value> {
+    // Nobody is drained for arguments that are wrong in themselves.
+    (command.check)(args)?;
+    let ties = vec![tied];
+    let gathered = gather(daemon, &ties, direction)?;
+    let run = {
+        let args = args.clone();
+        move |daemon: &Rc<Daemon>| (command.marshal)(daemon, args)
+    };
+    let home = home_of(daemon, &ties[0])?;
+    let result = call(daemon, &home, run).flatten();
+    if result.is_err() {
+        gathered.undo(daemon);
+    }
+    result
+}
+
+/// Where the first of them lives who is there; else in the main context.
+fn home_of(daemon: &Rc<Daemon>, parties: &[Party<'_>]) -> QmpResult<AioHandle> {
+    for party in parties {
+        if let Some(home) = party.place(daemon)? {
+            return Ok(home);
+        }
+    }
+    Ok(daemon.context().handle())
 }
 
 /// Has `work` done in the context `home`, and waits for it; in the main context, at once. Called there,

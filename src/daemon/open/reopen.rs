@@ -11,7 +11,9 @@ mod prepare;
 use std::rc::Rc;
 
 use blockjob_block::child::{Child, ChildRole};
-use blockjob_block::{BlockError, Node};
+use blockjob_block::{BlockError, Drained, Node};
+
+use apply::Changes;
 
 use super::common;
 use super::flags::{OpenFlags, Role, inherit};
@@ -51,11 +53,69 @@ impl Queued {
 ///
 /// Inside of a coroutine: it polls.
 pub fn reopen(daemon: &Rc<Daemon>, wanted: Vec<(Rc<Node>, Options)>) -> QmpResult<()> {
-    let mut queue = Vec::new();
-    for (node, options) in wanted {
-        enqueue(daemon, &mut queue, node, options, None, false)?;
+    let mut reopening = Reopening::prepare(daemon, wanted)?;
+    reopening.try_all(daemon)?;
+    reopening.commit(daemon);
+    Ok(())
+}
+
+/// Nodes of one context that are being opened in another way, drained until that is over. If it is not
+/// taken to its end, [`undo`](Self::undo) has them be as they were.
+pub struct Reopening {
+    changes: Changes,
+    _drained: Vec<Drained>,
+}
+
+impl Reopening {
+    /// Settles what the nodes are to be, and tries what can fail before anything changes. Polls.
+    ///
+    /// # Errors
+    ///
+    /// As [`reopen`].
+    ///
+    /// # Panics
+    ///
+    /// Inside of a coroutine.
+    pub fn prepare(daemon: &Rc<Daemon>, wanted: Vec<(Rc<Node>, Options)>) -> QmpResult<Reopening> {
+        let mut queue = Vec::new();
+        for (node, options) in wanted {
+            enqueue(daemon, &mut queue, node, options, None, false)?;
+        }
+        Self::of_queue(daemon, queue)
     }
-    run(daemon, &queue)
+
+    fn of_queue(daemon: &Rc<Daemon>, queue: Vec<Queued>) -> QmpResult<Reopening> {
+        let drained = queue.iter();
+        let drained = drained.map(|queued| queued.node.drained_begin("reopen"));
+        let drained = drained.collect();
+        let mut prepared = Vec::with_capacity(queue.len());
+        for queued in queue {
+            prepared.push(prepare::prepare(daemon, queued)?);
+        }
+        Ok(Reopening {
+            changes: Changes::new(prepared),
+            _drained: drained,
+        })
+    }
+
+    /// Makes the changes that can fail: all of them, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`reopen`].
+    pub fn try_all(&mut self, daemon: &Rc<Daemon>) -> QmpResult<()> {
+        self.changes.try_all(daemon)
+    }
+
+    /// Takes back what [`try_all`](Self::try_all) has changed.
+    pub fn undo(mut self, daemon: &Rc<Daemon>) {
+        self.changes.undo(daemon);
+    }
+
+    /// Makes the rest of the changes, which cannot fail, and lets requests go on.
+    pub fn commit(self, daemon: &Rc<Daemon>) {
+        self.changes.commit(daemon);
+    }
 }
 
 /// Makes a node, and those that were opened on its behalf, refuse to be written to.
@@ -69,21 +129,10 @@ pub fn reopen_read_only(daemon: &Rc<Daemon>, node: &Rc<Node>) -> QmpResult<()> {
     let options: Options = [("read-only", "on")].into_iter().collect();
     let mut queue = Vec::new();
     enqueue(daemon, &mut queue, node.clone(), options, None, true)?;
-    run(daemon, &queue)
-}
-
-fn run(daemon: &Rc<Daemon>, queue: &[Queued]) -> QmpResult<()> {
-    let drained: Vec<_> = queue
-        .iter()
-        .map(|queued| queued.node.drained_begin("reopen"))
-        .collect();
-    let mut prepared = Vec::with_capacity(queue.len());
-    for queued in queue {
-        prepared.push(prepare::prepare(daemon, queued)?);
-    }
-    let result = apply::apply(daemon, prepared);
-    drop(drained);
-    result
+    let mut reopening = Reopening::of_queue(daemon, queue)?;
+    reopening.try_all(daemon)?;
+    reopening.commit(daemon);
+    Ok(())
 }
 
 /// What the edge is to a node that is opened.

@@ -15,6 +15,6 @@ pub(super) fn err(lines: &str) {
 /// A warning on standard error.
 ///
 /// QEMU: `warn_report` (util/error-report.c).
-pub(super) fn warn(text: &str) {
+pub(in crate::daemon) fn warn(text: &str) {
     err(&format!("blockjob: warning: {text}"));
 }

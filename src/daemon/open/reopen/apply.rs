@@ -21,25 +21,48 @@ enum Done {
     Access(Vec<(Rc<Node>, bool)>),
 }
 
-/// Makes all the changes, or none of them.
-pub(super) fn apply(daemon: &Rc<Daemon>, mut prepared: Vec<Prepared<'_>>) -> QmpResult<()> {
-    let mut done = Vec::new();
-    if let Err(error) = try_all(daemon, &mut prepared, &mut done) {
-        for step in done.into_iter().rev() {
+/// The changes of nodes of one context.
+pub(super) struct Changes {
+    prepared: Vec<Prepared>,
+    done: Vec<Done>,
+}
+
+impl Changes {
+    pub(super) fn new(prepared: Vec<Prepared>) -> Changes {
+        Changes {
+            prepared,
+            done: Vec::new(),
+        }
+    }
+
+    /// Makes the changes that can fail: all of them, or none.
+    pub(super) fn try_all(&mut self, daemon: &Rc<Daemon>) -> QmpResult<()> {
+        let tried = try_all(daemon, &mut self.prepared, &mut self.done);
+        tried.map_err(|error| {
+            self.undo(daemon);
+            explain(&self.prepared, error)
+        })
+    }
+
+    /// Takes them back.
+    pub(super) fn undo(&mut self, daemon: &Rc<Daemon>) {
+        for step in self.done.drain(..).rev() {
             undo(daemon, step);
         }
-        return Err(explain(&prepared, error));
     }
-    for change in &prepared {
-        commit(daemon, change);
+
+    /// Makes those that cannot fail.
+    pub(super) fn commit(&self, daemon: &Rc<Daemon>) {
+        for change in &self.prepared {
+            commit(daemon, change);
+        }
     }
-    Ok(())
 }
 
 /// Makes the changes that can fail.
 fn try_all(
     daemon: &Rc<Daemon>,
-    prepared: &mut [Prepared<'_>],
+    prepared: &mut [Prepared],
     done: &mut Vec<Done>,
 ) -> BlockResult<()> {
     let graph = daemon.graph();
@@ -53,7 +76,7 @@ fn try_all(
             done.push(Done::Image(node.clone(), before));
         }
     }
-    let access = |prepared: &[Prepared<'_>], now: bool| -> Vec<_> {
+    let access = |prepared: &[Prepared], now: bool| -> Vec<_> {
         let access = prepared.iter().map(|change| {
             let node = &change.queued.node;
             let read_only = if now {
@@ -109,7 +132,7 @@ fn undo(daemon: &Rc<Daemon>, step: Done) {
 }
 
 /// QEMU: `bdrv_node_refresh_perm` (block.c), which knows what is being changed.
-fn explain(prepared: &[Prepared<'_>], error: BlockError) -> QmpError {
+fn explain(prepared: &[Prepared], error: BlockError) -> QmpError {
     use blockjob_block::Perm;
     let writes = Perm::WRITE | Perm::WRITE_UNCHANGED | Perm::RESIZE;
     let culprit = prepared.iter().find(|change| {
@@ -126,7 +149,7 @@ fn explain(prepared: &[Prepared<'_>], error: BlockError) -> QmpError {
     }
 }
 
-fn commit(daemon: &Rc<Daemon>, change: &Prepared<'_>) {
+fn commit(daemon: &Rc<Daemon>, change: &Prepared) {
     let node = &change.queued.node;
     if let Some(group) = &change.group
         && let Some(driver) = node.driver().as_any().downcast_ref::<ThrottleDriver>()

@@ -20,8 +20,8 @@ use crate::daemon::open::options::Options;
 use crate::qapi::{QmpError, QmpResult};
 
 /// A change that nothing is in the way of, as far as can be told before it is made.
-pub(super) struct Prepared<'a> {
-    pub(super) queued: &'a Queued,
+pub(super) struct Prepared {
+    pub(super) queued: Queued,
     pub(super) read_only: bool,
     pub(super) direct: bool,
     pub(super) auto_read_only: bool,
@@ -35,7 +35,7 @@ pub(super) struct Prepared<'a> {
 }
 
 /// QEMU: `bdrv_reopen_prepare` (block.c).
-pub(super) fn prepare<'a>(daemon: &Rc<Daemon>, queued: &'a Queued) -> QmpResult<Prepared<'a>> {
+pub(super) fn prepare(daemon: &Rc<Daemon>, queued: Queued) -> QmpResult<Prepared> {
     let node = &queued.node;
     let facts = daemon.facts.of(node);
     let mut options = queued.options.clone();
@@ -75,9 +75,9 @@ pub(super) fn prepare<'a>(daemon: &Rc<Daemon>, queued: &'a Queued) -> QmpResult<
         }
         _ => {}
     }
-    let backing = backing(daemon, queued, &mut options)?;
-    let file = file(daemon, queued, &mut options)?;
-    check_unchanged(queued, &options, &facts.options.borrow())?;
+    let backing = backing(daemon, &queued, &mut options)?;
+    let file = file(daemon, &queued, &mut options)?;
+    check_unchanged(&queued, &options, &facts.options.borrow())?;
     Ok(Prepared {
         queued,
         read_only,
