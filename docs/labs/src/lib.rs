@@ -72,6 +72,7 @@ labs! {
     9 "09-make-drained-begin-end",
     10 "10-the-pivot",
     11 "11-your-own-mirror",
+    12 "12-a-policy-that-hunts",
 }
 
 /// All labs, in their order.

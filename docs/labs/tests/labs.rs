@@ -81,6 +81,11 @@ labs! {
         start11 "../11-your-own-mirror/start.rs"
         solution11 "../11-your-own-mirror/solution.rs"
         wrong11 "../11-your-own-mirror/wrong.rs";
+    #[cfg(feature = "museum")]
+    12 lab_12_is_passed_by_its_solution_alone
+        start12 "../12-a-policy-that-hunts/start.rs"
+        solution12 "../12-a-policy-that-hunts/solution.rs"
+        wrong12 "../12-a-policy-that-hunts/wrong.rs";
 }
 
 /// Holds the three files of a lab against what is said of them, and prints its line of the table.
