@@ -1,4 +1,4 @@
-//! A bottom half, a coroutine and a timer in one event loop, turned by hand.
+//! One event loop, turned by hand, and a bottom half in it.
 
 use blockjob_runtime::AioContext;
 
