@@ -43,7 +43,7 @@ pub use command::read_json;
 pub use conflicts::conflicts;
 pub use drained::drained;
 #[cfg(feature = "museum")]
-pub use hunt::hunt;
+pub use hunt::{Sight, hunt};
 pub use mirror::{cancel, mirror, pivot, ready};
 pub use outcome::{Broken, Outcome};
 pub use pause_point::pause_point;
