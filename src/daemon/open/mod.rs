@@ -35,8 +35,8 @@ pub use flags::OpenFlags;
 use inherit::Wanted;
 use options::Options;
 pub use protocol::has_protocol;
-pub(in crate::daemon) use say::warn;
 pub use reopen::{Reopening, reopen, reopen_read_only};
+pub(in crate::daemon) use say::warn;
 
 use super::Daemon;
 use crate::qapi::types::node_options::{BlockdevOptions, BlockdevRef};
