@@ -127,12 +127,49 @@ fn hints_come_one_by_one_and_a_solution_after_three_tries_that_failed() {
 }
 
 #[test]
+fn what_was_done_is_made_anew_when_its_file_is_lost_and_nothing_else_is_touched() {
+    let scratch = TempDir::new().expect("a temporary folder can be made");
+    let dir = scratch.path();
+    let started = text(&lab(dir, &["start", "labs"]));
+    assert!(started.contains("alias blockjob='/"), "{started}");
+    let made = dir.join("labs");
+    let task = fs::read_to_string(made.join("tasks/01-pause-point.md")).expect("it is a file");
+    assert!(task.contains(env!("CARGO_MANIFEST_DIR")), "{task}");
+    fs::write(made.join("src/lab01.rs"), "// mine").expect("it can be written");
+    fs::remove_file(made.join("progress.json")).expect("it was made");
+    for words in [&["list"][..], &["run"], &["hint"]] {
+        let refused = lab(&made, words);
+        assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+        let says = text(&refused);
+        assert!(
+            says.contains("'blockjob lab start .' makes it anew"),
+            "{says}"
+        );
+    }
+    let again = lab(&made, &["start", "."]);
+    assert!(again.status.success(), "{}", text(&again));
+    let kept = fs::read_to_string(made.join("src/lab01.rs")).expect("it is a file");
+    assert_eq!(kept, "// mine");
+    let listed = lab(&made, &["list"]);
+    assert!(
+        text(&listed).contains("The next task: tasks/01"),
+        "{}",
+        text(&listed)
+    );
+    fs::write(made.join("progress.json"), "{").expect("it can be written");
+    assert_eq!(lab(&made, &["list"]).status.code(), Some(2));
+}
+
+#[test]
 fn what_cannot_be_done_is_one_line_and_status_2() {
     let scratch = TempDir::new().expect("a temporary folder can be made");
     let dir = scratch.path();
     assert!(lab(dir, &["start", "labs"]).status.success());
     let made = dir.join("labs");
-    let cases: [(&Path, &[&str], &str); 6] = [
+    fs::write(dir.join("file"), "").expect("it can be written");
+    let cases: [(&Path, &[&str], &str); 8] = [
+        (dir, &["start", "file"], "is not a folder"),
+        (&made, &["run", "abc"], "expected the number of a lab"),
         (dir, &["run"], "there are no labs in '.'"),
         (dir, &["start", "labs"], "is not empty"),
         (

@@ -13,8 +13,11 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::say;
 
-/// A lab that takes longer than this does not end.
-const PATIENCE_NS: u64 = 240_000_000_000;
+/// After so long a learner is told that the lab still runs.
+const QUIET_NS: u64 = 10_000_000_000;
+
+/// A lab that takes longer than this does not end. The longest takes seconds, also on a slow machine.
+const PATIENCE_NS: u64 = 120_000_000_000;
 
 /// What came of a try.
 #[derive(Debug)]
@@ -92,7 +95,13 @@ fn output_in_time(child: &mut Child) -> Result<Option<String>, Failure> {
                 Some(reading.await)
             };
             let late = async {
-                context.sleep(PATIENCE_NS).await;
+                context.sleep(QUIET_NS).await;
+                say::err(&format!(
+                    "It still runs after {} s. After {} s it is given up.",
+                    QUIET_NS / 1_000_000_000,
+                    PATIENCE_NS / 1_000_000_000
+                ));
+                context.sleep(PATIENCE_NS - QUIET_NS).await;
                 None
             };
             read.or(late).await

@@ -14,7 +14,10 @@ use crate::say;
 
 /// `blockjob lab list`. Outside of a crate it lists the labs alone.
 pub(super) fn list(dir: &Path) -> Result<ExitCode, Failure> {
-    let progress = Progress::load(dir).ok();
+    let progress = match Progress::is_lost(dir) || Progress::exists(dir) {
+        true => Some(Progress::load(dir)?),
+        false => None,
+    };
     for lab in all() {
         let state = match &progress {
             None => "",
@@ -120,7 +123,8 @@ fn sentence(tried: &Tried) -> String {
                 .to_owned()
         }
         Tried::Endless => {
-            "It does not end: a loop without an await that waits never gives the thread back."
+            "It does not end: a loop gives the thread back only where it awaits something that has to \
+             wait, and a pause point does not when nobody asks the job to pause."
                 .to_owned()
         }
         Tried::Died(status) => format!("The program ended without a word ({status})."),

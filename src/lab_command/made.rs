@@ -1,9 +1,9 @@
 //! Making the crate that a learner works in.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{env, fs};
 
 use blockjob_labs::{Lab, all};
 
@@ -31,6 +31,17 @@ const OTHERS: [(&str, &str); 2] = [("bytes", "1"), ("futures-lite", "2")];
 /// `blockjob lab start`.
 pub(super) fn start(dir: &Path, blockjob: Option<&Path>) -> Result<ExitCode, Failure> {
     let sources = sources(blockjob)?;
+    if dir.exists() && !dir.is_dir() {
+        return Err(Failure::bad_input(format!(
+            "'{}' is not a folder: name one that is empty or does not exist",
+            dir.display()
+        )));
+    }
+    if Progress::is_lost(dir) {
+        Progress::new(&sources.display().to_string()).save(dir)?;
+        say::out("Nothing is passed any more, as far as it is known; your files are as they were.");
+        return Ok(ExitCode::SUCCESS);
+    }
     let is_used = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if is_used {
         return Err(Failure::bad_input(format!(
@@ -43,20 +54,43 @@ pub(super) fn start(dir: &Path, blockjob: Option<&Path>) -> Result<ExitCode, Fai
     write(dir, ".gitignore", "/target\n")?;
     for lab in all() {
         write(dir, &file_of(lab), lab.start)?;
-        write(dir, &task_of(lab), lab.readme)?;
+        write(dir, &task_of(lab), &task(lab, &sources))?;
     }
     Progress::new(&sources.display().to_string()).save(dir)?;
     let first = &all()[0];
     say::out(&format!(
         "{} labs are in '{dir}'. The first one:\n\n  cd {dir}\n  less {task}\n  blockjob lab run\n\n\
          The first run builds the engine, which takes some minutes. Then edit {file} and run again, or\n\
-         have it run by itself: blockjob lab watch",
+         have it run by itself: blockjob lab watch{alias}",
         all().len(),
         dir = dir.display(),
         task = task_of(first),
         file = file_of(first),
+        alias = alias(),
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the shell is told where this program is, if it would not find it.
+fn alias() -> String {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    let is_found = env::split_paths(&paths).any(|folder| folder.join("blockjob").is_file());
+    match env::current_exe() {
+        Ok(program) if !is_found => format!(
+            "\n\nThe shell does not find this program by its name. Tell it:\n\n  alias blockjob='{}'",
+            program.display()
+        ),
+        _ => String::new(),
+    }
+}
+
+/// The task of a lab, and where the files are that it names.
+fn task(lab: &Lab, sources: &Path) -> String {
+    format!(
+        "{}\nThe files that are named here are in `{}`; yours is in `src`.\n",
+        lab.readme,
+        sources.display()
+    )
 }
 
 /// Where the learner's file of a lab is in the crate.

@@ -49,11 +49,21 @@ pub(crate) struct Here {
     dir: PathBuf,
 }
 
+/// The number of a lab.
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "expected the number of a lab, as {}",
+            blockjob_labs::all()[0].number
+        )
+    })
+}
+
 /// A lab of a crate.
 #[derive(Debug, Args)]
 pub(crate) struct OneLab {
     /// The number of the lab; the first that is not passed, if there is none
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = number)]
     number: Option<u32>,
     #[command(flatten)]
     here: Here,
@@ -62,7 +72,8 @@ pub(crate) struct OneLab {
 /// Arguments of `start`.
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
-    /// Where to make the crate: a folder that is empty or does not exist
+    /// Where to make the crate: a folder that is empty or does not exist. In one whose progress.json is
+    /// gone that file is made anew, and nothing else is touched
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// The sources of blockjob, which the crate builds on; else those that this program was built from

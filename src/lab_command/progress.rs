@@ -7,6 +7,7 @@ use std::path::Path;
 use blockjob_labs::{Lab, all, by_number};
 use serde::{Deserialize, Serialize};
 
+use super::made::task_of;
 use crate::failure::Failure;
 
 const FILE: &str = "progress.json";
@@ -51,14 +52,33 @@ impl Progress {
         }
     }
 
+    /// Whether `dir` has a file of what was done.
+    pub(super) fn exists(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
+    /// Whether there are labs in `dir`, and nothing says what was done.
+    pub(super) fn is_lost(dir: &Path) -> bool {
+        let first = all().first().expect("there are labs");
+        dir.join(task_of(first)).is_file() && !Self::exists(dir)
+    }
+
     /// What has been done in `dir`.
     pub(super) fn load(dir: &Path) -> Result<Progress, Failure> {
         let path = dir.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|_| {
-            Failure::bad_input(format!(
-                "there are no labs in '{}': make them with 'blockjob lab start DIR', and go there",
-                dir.display()
-            ))
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let here = dir.display();
+            Failure::bad_input(match () {
+                () if Self::is_lost(dir) => format!(
+                    "'{}' is gone: 'blockjob lab start {here}' makes it anew, and leaves your files as \
+                     they are",
+                    path.display()
+                ),
+                () if Self::exists(dir) => format!("'{}': {error}", path.display()),
+                () => format!(
+                    "there are no labs in '{here}': make them with 'blockjob lab start DIR', and go there"
+                ),
+            })
         })?;
         serde_json::from_str(&text).map_err(|error| {
             Failure::bad_input(format!(

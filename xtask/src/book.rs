@@ -62,6 +62,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let mut builder = builder(options);
     if !options.open_path {
         let good = builder.status()?.success();
+        if good && !options.check {
+            println!("{}", out().join("index.html").display());
+        }
         return Ok(good && (!options.test || in_browser()?));
     }
     let output = builder.stderr(std::process::Stdio::inherit()).output()?;

@@ -248,7 +248,8 @@ impl<C: Collector> Checker for Idle<C> {
         if desk.is_some_and(|desk| desk.awaited.borrow().is_empty()) {
             let text = format!(
                 "The bottom half '{name}' runs and there is nothing to deliver: it was scheduled \
-                 twice for the same items, or they were flushed and it was not cancelled."
+                 twice for the same items, or they were flushed and it was not cancelled, or nobody uses \
+                 the collector any more and it was not deleted."
             );
             self.court.accuse(Rule::Once, "lab-ran-twice", text);
         }
