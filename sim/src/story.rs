@@ -16,6 +16,7 @@ mod queue;
 mod waiting;
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::failure::{Failure, Rule};
@@ -109,12 +110,9 @@ impl Story {
             at: cause.at,
             text: cause.sentence.clone(),
         });
-        let mut texts: Vec<String> = Vec::new();
-        for cause in causes {
-            if !texts.contains(&cause.text) {
-                texts.push(cause.text);
-            }
-        }
+        let mut told = BTreeSet::new();
+        let texts = causes.into_iter().map(|cause| cause.text);
+        let texts = texts.filter(|text| told.insert(text.clone())).collect();
         Story {
             failure,
             left_out,

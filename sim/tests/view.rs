@@ -6,6 +6,8 @@ mod difference;
 mod document;
 #[path = "view/failing.rs"]
 mod failing;
+#[path = "view/long.rs"]
+mod long;
 #[path = "view/names.rs"]
 mod names;
 #[path = "view/page.rs"]

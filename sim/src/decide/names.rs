@@ -2,6 +2,13 @@
 
 use std::collections::BTreeMap;
 
+/// So many names are kept of a run, counting each as often as it is given. What guests decide has as many
+/// options as their disk has places, and of a long run they would be more than all else together.
+const MOST: usize = 1 << 20;
+
+/// Options that are no more than this have names however many there were before.
+const FEW: usize = 64;
+
 /// What the options of each decision were called, where they had names. Logs know nothing of it: a run is
 /// the same with and without.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +17,8 @@ pub struct Names {
     texts: Vec<Box<str>>,
     /// The decisions that have names, in order, each with those of its options.
     of: Vec<(u64, Box<[u32]>)>,
+    /// How many names there are in all of them.
+    kept: usize,
 }
 
 impl Names {
@@ -33,8 +42,13 @@ impl Names {
         self.of.is_empty()
     }
 
-    /// Adds the names of the `n` options of a decision, which comes after all that are here.
+    /// Adds the names of the `n` options of a decision, which comes after all that are here; unless they are
+    /// many, and there were too many.
     pub(super) fn add(&mut self, decision: u64, n: usize, name: &dyn Fn(usize) -> String) {
+        if n > FEW && self.kept + n > MOST {
+            return;
+        }
+        self.kept += n;
         let names = (0..n).map(|option| self.number(name(option))).collect();
         self.of.push((decision, names));
     }

@@ -6,7 +6,7 @@
 mod lost;
 
 use super::content::Contents;
-use super::facts::{By, Facts, Moment, Section};
+use super::facts::{By, Copy, Facts, Io, Moment, Section};
 use super::focus::Focus;
 use super::words::{ms, range};
 
@@ -56,46 +56,52 @@ fn holds(section: &Section, at: Moment) -> bool {
 /// A request begins in a drained section, or is in flight when one is established.
 fn inside_sections(facts: &Facts, causes: &mut Vec<Cause>) {
     for section in &facts.sections {
-        let ios = facts.ios.iter().filter(|io| io.node == section.node);
-        for io in ios {
-            let (io_name, name) = (facts.io_name(io), facts.section_name(section));
-            let over = section
-                .established
-                .is_some_and(|at| io.begun < at && io.ended.is_none_or(|ended| at < ended));
-            let (at, text) = if holds(section, io.begun) {
-                let text = format!(
-                    "At {} {io_name} begins at {}, although {name} has it drained.",
-                    ms(io.begun.at_ns),
-                    io.node
-                );
-                (io.begun, text)
-            } else if let (true, Some(at)) = (over, section.established) {
-                let text = format!("{name} is established although {io_name} is in flight.");
-                (at, text)
-            } else {
-                continue;
-            };
-            let since = match io.by {
-                By::Guest(request) => facts.requests[request].asked,
-                _ => section.begun,
-            };
-            causes.push(Cause::plain(text, at, since.min(section.begun)));
+        let Some(established) = section.established else {
+            continue;
+        };
+        let name = facts.section_name(section);
+        for io in section.left_in_flight.iter().map(|io| &facts.ios[*io]) {
+            let io_name = facts.io_name(io);
+            let text = format!("{name} is established although {io_name} is in flight.");
+            causes.push(Cause::plain(text, established, since(facts, section, io)));
+        }
+        let ios = facts.ios_at(&section.node);
+        let first = ios.partition_point(|io| facts.ios[*io].begun <= established);
+        let later = ios[first..].iter().map(|io| &facts.ios[*io]);
+        for io in later.take_while(|io| holds(section, io.begun)) {
+            let text = format!(
+                "At {} {} begins at {}, although {name} has it drained.",
+                ms(io.begun.at_ns),
+                facts.io_name(io),
+                io.node
+            );
+            causes.push(Cause::plain(text, io.begun, since(facts, section, io)));
         }
     }
 }
 
+/// Where the story of a request and a section begins.
+fn since(facts: &Facts, section: &Section, io: &Io) -> Moment {
+    let asked = match io.by {
+        By::Guest(request) => facts.requests[request].asked,
+        _ => section.begun,
+    };
+    asked.min(section.begun)
+}
+
 /// Two copies of one granule are under way at a time.
 fn overlapping_copies(facts: &Facts, focus: &Focus, causes: &mut Vec<Cause>) {
-    let at_place = |copy: &&super::facts::Copy| {
+    let at_place = |copy: &&Copy| {
         focus.place.is_none_or(|place| copy.span.overlaps(place)) && focus.jobs.contains(&copy.job)
     };
-    let copies: Vec<_> = facts.copies.iter().filter(at_place).collect();
-    for (index, later) in copies.iter().enumerate() {
-        let earlier = copies[..index].iter().find(|earlier| {
-            earlier.job == later.job
-                && earlier.span.overlaps(later.span)
-                && earlier.done.is_none_or(|done| later.claimed < done)
-        });
+    let copies = facts.copies.iter().filter(at_place);
+    // Those that have not ended when the next one begins.
+    let mut open: Vec<&Copy> = Vec::new();
+    for later in copies {
+        open.retain(|earlier| earlier.done.is_none_or(|done| later.claimed < done));
+        let mut earlier = open.iter();
+        let earlier =
+            earlier.find(|earlier| earlier.job == later.job && earlier.span.overlaps(later.span));
         if let Some(earlier) = earlier {
             let text = format!(
                 "Two copies of {} are under way at a time: copy {} begins at {}, when copy {} has not ended.",
@@ -106,13 +112,14 @@ fn overlapping_copies(facts: &Facts, focus: &Focus, causes: &mut Vec<Cause>) {
             );
             causes.push(Cause::plain(text, later.claimed, earlier.claimed));
         }
+        open.push(later);
     }
 }
 
 /// The completion of a job begins in a drained section of somebody else.
 fn completions_inside(facts: &Facts, causes: &mut Vec<Cause>) {
-    for (index, job) in facts.jobs.iter().enumerate() {
-        let nodes = facts.nodes_of_job(index);
+    for job in &facts.jobs {
+        let nodes = &job.nodes;
         for (at, news) in &job.news {
             if !matches!(news, super::facts::JobNews::DeferredStart) {
                 continue;

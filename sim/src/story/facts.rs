@@ -65,6 +65,8 @@ pub(super) struct GuestRequest {
     pub(super) asked: Moment,
     /// The requests at nodes that it became, by their places in the list.
     pub(super) ios: Vec<usize>,
+    /// The requests at disks that were made for it, by their places in the list.
+    pub(super) disk_ops: Vec<usize>,
     /// The sections that were there when it was asked for and had not been let go.
     pub(super) behind: Vec<usize>,
     pub(super) fate: Option<(Moment, GuestWhat)>,
@@ -118,6 +120,8 @@ pub(super) struct Section {
     pub(super) ended: Option<Moment>,
     /// The requests at nodes that were in flight when it began.
     pub(super) in_flight: Vec<usize>,
+    /// Those at its node that were in flight when it was established, which should be none.
+    pub(super) left_in_flight: Vec<usize>,
 }
 
 /// What happened to a job.
@@ -141,6 +145,15 @@ pub(super) struct JobFacts {
     /// How many have asked it to stand still.
     pub(super) pause_count: u32,
     pub(super) copies: u64,
+    /// The nodes that it reads from and writes to, as far as it has.
+    pub(super) nodes: Vec<Rc<str>>,
+}
+
+/// A node, with the requests there by their places in the list, in the order in which they began.
+#[derive(Debug)]
+pub(super) struct NodeFacts {
+    pub(super) name: Rc<str>,
+    pub(super) ios: Vec<usize>,
 }
 
 /// Something that the monitor did.
@@ -165,9 +178,13 @@ pub(super) struct Pivot {
 pub(super) struct Facts {
     pub(super) requests: Vec<GuestRequest>,
     pub(super) ios: Vec<Io>,
+    /// The nodes that requests were made at, in the order of the first ones.
+    pub(super) nodes: Vec<NodeFacts>,
     pub(super) disk_ops: Vec<DiskOp>,
     pub(super) copies: Vec<Copy>,
     pub(super) sections: Vec<Section>,
+    /// Those that have ended, in the order of their ends.
+    pub(super) ended_sections: Vec<usize>,
     pub(super) jobs: Vec<JobFacts>,
     pub(super) deeds: Vec<Deed>,
     pub(super) pivots: Vec<Pivot>,
@@ -186,21 +203,50 @@ impl Facts {
                 news: Vec::new(),
                 pause_count: 0,
                 copies: 0,
+                nodes: Vec::new(),
             });
             self.jobs.len() - 1
         })
     }
 
-    /// The nodes that `job` reads from and writes to, as far as it has.
-    pub(super) fn nodes_of_job(&self, job: usize) -> Vec<Rc<str>> {
-        let mut nodes: Vec<Rc<str>> = Vec::new();
-        for io in &self.ios {
-            let ours = matches!(io.by, By::Copy(copy) if self.copies[copy].job == job);
-            if ours && !nodes.contains(&io.node) {
-                nodes.push(io.node.clone());
+    /// Adds a request at a node, and returns its place.
+    pub(super) fn add_io(&mut self, io: Io) -> usize {
+        let index = self.ios.len();
+        match io.by {
+            By::Guest(request) => self.requests[request].ios.push(index),
+            By::Copy(copy) => {
+                let nodes = &mut self.jobs[self.copies[copy].job].nodes;
+                if !nodes.contains(&io.node) {
+                    nodes.push(io.node.clone());
+                }
             }
+            _ => {}
         }
-        nodes
+        match self.nodes.iter_mut().find(|node| node.name == io.node) {
+            Some(node) => node.ios.push(index),
+            None => self.nodes.push(NodeFacts {
+                name: io.node.clone(),
+                ios: vec![index],
+            }),
+        }
+        self.ios.push(io);
+        index
+    }
+
+    /// Adds a request at a disk, and returns its place.
+    pub(super) fn add_disk_op(&mut self, op: DiskOp) -> usize {
+        let index = self.disk_ops.len();
+        if let By::Guest(request) = op.by {
+            self.requests[request].disk_ops.push(index);
+        }
+        self.disk_ops.push(op);
+        index
+    }
+
+    /// The requests at `node`, in the order in which they began.
+    pub(super) fn ios_at(&self, node: &str) -> &[usize] {
+        let found = self.nodes.iter().find(|known| *known.name == *node);
+        found.map_or(&[], |node| &node.ios)
     }
 
     /// When the last thing happened.

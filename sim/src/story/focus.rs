@@ -47,17 +47,11 @@ impl Focus {
         if jobs.is_empty() {
             jobs = all.collect();
         }
-        let mut nodes: Vec<Rc<str>> = Vec::new();
-        for io in &facts.ios {
-            if named(&io.node) && !nodes.contains(&io.node) {
-                nodes.push(io.node.clone());
-            }
-        }
+        let known = facts.nodes.iter().map(|node| &node.name);
+        let mut nodes: Vec<Rc<str>> = known.filter(|name| named(name)).cloned().collect();
         if nodes.is_empty() {
-            nodes = jobs
-                .iter()
-                .flat_map(|job| facts.nodes_of_job(*job))
-                .collect();
+            let of_jobs = jobs.iter().flat_map(|job| &facts.jobs[*job].nodes);
+            nodes = of_jobs.cloned().collect();
         }
         Focus { place, jobs, nodes }
     }

@@ -1,6 +1,6 @@
 //! Requests that waited for the end of drained sections.
 
-use super::facts::{Facts, GuestRequest, Section};
+use super::facts::{Facts, GuestRequest};
 use crate::event::GuestKind;
 
 impl Facts {
@@ -16,20 +16,18 @@ impl Facts {
             };
             return (behind, None);
         };
-        let ended_before = |section: &Section| {
-            let ended = section.ended.map(|ended| ended.seq);
-            ended.filter(|ended| *ended < begun.seq)
+        // Sections are in the order of their ends here, and no two of them end with one event.
+        let before = |section: &usize| {
+            let ended = self.sections[*section].ended;
+            ended.is_some_and(|ended| ended.seq < begun.seq)
         };
+        let ended = self.ended_sections.partition_point(before);
         let behind = request.behind.iter().copied();
-        let behind: Vec<_> = behind
-            .filter(|section| ended_before(&self.sections[*section]).is_some())
-            .collect();
+        let behind: Vec<_> = behind.filter(before).collect();
         if behind.is_empty() {
             return (behind, None);
         }
-        let sections = self.sections.iter().enumerate();
-        let last = sections.filter_map(|(index, section)| Some((ended_before(section)?, index)));
-        let released = last.max().map(|(_, index)| index);
+        let released = self.ended_sections[..ended].last().copied();
         (behind, released)
     }
 

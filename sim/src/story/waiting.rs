@@ -49,8 +49,8 @@ fn section_text(facts: &Facts, section: &Section) -> String {
     if section.established.is_some() {
         return format!("{name} has {} drained.", section.node);
     }
-    let ios = facts.ios.iter();
-    let in_flight = ios.filter(|io| io.ended.is_none() && io.node == section.node);
+    let ios = facts.ios_at(&section.node).iter().map(|io| &facts.ios[*io]);
+    let in_flight = ios.filter(|io| io.ended.is_none());
     let in_flight: Vec<_> = in_flight.map(|io| facts.io_name(io)).collect();
     let of_what = match in_flight.is_empty() {
         true => match facts.busy_jobs_at(&section.node) {
@@ -84,7 +84,7 @@ impl Facts {
                 status,
                 None | Some(JobStatus::Paused | JobStatus::Standby | JobStatus::Null)
             );
-            !still && self.nodes_of_job(*job).contains(node)
+            !still && self.jobs[*job].nodes.contains(node)
         });
         busy.map(|job| self.jobs[job].name.to_string()).collect()
     }

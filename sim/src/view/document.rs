@@ -177,6 +177,8 @@ pub struct StoryText {
     pub causes: Vec<String>,
     /// Who waits for whom in the end.
     pub waiting: Vec<String>,
+    /// So many sentences were left out, because there are too many.
+    pub left_out: usize,
 }
 
 /// A broken rule.

@@ -8,11 +8,9 @@ use crate::failure::{Failure, Rule};
 use crate::record::{Record, Who};
 use crate::story::{Length, Line, Story};
 
-/// So many sentences are told of a run; of one that has more only those that touch its failure.
-const MAX_LINES: usize = 20_000;
-
-/// So many events may a run have whose story is told: what that takes grows with the square.
-const MAX_TOLD: usize = 100_000;
+/// So many sentences are told of a run, which is that of about two million events; of one that has more only
+/// those that touch its failure, or the first ones.
+const MAX_LINES: usize = 200_000;
 
 /// A command that is longer is not pasted into a shell.
 const MAX_COMMAND: usize = 4_000;
@@ -157,18 +155,22 @@ fn add_events(document: &mut Document, record: &Record) {
     }
 }
 
+/// The story of a run in at most so many sentences, and how many were left out for that.
+fn story_in(record: &Record, most: usize) -> (Story, usize) {
+    let mut story = Story::of(record, Length::Long);
+    let all = story.lines.len();
+    if all > most {
+        story = Story::of(record, Length::Short);
+        story.lines.truncate(most);
+    }
+    let left_out = all - story.lines.len();
+    (story, left_out)
+}
+
 /// Adds the story, and how the run failed.
 fn tell(document: &mut Document, record: &Record) {
     let failure = record.report.failure.as_ref();
-    if record.entries.len() > MAX_TOLD {
-        document.failure = failure.map(|failure| broken(record, failure, None));
-        return;
-    }
-    let mut story = Story::of(record, Length::Long);
-    if story.lines.len() > MAX_LINES {
-        story = Story::of(record, Length::Short);
-        story.lines.truncate(MAX_LINES);
-    }
+    let (story, left_out) = story_in(record, MAX_LINES);
     let line = |line: &Line| StoryLine {
         at_ns: line.at.at_ns,
         event: place(record, line.at.seq),
@@ -178,6 +180,7 @@ fn tell(document: &mut Document, record: &Record) {
         lines: story.lines.iter().map(line).collect(),
         causes: story.causes.clone(),
         waiting: story.waiting.clone(),
+        left_out,
     };
     let wrong = story.wrong.as_ref();
     document.failure = failure.map(|failure| broken(record, failure, wrong));
@@ -243,5 +246,26 @@ fn capital(text: &str) -> String {
     match text.split_at_checked(1) {
         Some((first, rest)) if !named => first.to_uppercase() + rest,
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::decide::Random;
+    use crate::run::Runner;
+
+    #[test]
+    fn of_more_sentences_than_may_be_told_the_others_are_counted() {
+        let config = Config::parse("requests=20").expect("it is well formed");
+        let policy = Box::new(Random::new(1));
+        let record = Record::of(&mut Runner::new(), &config, policy, usize::MAX);
+        let all = Story::of(&record, Length::Long).lines.len();
+        assert!(all > 20, "the story has only {all} sentences");
+        let (whole, left_out) = story_in(&record, all);
+        assert_eq!((whole.lines.len(), left_out), (all, 0));
+        let (cut, left_out) = story_in(&record, 10);
+        assert_eq!((cut.lines.len(), left_out), (10, all - 10));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{About, Chronicle, Weight};
 use crate::event::{DiskKind, GuestKind, GuestWhat};
-use crate::story::facts::{By, GuestRequest};
+use crate::story::facts::GuestRequest;
 use crate::story::words::{does, list};
 
 impl Chronicle<'_> {
@@ -14,8 +14,8 @@ impl Chronicle<'_> {
                 ..About::default()
             };
             self.asks(index, request, &about);
-            self.lands(index, request, &about);
-            self.hears(index, request, &about);
+            self.lands(request, &about);
+            self.hears(request, &about);
         }
     }
 
@@ -51,10 +51,10 @@ impl Chronicle<'_> {
         }
     }
 
-    fn lands(&mut self, index: usize, request: &GuestRequest, about: &About) {
+    fn lands(&mut self, request: &GuestRequest, about: &About) {
         let facts = self.facts;
-        let ops = facts.disk_ops.iter().enumerate();
-        for (op, disk_op) in ops.filter(|(_, op)| op.by == By::Guest(index)) {
+        for op in request.disk_ops.iter().copied() {
+            let disk_op = &facts.disk_ops[op];
             let Some((at, failed)) = disk_op.landed else {
                 continue;
             };
@@ -86,16 +86,14 @@ impl Chronicle<'_> {
         }
     }
 
-    fn hears(&mut self, index: usize, request: &GuestRequest, about: &About) {
+    fn hears(&mut self, request: &GuestRequest, about: &About) {
         let Some((at, what)) = request.fate else {
             return;
         };
-        let mut ops = self.facts.disk_ops.iter();
+        let mut ops = request.disk_ops.iter().map(|op| &self.facts.disk_ops[*op]);
         let at_once = ops.any(|op| {
-            op.by == By::Guest(index)
-                && op
-                    .landed
-                    .is_some_and(|(landed, failed)| landed.at_ns == at.at_ns && !failed)
+            let landed = op.landed;
+            landed.is_some_and(|(landed, failed)| landed.at_ns == at.at_ns && !failed)
         });
         let what = match what {
             GuestWhat::Done if at_once => return,
