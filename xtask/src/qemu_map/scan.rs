@@ -219,7 +219,11 @@ fn add_line(doc: &mut String, line: &str) {
 fn strip_qualifiers(text: &str) -> &str {
     let mut rest = text;
     loop {
-        let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
+        // The one visibility with a space in it: `pub(in crate::daemon)`.
+        let (first, after) = match rest.strip_prefix("pub(in ") {
+            Some(path) => ("pub", path.split_once(") ").map_or("", |(_, after)| after)),
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
         let is_visibility = first == "pub" || first.starts_with("pub(") && first.ends_with(')');
         let is_function = ["fn", "async", "unsafe"].iter().any(|word| {
             let next = after.split(' ').next();
