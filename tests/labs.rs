@@ -1,11 +1,21 @@
 //! `blockjob lab` as a learner uses it: a crate is made and built, a lab fails with a sentence and a page,
 //! and passes.
 
+// What a program says is read by a thread beside the test, or no wait for it would have an end.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::{env, fs};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use tempfile::TempDir;
+
+/// Longer than a build on a busy machine, after which nothing more is waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_blockjob"))
@@ -18,6 +28,14 @@ fn target_dir() -> PathBuf {
         .parent()
         .expect("of a profile, in the target folder")
         .to_owned()
+}
+
+/// Keeps other tests from building while it lives: the crates of all of them have the same name, and so the
+/// programs would lie at the same place.
+fn alone() -> File {
+    let lock = File::create(target_dir().join("labs.lock")).expect("the folder is ours");
+    lock.lock().expect("it can be locked");
+    lock
 }
 
 fn lab(dir: &Path, words: &[&str]) -> Output {
@@ -43,6 +61,7 @@ fn material(name: &str) -> String {
 
 #[test]
 fn a_crate_is_made_and_built_and_a_lab_fails_is_shown_and_passes() {
+    let _alone = alone();
     let scratch = TempDir::new().expect("a temporary folder can be made");
     let dir = scratch.path().join("labs");
     let dir_text = dir.display().to_string();
@@ -95,6 +114,126 @@ fn a_crate_is_made_and_built_and_a_lab_fails_is_shown_and_passes() {
         "{}",
         text(&graded)
     );
+}
+
+#[test]
+fn a_lab_that_ends_without_a_word_says_with_which_seed_and_the_compiler_warns_once() {
+    let _alone = alone();
+    let scratch = TempDir::new().expect("a temporary folder can be made");
+    assert!(lab(scratch.path(), &["start", "labs"]).status.success());
+    let dir = scratch.path().join("labs");
+    let aborts = material("start.rs").replace(
+        "    let _ = job;",
+        "    let _ = job;\n    let unused = 1;\n    std::process::abort();",
+    );
+    fs::write(dir.join("src/lab01.rs"), aborts).expect("it can be written");
+    let died = lab(&dir, &["run"]);
+    assert_eq!(died.status.code(), Some(1), "{}", text(&died));
+    let says = text(&died);
+    assert!(
+        says.contains("with seed 0 in the world 'drained sections'"),
+        "{says}"
+    );
+    assert_eq!(
+        says.matches("unused variable: `unused`").count(),
+        1,
+        "{says}"
+    );
+    assert!(!says.contains("trying"), "{says}");
+}
+
+#[test]
+fn watching_tries_again_when_the_file_has_changed_and_goes_on_to_the_next_lab() {
+    let _alone = alone();
+    let scratch = TempDir::new().expect("a temporary folder can be made");
+    assert!(lab(scratch.path(), &["start", "labs"]).status.success());
+    let dir = scratch.path().join("labs");
+    let mut watched = Watched::begin(&dir);
+    watched.until("[h: hint");
+    assert!(watched.said.contains("That was seed"), "{}", watched.said);
+    watched.type_("h");
+    watched.until("Hint 1 of 3");
+    fs::write(dir.join("src/lab01.rs"), material("wrong.rs")).expect("it can be written");
+    watched.until("src/lab01.rs has changed.");
+    watched.until("there is no pause point between");
+    watched.until("[h: hint");
+    watched.type_("r");
+    watched.until("there is no pause point between");
+    watched.until("[h: hint");
+    fs::write(dir.join("src/lab01.rs"), material("solution.rs")).expect("it can be written");
+    watched.until("Passed, with 100 seeds.");
+    watched.until("The next task: tasks/02-bottom-half.md");
+    watched.until("[h: hint");
+    watched.type_("r");
+    watched.until("Lab 2: ");
+    watched.until("[h: hint");
+    watched.type_("q");
+    assert!(watched.end().success());
+}
+
+/// `blockjob lab watch` in a folder, with its keys and what it says.
+struct Watched {
+    child: Child,
+    lines: Receiver<String>,
+    said: String,
+}
+
+impl Watched {
+    fn begin(dir: &Path) -> Watched {
+        let mut command = Command::new(program());
+        command.args(["lab", "watch"]).current_dir(dir);
+        command.env("CARGO_TARGET_DIR", target_dir());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        let output = child.stdout.take().expect("it was asked for");
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Watched {
+            child,
+            lines,
+            said: String::new(),
+        }
+    }
+
+    /// Waits until a line with `words` is said, which was not waited for before.
+    fn until(&mut self, words: &str) {
+        self.said.clear();
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no line has '{words}':\n{}", self.said));
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    fn type_(&mut self, keys: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it was asked for");
+        stdin.write_all(keys.as_bytes()).expect("it reads");
+        stdin.flush().expect("it reads");
+    }
+
+    /// Waits until it has ended by itself.
+    fn end(&mut self) -> ExitStatus {
+        while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        self.child.wait().expect("it is ours")
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // It has ended already if the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ use crate::sweep::quiet_panics;
 pub use bench::{Bench, Disks};
 pub use bottom_half::{Collector, Deliver, bottom_half};
 pub use clean::clean;
-pub use command::read_json;
+pub use command::{Attempt, read_json};
 pub use conflicts::conflicts;
 pub use drained::drained;
 #[cfg(feature = "museum")]
@@ -133,6 +133,12 @@ impl Lab {
 
     /// Runs each of `seeds` in each world, until one fails.
     pub fn try_seeds(&self, seeds: Range<u64>) -> Outcome {
+        self.try_seeds_telling(seeds, |_| {})
+    }
+
+    /// The same, and `tell` hears of each attempt before it begins. A lab that is no race through worlds, as
+    /// a policy that is counted over many runs, tells nothing.
+    fn try_seeds_telling(&self, seeds: Range<u64>, mut tell: impl FnMut(&Attempt)) -> Outcome {
         let (worlds, say) = match &self.trial {
             Trial::Worlds(worlds, say) => (worlds, *say),
             Trial::Own(trial) => return trial(seeds),
@@ -141,6 +147,11 @@ impl Lab {
         let mut runners: Vec<_> = worlds.iter().map(|world| (world.make)()).collect();
         for seed in seeds.clone() {
             for (world, runner) in worlds.iter().zip(&mut runners) {
+                let world_name = world.name.to_owned();
+                tell(&Attempt {
+                    seed,
+                    world: world_name,
+                });
                 let report = runner.run(&world.config, Box::new(Random::new(seed)));
                 if let Some(failure) = report.failure {
                     let case = Case::new(&world.config, &runner.decider().log());

@@ -1,17 +1,21 @@
 //! Building a learner's lab and running it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::pin::pin;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use blockjob::runtime::AioContext;
 use blockjob_labs::Lab;
-use blockjob_sim::lab::read_json;
+use blockjob_sim::lab::{Attempt, read_json};
 use futures_lite::FutureExt;
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::say;
+
+/// After so long a learner is told that it is still being built.
+const BUILDING_NS: u64 = 3_000_000_000;
 
 /// After so long a learner is told that the lab still runs.
 const QUIET_NS: u64 = 10_000_000_000;
@@ -25,19 +29,43 @@ pub(super) enum Tried {
     /// It was not built; the compiler has said why.
     NotBuilt,
     /// It does not end.
-    Endless,
+    Endless(Option<Attempt>),
     /// It ended without a word: it was ended by a signal or an abort.
-    Died(String),
+    Died(String, Option<Attempt>),
     /// What its program says.
     Ran(Value),
 }
 
-/// Builds a lab in `dir`. False if the compiler does not like it, which it has said on the terminal.
-pub(super) fn build(dir: &Path, lab: &Lab) -> Result<bool, Failure> {
-    let mut cargo = cargo(dir);
+/// Builds a lab in `dir`, and returns where its program is; none if the compiler does not like it, which it
+/// has said on the terminal.
+fn build(dir: &Path, lab: &Lab) -> Result<Option<PathBuf>, Failure> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(dir).stdin(Stdio::null());
     cargo.args(["build", "--quiet", "--offline", "--bin", &bin(lab)]);
-    let status = cargo.status().map_err(|error| cannot("cargo", &error))?;
-    Ok(status.success())
+    cargo.arg("--message-format=json-render-diagnostics");
+    let child = cargo.stdout(Stdio::piped()).spawn();
+    let child = child.map_err(|error| cannot("cargo", &error))?;
+    let words =
+        "Building. The first time it is the whole engine, which takes a minute or two.".to_owned();
+    let ended = output(child, (BUILDING_NS, words), u64::MAX)?;
+    let (text, status) = (ended.text, ended.status);
+    if !status.success() {
+        return Ok(None);
+    }
+    let program = text.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours =
+            message["reason"] == "compiler-artifact" && message["target"]["name"] == bin(lab);
+        let program = ours.then(|| message["executable"].as_str())??;
+        Some(PathBuf::from(program))
+    });
+    match program {
+        Some(program) => Ok(Some(program)),
+        None => Err(Failure::failed(format!(
+            "cargo has built {} and did not say where it is",
+            bin(lab)
+        ))),
+    }
 }
 
 /// Where the failing run of a lab is written to.
@@ -52,90 +80,121 @@ pub(super) fn attempt(
     lab: &Lab,
     seeds: &std::ops::Range<u64>,
 ) -> Result<Tried, Failure> {
-    if !build(dir, lab)? {
+    let Some(program) = build(dir, lab)? else {
         return Ok(Tried::NotBuilt);
-    }
+    };
     let page = page(dir, lab);
     if let Some(parent) = page.parent() {
         std::fs::create_dir_all(parent).map_err(|error| cannot("the folder of runs", &error))?;
     }
-    let mut program = cargo(dir);
-    program.args(["run", "--quiet", "--offline", "--bin", &bin(lab), "--"]);
+    let mut program = Command::new(program);
+    program.current_dir(dir).stdin(Stdio::null());
     program.args(["--json", "--seeds"]);
     program.arg(format!("{}..{}", seeds.start, seeds.end));
     program.arg("--page").arg(&page);
     let child = program.stdout(Stdio::piped()).spawn();
-    let mut child = child.map_err(|error| cannot("cargo", &error))?;
-    match output_in_time(&mut child)? {
-        None => Ok(Tried::Endless),
-        Some(text) => {
-            let status = child.wait().map_err(|error| cannot("the lab", &error))?;
-            Ok(match read_json(&text) {
-                Some(object) => Tried::Ran(object),
-                None => Tried::Died(format!("{status}")),
-            })
+    let child = child.map_err(|error| cannot("the lab", &error))?;
+    let words = format!(
+        "It still runs after {} s. After {} s it is given up.",
+        QUIET_NS / 1_000_000_000,
+        PATIENCE_NS / 1_000_000_000
+    );
+    let Ended { text, late, status } = output(child, (QUIET_NS, words), PATIENCE_NS)?;
+    for line in text.lines() {
+        // What is no JSON is passed on: learners may print what they want to see.
+        if !line.starts_with('{') || serde_json::from_str::<Value>(line).is_err() {
+            say::out(line);
         }
     }
+    let attempt = Attempt::last_of(&text);
+    Ok(match read_json(&text) {
+        _ if late => Tried::Endless(attempt),
+        Some(object) => Tried::Ran(object),
+        None => Tried::Died(format!("{status}"), attempt),
+    })
 }
 
-/// What `child` prints, or none if it does not end in time, upon which it is ended. What is no JSON is passed
-/// on: a learner may print what he wants to see.
-fn output_in_time(child: &mut Child) -> Result<Option<String>, Failure> {
+/// A program that has ended.
+struct Ended {
+    /// What it has printed.
+    text: String,
+    /// It took too long, and was ended.
+    late: bool,
+    status: ExitStatus,
+}
+
+/// Waits until `child` ends, for `patience_ns` at most, upon which it is killed. After the time of `still` its
+/// words are said.
+fn output(mut child: Child, still: (u64, String), patience_ns: u64) -> Result<Ended, Failure> {
     let mut output = child.stdout.take().expect("it was asked for");
     let context = AioContext::new();
-    let reading = context.run("lab", {
+    let ended = context.run("lab", {
         let context = context.clone();
         async move {
-            let read = async {
-                let reading = context.spawn_blocking(move || {
-                    let mut text = String::new();
-                    let result = output.read_to_string(&mut text);
-                    result.map(|_| text)
-                });
-                Some(reading.await)
-            };
+            let mut reading = pin!(context.spawn_blocking(move || {
+                let mut text = Vec::new();
+                let result = output.read_to_end(&mut text);
+                result.map(|_| String::from_utf8_lossy(&text).into_owned())
+            }));
             let late = async {
-                context.sleep(QUIET_NS).await;
-                say::err(&format!(
-                    "It still runs after {} s. After {} s it is given up.",
-                    QUIET_NS / 1_000_000_000,
-                    PATIENCE_NS / 1_000_000_000
-                ));
-                context.sleep(PATIENCE_NS - QUIET_NS).await;
+                let (still_ns, words) = still;
+                context.sleep(still_ns).await;
+                say::err(&words);
+                context.sleep(patience_ns.saturating_sub(still_ns)).await;
                 None
             };
-            read.or(late).await
+            let read = async { Some(reading.as_mut().await) }.or(late).await;
+            let (read, late) = match read {
+                Some(read) => (read, false),
+                None => {
+                    // It may just have ended by itself. What it had printed until then is read in any case.
+                    let _ = child.kill();
+                    (reading.await, true)
+                }
+            };
+            let text = read.map_err(io::Error::other)??;
+            let status = child.wait()?;
+            io::Result::Ok(Ended { text, late, status })
         }
     });
-    let Some(read) = reading else {
-        child.kill().map_err(|error| cannot("the lab", &error))?;
-        child.wait().map_err(|error| cannot("the lab", &error))?;
-        return Ok(None);
-    };
-    let text = match read {
-        Ok(read) => read.map_err(|error| cannot("the lab", &error))?,
-        Err(cancelled) => return Err(Failure::failed(format!("{cancelled:?}"))),
-    };
-    for line in BufReader::new(text.as_bytes()).lines() {
-        let line = line.unwrap_or_default();
-        if read_json(&line).is_none() {
-            say::out(&line);
-        }
-    }
-    Ok(Some(text))
+    ended.map_err(|error| cannot("the lab", &error))
 }
 
 fn bin(lab: &Lab) -> String {
     format!("lab{:02}", lab.number)
 }
 
-/// Cargo in `dir`, as whoever started this program has it.
-fn cargo(dir: &Path) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(dir).stdin(Stdio::null());
-    cargo
-}
-
 fn cannot(what: &str, error: &io::Error) -> Failure {
     Failure::failed(format!("cannot run {what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).stdout(Stdio::piped());
+        shell.spawn().expect("there is a shell")
+    }
+
+    #[test]
+    fn what_does_not_end_is_ended() {
+        let child = shell("exec sleep 1000");
+        let ended = output(child, (0, "late".to_owned()), 0).expect("it is ended");
+        assert!(ended.late);
+        assert!(!ended.status.success(), "{}", ended.status);
+    }
+
+    #[test]
+    fn what_ends_is_read_whole() {
+        let ended = output(
+            shell("echo all; exit 3"),
+            (u64::MAX, String::new()),
+            u64::MAX,
+        );
+        let ended = ended.expect("it runs");
+        assert_eq!((ended.text.as_str(), ended.late), ("all\n", false));
+        assert_eq!(ended.status.code(), Some(3));
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use blockjob_labs::{Lab, all, hidden_seeds, open_seeds};
+use blockjob_sim::lab::Attempt;
 use serde_json::Value;
 
 use super::build::{Tried, attempt};
@@ -93,7 +94,7 @@ pub(super) fn run_one(dir: &Path, lab: &Lab) -> Result<bool, Failure> {
     };
     progress.save(dir)?;
     if passed {
-        next(&progress, lab);
+        next(&progress);
     }
     Ok(passed)
 }
@@ -122,24 +123,36 @@ fn sentence(tried: &Tried) -> String {
                 .unwrap_or("The lab failed and did not say why.")
                 .to_owned()
         }
-        Tried::Endless => {
-            "It does not end: a loop gives the thread back only where it awaits something that has to \
-             wait, and a pause point does not when nobody asks the job to pause."
-                .to_owned()
+        Tried::Endless(attempt) => format!(
+            "It does not end{}: a loop gives the thread back only where it awaits something that has to \
+             wait, and a pause point does not when nobody asks the job to pause.",
+            place(attempt)
+        ),
+        Tried::Died(status, attempt) => {
+            format!(
+                "The program ended without a word ({status}){}.",
+                place(attempt)
+            )
         }
-        Tried::Died(status) => format!("The program ended without a word ({status})."),
         Tried::NotBuilt => "It does not compile.".to_owned(),
     }
 }
 
-fn next(progress: &Progress, lab: &Lab) {
+/// Where that was.
+fn place(attempt: &Option<Attempt>) -> String {
+    match attempt {
+        Some(Attempt { seed, world }) => format!(" with seed {seed} in the world '{world}'"),
+        None => String::new(),
+    }
+}
+
+fn next(progress: &Progress) {
     match all().iter().find(|lab| !progress.of(lab).passed) {
         Some(next) => say::out(&format!("The next task: {}", task_of(next))),
         None => say::out(
             "That was the last one. Now the seeds that you have not seen: blockjob lab grade",
         ),
     }
-    let _ = lab;
 }
 
 /// `blockjob lab grade`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Broken, Lab, Outcome};
 use crate::view::{About, Page, of_record};
@@ -62,7 +62,11 @@ impl Lab {
                 return ExitCode::from(2);
             }
         };
-        let outcome = self.try_seeds(options.seeds.clone());
+        let outcome = self.try_seeds_telling(options.seeds.clone(), |attempt| {
+            if options.json {
+                println!("{}", attempt.to_json());
+            }
+        });
         let page = match (&outcome, &options.page) {
             (Outcome::Broken(broken), Some(path)) => Some(self.write_page(broken, path)),
             _ => None,
@@ -117,8 +121,66 @@ impl Lab {
     }
 }
 
-/// Reads what a lab's program prints with `--json`: its last line that is an object. None if there is none.
+/// A seed in a world, which is about to be tried.
+///
+/// With `--json` a lab's program says each on a line of its own, so that it is known where one was that did
+/// not end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// The seed.
+    pub seed: u64,
+    /// The kind of world.
+    pub world: String,
+}
+
+impl Attempt {
+    fn to_json(&self) -> Value {
+        json!({"trying": {"seed": self.seed, "world": self.world}})
+    }
+
+    /// The last one that a lab's program said with `--json`; none if it said none.
+    pub fn last_of(output: &str) -> Option<Attempt> {
+        objects(output).find_map(|object| {
+            let trying = object.get("trying")?;
+            Some(Attempt {
+                seed: trying["seed"].as_u64()?,
+                world: trying["world"].as_str()?.to_owned(),
+            })
+        })
+    }
+}
+
+/// What came of a lab, in what its program prints with `--json`: an object with `passed`. None if there is
+/// none.
 pub fn read_json(output: &str) -> Option<Value> {
-    let mut lines = output.lines().rev();
-    lines.find_map(|line| serde_json::from_str(line).ok().filter(Value::is_object))
+    objects(output).find(|object| object.get("passed").is_some())
+}
+
+/// The lines that are objects, the last first.
+fn objects(output: &str) -> impl Iterator<Item = Value> {
+    let lines = output.lines().rev();
+    lines.filter_map(|line| serde_json::from_str(line).ok().filter(Value::is_object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lab_prints_is_read_back_among_what_a_learner_prints() {
+        let attempt = |seed| Attempt {
+            seed,
+            world: "a world".to_owned(),
+        };
+        let output = format!(
+            "{}\nmine\n{}\n{{}}\n",
+            attempt(1).to_json(),
+            attempt(2).to_json()
+        );
+        assert_eq!(Attempt::last_of(&output), Some(attempt(2)));
+        assert_eq!(read_json(&output), None);
+        let ended = format!("{output}{}\n", json!({"passed": true, "seeds": 2}));
+        assert_eq!(read_json(&ended).expect("it says so")["seeds"], 2);
+        assert_eq!(Attempt::last_of("no object"), None);
+    }
 }
