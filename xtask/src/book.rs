@@ -3,8 +3,10 @@
 //! The builder is a package of its own, `blockjob-book`, so that the task runner stays small. It needs the
 //! program with the museum, whose runs the book shows, and the samples.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 use clap::Args;
 
@@ -47,7 +49,7 @@ pub(crate) struct Options {
     /// Print nothing on standard output but the path of the first page.
     #[arg(long, conflicts_with = "check")]
     open_path: bool,
-    /// Test the pages in Chromium, too.
+    /// Build it twice, which has to give the same bytes, and test the pages in Chromium, too.
     #[arg(long, conflicts_with_all = ["check", "only", "open_path"])]
     test: bool,
 }
@@ -59,13 +61,13 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
             return Ok(false);
         }
     }
-    let mut builder = builder(options);
+    let mut builder = builder(options, &out());
     if !options.open_path {
         let good = builder.status()?.success();
         if good && !options.check {
             println!("{}", out().join("index.html").display());
         }
-        return Ok(good && (!options.test || in_browser()?));
+        return Ok(good && (!options.test || (comes_out_again()? && in_browser()?)));
     }
     let output = builder.stderr(std::process::Stdio::inherit()).output()?;
     if output.status.success() {
@@ -82,6 +84,47 @@ pub(crate) fn test() -> Result<bool, Failure> {
     })
 }
 
+/// Builds the book once more, beside it. True if each file comes out as it did: a run that is told in the book
+/// is the same whenever it is made, or the reader's own would not be the one in the text.
+fn comes_out_again() -> Result<bool, Failure> {
+    let again = tree::target_dir().join("book-again");
+    if !builder(&Options::default(), &again).status()?.success() {
+        return Ok(false);
+    }
+    let (first, second) = (files(&out())?, files(&again)?);
+    for name in first.keys().chain(second.keys()).collect::<BTreeSet<_>>() {
+        if first.get(name) != second.get(name) {
+            println!(
+                "the book is not the same when it is built twice: {}",
+                name.display()
+            );
+            return Ok(false);
+        }
+    }
+    println!("built twice: the same {} files", first.len());
+    Ok(!first.is_empty())
+}
+
+/// What is in a folder and those in it, under the paths in it.
+fn files(folder: &Path) -> io::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path)?;
+            let name = path.strip_prefix(folder).expect("it is in there");
+            files.insert(name.to_owned(), bytes);
+        }
+    }
+    Ok(files)
+}
+
 /// The tests in Chromium of the book that was built last.
 fn in_browser() -> Result<bool, Failure> {
     let tests = tree::root().join("docs/book/browser/book.test.mjs");
@@ -90,7 +133,7 @@ fn in_browser() -> Result<bool, Failure> {
     Ok(counts.failed == 0 && (counts.passed > 0 || counts.ignored > 0))
 }
 
-fn builder(options: &Options) -> Command {
+fn builder(options: &Options, out: &Path) -> Command {
     let built = tree::target_dir();
     let mut builder = Command::new(built.join("debug/blockjob-book"));
     builder
@@ -99,7 +142,7 @@ fn builder(options: &Options) -> Command {
         .arg("--samples")
         .arg(built.join("debug/examples"))
         .arg("--out")
-        .arg(out());
+        .arg(out);
     if options.check {
         builder.arg("--check");
     }
