@@ -118,6 +118,7 @@ fn fio_finds_every_block_as_it_has_written_it_while_the_disks_move() {
                 "--loops=4",
                 "--verify=crc32c",
                 "--verify_fatal=1",
+                "--verify_state_save=0",
             ]);
             fio.args(["--randseed=7", "--output-format=terse"]);
             fio.stdout(std::process::Stdio::piped());

@@ -52,6 +52,7 @@ fn fio<'a>(uri: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "--size=16M",
         "--verify=crc32c",
         "--verify_fatal=1",
+        "--verify_state_save=0",
         "--output-format=terse",
     ];
     [&words[..], more].concat()

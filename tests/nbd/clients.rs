@@ -159,6 +159,7 @@ fn fio_finds_every_block_as_it_has_written_it() {
             "--size=4M",
             "--verify=crc32c",
             "--verify_fatal=1",
+            "--verify_state_save=0",
             "--randseed=7",
             "--output-format=terse",
         ]);
