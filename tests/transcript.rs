@@ -151,8 +151,8 @@ fn transcript(name: &str, which: Which) -> Transcript {
     play(&script(name), which, scratch().path())
 }
 
-/// With I/O threads the peer crashes now and then, at a move of what clients have just used. So often a
-/// script of these is played until it does not: about one in ten does.
+/// With I/O threads the peer crashes now and then, at a move of what clients have just used, or does not end
+/// and is killed. So often a script of these is played until it does neither: about one in ten does.
 const MAX_PEER_CRASHES: usize = 20;
 
 /// What a script brings out of the peer.
