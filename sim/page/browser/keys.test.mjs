@@ -19,9 +19,9 @@ test('everything is done by keys alone', async () => {
     await settled(page);
   };
   await key('Home');
-  assert.match(await said(page), /^event 1 of /);
+  assert.match(await said(page), /^event 0 \(0 to /);
   await key('ArrowRight');
-  assert.match(await said(page), /^event 2 of [\d,]+, [\d.]+ (ns|µs|ms|s), .*: /);
+  assert.match(await said(page), /^event 1 \(0 to [\d,]+\), [\d.]+ (ns|µs|ms|s), .*: /);
   await key('Shift+ArrowRight');
   const decided = await cursor(page);
   assert.ok(decided > 1);
@@ -39,6 +39,12 @@ test('everything is done by keys alone', async () => {
   assert.match(await said(page), /replace-node/);
   await key('Escape');
   await key('N');
+  await key('g');
+  await page.keyboard.type('d5');
+  await key('Enter');
+  assert.equal(await cursor(page), await page.evaluate(() => globalThis.blockjob.app.model.run.eventOfDecision(5)));
+  await key('Escape');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'lanes');
   await key('?');
   assert.ok(await page.isVisible('#dialog'));
   assert.match(await page.textContent('#dialog'), /next decision/);

@@ -24,10 +24,10 @@ test('a page opens without errors and asks nobody for anything', async () => {
 test('events, decisions and steps lead on and back', async () => {
   const { page, errors } = await open(browser, plain());
   await page.click('[data-do=event-on]');
-  assert.match(await said(page), /^event 2 of /);
+  assert.match(await said(page), /^event 1 \(0 to /);
   await page.click('[data-do=decision-on]');
   await settled(page);
-  assert.match(await page.textContent('#decision'), /made just before this event/);
+  assert.match(await page.textContent('#decision'), /Made just before this event:Decision 0 \(0 to/i);
   await page.keyboard.press('Home');
   await page.click('[data-do=step-on]');
   assert.match(await said(page), /mirror-step M1$/);
@@ -113,10 +113,11 @@ test('two runs stand one above the other, with their first difference', async ()
   assert.equal(await cursor(page), await page.evaluate(() => globalThis.blockjob.app.difference.event_a));
   await page.click('#versus >> text=Swap them');
   await settled(page);
-  assert.equal(await page.isVisible('#banner'), false);
+  assert.match(await page.textContent('#banner'), /in the run below/);
   await page.click('#versus >> text=Only the one above');
   await settled(page);
   assert.equal(await page.locator('#lanes canvas').count(), 1);
+  assert.equal(await page.isVisible('#banner'), false);
   assert.deepEqual(errors, []);
 });
 

@@ -26,7 +26,7 @@ test('another choice at some decision leads to another outcome, and the run befo
   for (let tried = 0; tried < 25 && !changed; tried += 1) {
     await page.keyboard.press('Shift+ArrowLeft');
     await settled(page);
-    const button = page.locator('#decision button').first();
+    const button = page.locator('#decision .options button').first();
     if (await button.count() === 0) continue;
     const at = await cursor(page);
     const shown = await page.evaluate(() => globalThis.blockjob.app.store.chosen.run);

@@ -3,7 +3,8 @@
 import { Axis } from '#page/axis.js';
 import { Model } from '#page/model.js';
 import { Store } from '#page/store.js';
-import { firstDifference } from '#page/difference.js';
+import { counterpart, firstDifference } from '#page/difference.js';
+import { destination } from '#page/goto.js';
 import { clamp } from '#page/search.js';
 import { byDecision, byEvent, byStep, find } from '#page/step.js';
 
@@ -19,9 +20,11 @@ export class App {
     this.against = null;
     /** @type {{event_a:number, event_b:number, decision:number|null}|null} */
     this.difference = null;
+    /** Whether the run that the panels are about, which is `model`, stands below the other one. */
+    this.flipped = false;
     this.axis = new Axis(this.model.run, 'order');
     this.store = new Store({
-      cursor: this.model.opening, scale: 'order', filter: '', playing: false, speed: 8, theme, range: 0, run: 0, found: '',
+      cursor: this.model.opening, scale: 'order', filter: '', playing: false, speed: 8, theme, range: 0, run: 0, found: '', gone: '', job: null,
     }, schedule);
     this.#begin();
   }
@@ -38,16 +41,18 @@ export class App {
   /** Shows another run. What was shown stays beside it if `keep`. */
   show(document, { keep = false, against = null, difference = null, at = null } = {}) {
     const before = this.model;
+    this.flipped = false;
     this.model = new Model(document);
     this.#beside(keep ? before : against && new Model(against), difference);
     const opening = this.difference && keep ? this.difference.event_a : this.model.opening;
-    this.store.set({ cursor: this.#within(at ?? opening), playing: false, run: this.store.chosen.run + 1 });
+    this.store.set({ cursor: this.#within(at ?? opening), playing: false, job: null, gone: '', run: this.store.chosen.run + 1 });
     this.axis.reveal(this.store.chosen.cursor);
     this.#ranged();
   }
 
   /** Puts another run beside the one that is shown, or none. */
   setAgainst(document, difference = null) {
+    this.flipped = false;
     this.#beside(document && new Model(document), difference);
     this.store.set({ run: this.store.chosen.run + 1 });
     this.#ranged();
@@ -69,16 +74,51 @@ export class App {
     this.axis.show(from, to);
   }
 
-  /** The two runs change places. */
+  /** The two runs change places; the panels are about the one that comes to the place that they are about. */
   swap() {
+    if (this.against) this.#exchange(this.besideCursor());
+  }
+
+  /**
+   * The panels, stepping and going are about the other run from now on, which stays where it is.
+   * @param {number} [event] of the other run; if there is none the one beside the cursor
+   */
+  other(event = this.against ? this.besideCursor() : 0) {
     if (!this.against) return;
-    const other = this.against;
-    const { difference } = this;
+    this.flipped = !this.flipped;
+    this.#exchange(event);
+  }
+
+  /** The panels are about the run at this place. @param {'above'|'below'} place */
+  follow(place) {
+    if (place !== this.followed) this.other();
+  }
+
+  /** Where the run stands that the panels are about. @returns {'above'|'below'} */
+  get followed() {
+    return this.flipped ? 'below' : 'above';
+  }
+
+  /** Leaves only the run above. */
+  alone() {
+    this.follow('above');
+    this.setAgainst(null);
+  }
+
+  /** The event of the run beside this one that stands beside the cursor. */
+  besideCursor() {
+    return counterpart(this.model.run, this.against.run, this.difference, this.store.chosen.cursor);
+  }
+
+  #exchange(cursor) {
+    const { difference, model } = this;
+    model.arrange(null);
     const back = difference && { ...difference, event_a: difference.event_b, event_b: difference.event_a };
-    const before = this.model;
-    this.model = other;
-    this.#beside(before, back);
-    this.store.set({ cursor: this.#within(this.store.chosen.cursor), run: this.store.chosen.run + 1 });
+    this.model = this.against;
+    this.#beside(model, back);
+    this.store.set({ cursor: this.#within(cursor), job: null, gone: '', run: this.store.chosen.run + 1 });
+    const position = this.axis.position(this.store.chosen.cursor);
+    if (position < this.axis.from || position > this.axis.to) this.axis.reveal(this.store.chosen.cursor);
     this.#ranged();
   }
 
@@ -140,6 +180,7 @@ export class App {
       last: () => this.go(run.count - 1),
       wrong: () => this.model.failure && this.go(this.model.opening),
       difference: () => this.difference && this.go(this.difference.event_a),
+      other: () => this.other(),
       play: () => this.store.set({ playing: !playing }),
       'zoom-in': zoom(0.5),
       'zoom-out': zoom(2),
@@ -156,6 +197,19 @@ export class App {
     const { axis } = this;
     const position = axis.position(this.store.chosen.cursor);
     return position >= axis.from && position <= axis.to ? position : (axis.from + axis.to) / 2;
+  }
+
+  /** Goes where a number leads that the reader has typed; says why if it leads nowhere. */
+  goTo(text) {
+    const { event, wrong } = text.trim() ? destination(this.model.run, text) : { event: null, wrong: null };
+    this.store.set({ gone: wrong ?? '' });
+    if (event !== null) this.go(event);
+  }
+
+  /** The panels and strips are about a job; about that of the cursor, if it is null. @param {string|null} job */
+  choose(job) {
+    this.model.arrange(job);
+    this.store.set({ job });
   }
 
   /** Goes to the next event that fits; says so if there is none. */

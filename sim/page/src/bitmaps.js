@@ -40,7 +40,8 @@ export function readBitmaps(run) {
     it.dirty?.seal();
     it.flight.seal();
   }
-  return bits;
+  // A job of which nothing is told has no bitmaps to be shown: it may be no mirror, or not be there at all.
+  return bits.filter((it) => it.dirty?.events.length || it.flight.events.length);
 }
 
 /** A recording that lists no jobs may still tell of them. */

@@ -23,10 +23,11 @@ export class Chart {
     this.app = app;
     this.element = element;
     this.plot = null;
+    this.panel = element.closest('section');
     new ResizeObserver(() => this.plot?.setSize({ width: this.#width(), height: HEIGHT })).observe(element);
-    app.store.on(['theme', 'run'], () => this.#make());
+    app.store.on(['theme', 'run', 'job'], () => this.#make());
     app.store.on(['range', 'scale'], () => this.#fill());
-    app.store.on(['cursor', 'run', 'theme'], ({ cursor, theme }) => {
+    app.store.on(['cursor', 'run', 'theme', 'job'], ({ cursor, theme }) => {
       this.plot?.redraw(false);
       this.#legend(cursor, theme);
     });
@@ -39,6 +40,10 @@ export class Chart {
   #make() {
     const { app } = this;
     this.plot?.destroy();
+    this.plot = null;
+    // Where there is nothing to be drawn there is no empty chart of a mirror.
+    this.panel.hidden = app.model.series.length === 0;
+    if (this.panel.hidden) return;
     const theme = themeOf(app.store.chosen.theme);
     const { series } = app.model;
     const grid = { stroke: theme.grid, width: 1 };

@@ -40,14 +40,15 @@ export function saveDialog(app, timeline, served) {
   const { document: it } = app.model;
   const { cursor } = app.store.chosen;
   const scene = () => timeline.scene(app.model, app.axis, cursor, Math.max(800, timeline.element.clientWidth));
-  const name = (ending, at = null) => fileName(it, at, ending);
+  const at = app.model.run.numberOf(cursor);
+  const name = (ending, number = null) => fileName(it, number, ending);
   const text = (ending, format, own) => async () => {
     const content = served && it.log ? await server.trace(it.log, format) : own();
     download(name(ending), content, ending === 'json' ? 'application/json' : 'text/plain');
   };
   const saves = [
-    ['Picture (PNG)', async () => download(name('png', cursor), await toPng(scene()))],
-    ['Picture (SVG)', () => download(name('svg', cursor), toSvg(scene(), it.title), 'image/svg+xml')],
+    ['Picture (PNG)', async () => download(name('png', at), await toPng(scene()))],
+    ['Picture (SVG)', () => download(name('svg', at), toSvg(scene(), it.title), 'image/svg+xml')],
     ['Perfetto', text('perfetto.json', 'perfetto', () => perfetto(app.model))],
     ['ShiViz', text('shiviz.txt', 'shiviz', () => shiviz(app.model))],
     ['This document (JSON)', () => download(name('json'), JSON.stringify(it), 'application/json')],

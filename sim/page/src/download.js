@@ -1,8 +1,8 @@
 // Hands a file to the reader.
 
-/** The name of a file about this run: `blockjob-MIR-02-mirror-event212.svg`. */
-export function fileName(document, cursor, ending) {
-  const parts = ['blockjob', document.bug, document.scenario, cursor === null ? null : `event${cursor + 1}`];
+/** The name of a file about this run, and about event `number` of it: `blockjob-MIR-02-mirror-event211.svg`. */
+export function fileName(document, number, ending) {
+  const parts = ['blockjob', document.bug, document.scenario, number === null ? null : `event${number}`];
   const name = parts.filter(Boolean).join('-').replace(/[^A-Za-z0-9.-]+/g, '-');
   return `${name}.${ending}`;
 }

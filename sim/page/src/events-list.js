@@ -2,7 +2,7 @@
 
 import { make } from '#page/dom.js';
 import { clamp } from '#page/search.js';
-import { details, grouped, place, time } from '#page/words.js';
+import { details, eventName, place, time } from '#page/words.js';
 import { matcher } from '#page/step.js';
 
 /** How high an entry is, as style.css has it. */
@@ -89,7 +89,7 @@ export class EventsList {
         'aria-posinset': i + 1,
         style: { top: `${top + (i - first) * ENTRY}px` },
       },
-      make('span.number', null, grouped(i + 1)),
+      make('span.number', null, eventName(run, i)),
       make('span.when', null, time(run.at[i])),
       make('span.where', null, place(run, i)),
       make('span.what', null, make('span.kind', null, run.kindName(i)), ' ', details(run, i))));

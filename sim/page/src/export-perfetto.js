@@ -46,12 +46,12 @@ export function perfetto(model) {
         const [from, to] = [at[slices.start[slice]], at[Math.min(slices.end[slice], run.count)]];
         events.push({
           ph: 'X', name: lane.labels[slices.label[slice]], pid: pidOf(lane), tid: tidOf(number, row), ts: from,
-          dur: Math.max(0, Number((to - from).toFixed(3))), args: { event: slices.start[slice] },
+          dur: Math.max(0, Number((to - from).toFixed(3))), args: { event: run.numberOf(slices.start[slice]) },
         });
       }
     });
     for (const mark of lane.marks) {
-      events.push({ ph: 'i', s: 't', name: line(run, mark), pid: pidOf(lane), tid: tidOf(number, 0), ts: at[mark], args: { event: mark } });
+      events.push({ ph: 'i', s: 't', name: line(run, mark), pid: pidOf(lane), tid: tidOf(number, 0), ts: at[mark], args: { event: run.numberOf(mark) } });
     }
   });
   for (let wake = 0; wake < wakes.from.length; wake += 1) {

@@ -12,7 +12,8 @@ export function liveRegion(app, element) {
     timer = null;
     const { cursor, found } = app.store.chosen;
     if (app.model.run.count === 0) return;
-    element.textContent = found ? `${found}; ${whereabouts(app.model.run, cursor)}` : whereabouts(app.model.run, cursor);
+    const which = app.against ? `run ${app.followed}: ` : '';
+    element.textContent = `${found ? `${found}; ` : ''}${which}${whereabouts(app.model.run, cursor)}`;
   };
   app.store.on(['cursor', 'run', 'found'], ({ playing }) => {
     if (!playing) {

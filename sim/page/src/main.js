@@ -10,10 +10,13 @@ import { actionOf, takesKeys } from '#page/keys.js';
 import { announce, liveRegion } from '#page/live.js';
 import { readDocument } from '#page/load.js';
 import { codePanel } from '#page/panel-code.js';
-import { decisionPanel, herePanel } from '#page/panel-here.js';
+import { decisionPanel } from '#page/panel-decision.js';
+import { herePanel } from '#page/panel-here.js';
+import { jobChoice } from '#page/job-choice.js';
 import { jobPanel } from '#page/panel-job.js';
 import { standingPanel } from '#page/panel-standing.js';
-import { banner, configPanel, header, storyPanel, versus } from '#page/panel-told.js';
+import { storyPanel } from '#page/panel-story.js';
+import { banner, configPanel, header, versus, which } from '#page/panel-told.js';
 import { commandFor, readLink, writeLink } from '#page/permalink.js';
 import { player, SPEEDS } from '#page/play.js';
 import { Timeline } from '#page/timeline.js';
@@ -63,6 +66,7 @@ function parts(app) {
   header(app);
   banner(app, byId('banner'), served ? () => shrink(app) : null);
   versus(app, byId('versus'));
+  which(app, document.querySelectorAll('.which-run'));
   herePanel(app, byId('here'));
   decisionPanel(app, byId('decision'), served ? (decision, chosen) => whatIf(app, decision, chosen) : null);
   codePanel(app, byId('code'));
@@ -71,6 +75,8 @@ function parts(app) {
   storyPanel(app, byId('story-panel'), byId('story'));
   configPanel(app, byId('config'));
   liveRegion(app, byId('live'));
+  jobChoice(app, byId('job-choice'));
+  app.store.on(['run'], () => { byId('code').closest('section').hidden = !app.model.hasSteps; });
   player(app);
   const list = new EventsList(app, byId('events'));
   const chart = new Chart(app, byId('chart'));
@@ -81,7 +87,7 @@ function whatIf(app, decision, chosen) {
   return attempt('What if', async () => {
     const other = await server.whatIf(app.model.document.log, decision, chosen);
     app.show(other, { keep: true });
-    announce(byId('live'), `Another run, with another choice at decision ${decision + 1}. ${byId('versus').textContent}`);
+    announce(byId('live'), `Another run, with another choice at decision ${decision}. ${byId('versus').textContent}`);
   });
 }
 
@@ -102,9 +108,9 @@ async function follow(app) {
       return;
     }
     const other = await attempt('Another run', () => server.askRun({ log: link.log }));
-    if (other) app.show(other, { at: link.at });
+    if (other) app.show(other, { at: link.at === null ? null : link.at - (other.lost ?? 0) });
   } else if (link.at !== null) {
-    app.go(link.at);
+    app.go(link.at - app.model.run.first);
   }
   if (link.against && served && app.against?.document.log !== link.against) {
     const beside = await attempt('The run beside', () => server.askRun({ log: link.against }));
@@ -115,7 +121,7 @@ async function follow(app) {
 /** The link to what is shown. */
 function permalink(app) {
   const { log } = app.model.document;
-  return writeLink({ log, at: app.store.chosen.cursor, against: app.against?.document.log ?? null });
+  return writeLink({ log, at: app.model.run.numberOf(app.store.chosen.cursor), against: app.against?.document.log ?? null });
 }
 
 async function copyLink(app) {
@@ -139,6 +145,7 @@ function controls(app, timeline) {
     save: () => dialogs.saveDialog(app, timeline, served),
     link: () => copyLink(app),
     look: () => byId('filter').focus(),
+    goto: () => byId('goto').focus(),
   };
   for (const name of ['help', 'save', 'link']) byId(name).addEventListener('click', actions[name]);
   byId('theme').addEventListener('click', () => app.act('theme'));
@@ -157,6 +164,11 @@ function controls(app, timeline) {
     if (event.key === 'Enter') app.act(event.shiftKey ? 'find-back' : 'find-on');
     if (event.key === 'Escape') byId('lanes').focus();
   });
+  byId('goto').addEventListener('input', () => app.store.set({ gone: '' }));
+  byId('goto').addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') app.goTo(byId('goto').value);
+    if (event.key === 'Escape') byId('lanes').focus();
+  });
   reflect(app);
   return actions;
 }
@@ -169,6 +181,10 @@ function reflect(app) {
   });
   app.store.on(['scale'], ({ scale }) => { byId('scale').value = scale; });
   app.store.on(['found'], ({ found }) => { byId('found').textContent = found; });
+  app.store.on(['gone'], ({ gone }) => {
+    byId('gone').textContent = gone;
+    byId('goto').setAttribute('aria-invalid', String(gone !== ''));
+  });
   app.store.on(['playing'], ({ playing }) => {
     byId('play').setAttribute('aria-pressed', String(playing));
     byId('play').textContent = playing ? 'Stop' : 'Play';

@@ -3,11 +3,29 @@
 import { readBitmaps } from '#page/bitmaps.js';
 import { readCoroutines } from '#page/coroutines.js';
 import { buildLanes } from '#page/lanes.js';
-import { layOut } from '#page/layout.js';
+import { layOut, stripsOf } from '#page/layout.js';
 import { Run } from '#page/run.js';
 import { readSeries } from '#page/series.js';
 import { Standings } from '#page/standing.js';
 import { pairWakes } from '#page/wakes.js';
+
+/**
+ * The jobs that something happens to, those first that the document knows. A document may know of others: what was
+ * told of a mirror stands in it though the run made none.
+ * @param {Run} run
+ * @returns {string[]}
+ */
+function jobsOf(run) {
+  const named = new Set();
+  for (const kind of run.kinds) {
+    if (kind.types.job !== 'text') continue;
+    for (const text of new Set(kind.columns.job ?? [])) if (text >= 0) named.add(run.strings[text]);
+  }
+  const known = (run.document.jobs ?? []).map((job) => job.name);
+  // Of a run that was cut off what came before may be all that there was of a job.
+  if (run.first > 0) return [...new Set([...known, ...named])];
+  return [...known.filter((name) => named.has(name)), ...[...named].filter((name) => !known.includes(name))];
+}
 
 /** A run with its indexes. */
 export class Model {
@@ -21,15 +39,35 @@ export class Model {
     this.laneOf = laneOf;
     this.wakes = pairWakes(this.run, this.coroutines);
     this.bits = readBitmaps(this.run);
-    this.series = readSeries(this.run, this.bits);
+    this.jobs = jobsOf(this.run);
     this.standings = new Standings(this.run, this.coroutines);
-    const { places, height } = layOut(lanes, this.bits);
-    this.places = places;
-    this.height = height;
-    this.placeOfLane = lanes.map((_, index) =>
-      places.find((place) => place.kind === 'lane' && place.index === index));
+    this.arrange(null);
     this.laneOfActor = this.coroutines.actors.map((actor) => this.#laneOfActor(actor));
     this.main = Math.max(0, lanes.findIndex((lane) => lane.id === 'context main'));
+  }
+
+  /**
+   * Lays the lanes and strips out, with those of a job among them.
+   * @param {string|null} job
+   */
+  arrange(job) {
+    this.strips = stripsOf(this.bits, job);
+    const { places, height } = layOut(this.lanes, this.bits, this.strips);
+    this.places = places;
+    this.height = height;
+    this.placeOfLane = this.lanes.map((_, index) =>
+      places.find((place) => place.kind === 'lane' && place.index === index));
+    this.series = readSeries(this.run, this.bits, this.charted(job));
+  }
+
+  /** The job that the chart is about if the reader has chosen this one. @param {string|null} job */
+  charted(job) {
+    return (this.bits.find((it) => it.job === job) ?? this.bits[0])?.job;
+  }
+
+  /** Whether the run is one of a mirror, which takes steps. */
+  get hasSteps() {
+    return this.run.ofKind('mirror-step').length > 0;
   }
 
   #laneOfActor({ kind, name }) {

@@ -1,7 +1,7 @@
 // Paints slices and marks. Where many fall on one pixel a density is painted in their place, so that the
 // number of things that are painted depends on the width of the window and not on the length of the run.
 
-import { lowerBound } from '#page/search.js';
+import { firstAtOrAfter, lowerBound } from '#page/search.js';
 import { TONES } from '#page/slices.js';
 import { textWidth } from '#page/surface.js';
 
@@ -108,7 +108,9 @@ function nameMark(surface, view, lane, at, x, top, height, field, theme, free) {
   const text = String(view.axis.run.value(lane.marks[at], field) ?? '');
   const wide = textWidth(text, 10) + 5;
   const next = at + 1 < lane.marks.length ? view.middle(lane.marks[at + 1]) : Infinity;
-  const landmark = lane.landmarks.some((it) => Math.abs(view.x(it.event) - x) < wide + 10);
+  // The nearest landmarks are the last one before it and the first one after it.
+  const after = firstAtOrAfter(lane.landmarks, lane.marks[at]);
+  const landmark = [after - 1, after].some((nth) => lane.landmarks[nth] && Math.abs(view.x(lane.landmarks[nth].event) - x) < wide + 10);
   if (next - x < wide || landmark) return free;
   surface.text(x + 3, top + height / 2, text, theme.quiet, { size: 10 });
   return x + wide;

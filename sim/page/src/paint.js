@@ -4,6 +4,7 @@ import { SIZES, hasMarks, rowTop } from '#page/layout.js';
 import { paintMarks, paintRow } from '#page/paint-rows.js';
 import { paintWakes } from '#page/paint-wakes.js';
 import { paintStrip } from '#page/paint-strips.js';
+import { firstAtOrAfter } from '#page/search.js';
 import { ticks } from '#page/axis.js';
 import { grouped, time } from '#page/words.js';
 
@@ -52,12 +53,12 @@ function paintLane(surface, view, lane, place, theme) {
   if (hasMarks(lane)) paintMarks(surface, view, lane, place.top, SIZES.marks - 2, theme);
 }
 
-function paintAxis(surface, view, { axis, width, height, theme }) {
+function paintAxis(surface, view, { model, axis, width, height, theme }) {
   const name = axis.scale === 'order' ? 'event' : 'time';
   surface.text(SIZES.label - 10, 11, name, theme.quiet, { anchor: 'end' });
   for (const at of ticks(axis.from, axis.to, Math.floor(view.width / 110))) {
     const x = view.left + (at - axis.from) * view.perUnit;
-    const text = axis.scale === 'order' ? grouped(Math.round(at)) : time(at);
+    const text = axis.scale === 'order' ? grouped(model.run.first + Math.round(at)) : time(at);
     surface.line(x, SIZES.axis - 14, x, height, theme.grid);
     if (x + 3 + text.length * 6.5 < width) surface.text(x + 3, 11, text, theme.quiet);
   }
@@ -96,15 +97,16 @@ function paintHolds(surface, view, { model, theme }) {
 /** The few marks that are drawn however far away one is, with their names where there is room. */
 function paintLandmarks(surface, view, lane, place, theme) {
   let free = -Infinity;
-  for (const { event, text, tone } of lane.landmarks) {
-    if (event < view.first || event > view.end) continue;
+  const { landmarks } = lane;
+  for (let at = firstAtOrAfter(landmarks, view.first); at < landmarks.length && landmarks[at].event <= view.end; at += 1) {
+    const { event, text, tone } = landmarks[at];
     const x = view.middle(event);
     const colour = theme.tones[tone];
     const y = place.top + 5;
     if (x < free - 1) continue;
     surface.shape([[x, y - 5], [x + 4, y], [x, y + 5], [x - 4, y]], colour, theme.panel);
     const wide = text.length * 6.2 + 12;
-    if (x > free && hasRoom(view, lane, event, wide)) {
+    if (x > free && hasRoom(view, landmarks[firstAtOrAfter(landmarks, event + 1)], event, wide)) {
       // At the right edge the name stands before its mark.
       const left = x + wide > view.left + view.width ? x - wide - 2 : x;
       if (left + 6 < free) continue;
@@ -118,8 +120,7 @@ function paintLandmarks(surface, view, lane, place, theme) {
 }
 
 /** Whether the next landmark is far enough away for the name of this one. */
-function hasRoom(view, lane, event, wide) {
-  const next = lane.landmarks.find((it) => it.event > event);
+function hasRoom(view, next, event, wide) {
   return !next || view.x(next.event) - view.x(event) > wide;
 }
 
@@ -130,13 +131,16 @@ function paintCursor(surface, view, { cursor, wrong, difference, height, theme, 
     surface.line(x, SIZES.axis - 15, x, height, colour, width, dash);
     if (!text) return;
     const wide = text.length * 6 + 10;
-    const left = Math.min(x + 1, view.left + view.width - wide);
+    // Room for the head of the cursor, which may be at the same event; at the right edge the name stands before its line.
+    const beside = x + 8 + wide <= view.left + view.width ? x + 8 : x - 8 - wide;
+    const left = Math.max(view.left, beside);
     surface.rect(left, SIZES.axis - 16, wide, 14, colour);
     surface.text(left + 5, SIZES.axis - 9, text, theme.panel, { size: 10, bold: true });
   };
+  upright(model.run.count ? cursor : null, theme.accent, null, 2, []);
+  // Above the cursor, which begins at one of them.
   upright(difference, theme.tones.landmark, 'first difference', 1.5, [5, 3]);
   upright(wrong, theme.tones.failed, 'here it went wrong', 1.5, [3, 3]);
-  upright(model.run.count ? cursor : null, theme.accent, null, 2, []);
   const x = view.middle(cursor);
   if (x >= view.left && x <= view.left + view.width) {
     surface.shape([[x - 6, SIZES.axis - 17], [x + 6, SIZES.axis - 17], [x, SIZES.axis - 8]], theme.accent);

@@ -2,6 +2,7 @@
 
 import { button, make } from '#page/dom.js';
 import { find, stepAt } from '#page/step.js';
+import { eventName } from '#page/words.js';
 
 /** @param {import('#page/app.js').App} app @param {HTMLElement} element */
 export function codePanel(app, element) {
@@ -16,7 +17,7 @@ export function codePanel(app, element) {
     element.replaceChildren(
       stepButtons(app, steps, now?.step),
       now ? make('p.big', null, `${now.step}${now.event === cursor ? ', now' : ', since'}`, now.event === cursor ? '' : ' ',
-        now.event === cursor ? null : button(`event ${now.event + 1}`, () => app.go(now.event)))
+        now.event === cursor ? null : button(`event ${eventName(app.model.run, now.event)}`, () => app.go(now.event)))
         : make('p.quiet', null, 'No job has come to a step yet.'),
       step ? describe(step) : '',
     );

@@ -1,7 +1,7 @@
 // The panel of the job: its states as a diagram, where it is and how it came there.
 
 import { button, facts, make, svg } from '#page/dom.js';
-import { time } from '#page/words.js';
+import { grouped, time } from '#page/words.js';
 
 /** Where the states stand in the diagram. */
 const AT = {
@@ -11,6 +11,9 @@ const AT = {
   null: [46, 200], concluded: [150, 200], pending: [318, 200],
 };
 const [HALF, TALL] = [40, 13];
+
+/** So many jobs have a button each. */
+const MOST_BUTTONS = 12;
 
 /** Where a line from the middle of a box to `to` leaves the box. */
 function border([x, y], [toX, toY]) {
@@ -60,11 +63,9 @@ function diagram(states, job) {
 
 /** @param {import('#page/app.js').App} app @param {HTMLElement} element */
 export function jobPanel(app, element) {
-  let chosen = null;
-  const show = ({ cursor }) => {
-    const { standings, run, document } = app.model;
+  const show = ({ cursor, job: chosen }) => {
+    const { standings, run, document, jobs: names } = app.model;
     const { jobs } = run.count ? standings.at(cursor) : { jobs: new Map() };
-    const names = [...new Set([...(document.jobs ?? []).map((it) => it.name), ...jobs.keys()])];
     if (names.length === 0) {
       element.replaceChildren(make('p.quiet', null, 'There is no job.'));
       return;
@@ -75,10 +76,7 @@ export function jobPanel(app, element) {
     const states = document.states ?? { names: Object.keys(AT), transitions: [] };
     const fact = (document.jobs ?? []).find((it) => it.name === name);
     element.replaceChildren(
-      names.length > 1 ? choice(names, name, (it) => {
-        chosen = it;
-        show(app.store.chosen);
-      }) : '',
+      names.length > 1 ? choice(names, name, (it) => app.choose(it)) : '',
       diagram(states, job),
       facts([
         ['job', fact ? `${name}: ${fact.source} to ${fact.target}` : name],
@@ -88,10 +86,16 @@ export function jobPanel(app, element) {
       ]),
     );
   };
-  app.store.on(['cursor', 'run'], show);
+  app.store.on(['cursor', 'run', 'job'], show);
 }
 
+/** A button for each job, or a list if there are many. */
 function choice(names, now, choose) {
-  return make('div.steps', { role: 'group', 'aria-label': 'Jobs' }, ...names.slice(0, 24).map((name) =>
+  if (names.length > MOST_BUTTONS) {
+    const select = make('select', { 'aria-label': 'Job', onchange: () => choose(select.value) },
+      ...names.map((value) => make('option', { value, selected: value === now }, value)));
+    return make('div.steps', null, select, make('span.quiet', null, `one of ${grouped(names.length)} jobs`));
+  }
+  return make('div.steps', { role: 'group', 'aria-label': 'Jobs' }, ...names.map((name) =>
     button(name, () => choose(name), { 'aria-current': name === now ? 'step' : null })));
 }

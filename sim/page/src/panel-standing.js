@@ -13,7 +13,7 @@ const MOST = 12;
 /** @param {import('#page/app.js').App} app @param {HTMLElement} element */
 export function standingPanel(app, element) {
   element.classList.add('standing');
-  app.store.on(['cursor', 'run', 'theme'], ({ cursor, theme }) => {
+  app.store.on(['cursor', 'run', 'theme', 'job'], ({ cursor, theme }) => {
     const { model } = app;
     if (model.run.count === 0) {
       element.replaceChildren();
@@ -24,7 +24,7 @@ export function standingPanel(app, element) {
     const due = (timer) => `${timer.name}, due ${time(timer.deadline)}`;
     const request = (it) => `${it.at}: ${it.what} ${span(it.offset, it.bytes)}, since ${time(model.run.at[it.event])}`;
     element.replaceChildren(
-      ...model.bits.slice(0, 4).map((bits) => bitsOf(bits, cursor, theme, model.bits.length > 1)),
+      ...model.strips.map((bits) => bitsOf(bits, cursor, theme, model.bits.length > 1)),
       list('Drained sections', [...state.sections.values()].map((it) => sectionText(model, state, it))),
       list('Runs now', state.running.map(name)),
       list('Ready to run', [...state.ready.keys()].map(name)),

@@ -1,8 +1,8 @@
-// What the run was told, its story, how it failed, and what stands beside it.
+// What the run was told, how it failed, and what stands beside it.
 
 import { button, byId, make } from '#page/dom.js';
 import { outcome } from '#page/difference.js';
-import { grouped, time } from '#page/words.js';
+import { eventName, grouped, time } from '#page/words.js';
 
 /** The title of the page, and the line below it. */
 export function header(app) {
@@ -19,20 +19,27 @@ export function header(app) {
   });
 }
 
-/** How the run failed. `shrink` is null if nobody can make it shorter. */
+/**
+ * How the run failed, or else the one beside it: so the sentence stays when the panels are about the other run.
+ * `shrink` is null if nobody can make it shorter.
+ */
 export function banner(app, element, shrink) {
   app.store.on(['run'], () => {
-    const { failure, run } = app.model;
+    const own = Boolean(app.model.failure) || !app.against;
+    const { failure, run } = own ? app.model : app.against;
     element.hidden = !failure;
     if (!failure) return;
     const seen = failure.event ?? -1;
+    const place = app.against ? `, in the run ${own === app.flipped ? 'below' : 'above'}` : '';
+    const at = (event) => () => (own ? app.go(event) : app.other(event));
     element.replaceChildren(
-      make('p', null, make('strong', null, `${failure.rule} `), make('span.quiet', null, failure.place)),
-      make('p.sentence', null, failure.sentence || failure.text),
+      make('div', null,
+        make('p', null, make('strong', null, `${failure.rule} `), make('span.quiet', null, `${failure.place}${place}`)),
+        make('p.sentence', null, failure.sentence || failure.text)),
       make('div.row', null,
-        button('Where it went wrong', () => app.act('wrong')),
-        seen >= 0 && seen < run.count ? button('Where it was noticed', () => app.go(seen)) : null,
-        shrink && app.model.document.log ? button('Make it shorter', shrink) : null));
+        button('Where it went wrong', at((own ? app.model : app.against).opening)),
+        seen >= 0 && seen < run.count ? button('Where it was noticed', at(seen)) : null,
+        shrink && own && app.model.document.log ? button('Make it shorter', shrink) : null));
   });
 }
 
@@ -41,42 +48,32 @@ export function versus(app, element) {
   app.store.on(['run'], () => {
     element.hidden = !app.against;
     if (!app.against) return;
-    const { difference } = app;
+    const { difference, flipped } = app;
+    const [above, below] = flipped ? [app.against, app.model] : [app.model, app.against];
     const line = (which, model) => make('p', null, make('strong', null, which), ` ${model.document.title || 'a run'}; ${grouped(model.run.count)} events, ${outcome(model)}`);
+    const choice = (place, text) => button(text, () => app.follow(place), { 'aria-pressed': String(app.followed === place) });
     const where = difference
-      ? `They first differ at event ${grouped(difference.event_a + 1)}${difference.decision === null || difference.decision === undefined
-        ? '' : `, decision ${grouped(difference.decision + 1)}`}.`
+      ? `They first differ at event ${eventName(app.model.run, difference.event_a)}${difference.decision === null || difference.decision === undefined
+        ? '' : `, decision ${grouped(difference.decision)}`}.`
       : 'They do not differ.';
+    // Whoever has pressed a button here with a key goes on from there.
+    const held = element.contains(document.activeElement) ? document.activeElement.textContent : null;
     element.replaceChildren(
-      make('div', null, line('Above:', app.model), line('Below:', app.against), make('p.quiet', null, where)),
+      make('div', null, line('Above:', above), line('Below:', below), make('p.quiet', null, where)),
       make('div.row', null,
+        make('div.group', { role: 'group', 'aria-label': 'The run that panels and stepping are about', title: 'Panels and stepping are about this run (v). A click in a run chooses it, too.' },
+          make('span.what', { 'aria-hidden': 'true' }, 'panels show'), choice('above', 'Above'), choice('below', 'Below')),
         difference ? button('First difference', () => app.act('difference')) : null,
         button('Swap them', () => app.swap()),
-        button('Only the one above', () => app.setAgainst(null))));
+        button('Only the one above', () => app.alone())));
+    if (held) [...element.querySelectorAll('button')].find((it) => it.textContent === held)?.focus();
   });
 }
 
-/** The run in sentences; each leads to its event. */
-export function storyPanel(app, panel, element) {
+/** Says in the headings of panels which of two runs they are about. @param {Iterable<HTMLElement>} elements */
+export function which(app, elements) {
   app.store.on(['run'], () => {
-    const story = app.model.document.story ?? {};
-    const lines = story.lines ?? [];
-    panel.hidden = lines.length === 0;
-    const entry = ({ event, text, at_ns: at }) => make('li', { 'data-event': event },
-      button(text, () => app.go(event), { title: time(at) }));
-    element.replaceChildren(make('ol.story-lines', { tabindex: 0, 'aria-label': 'The story' }, ...lines.slice(0, 500).map(entry)),
-      ...(story.causes ?? []).slice(0, 4).map((text) => make('p.cause', null, text)),
-      ...(story.waiting ?? []).slice(0, 8).map((text) => make('p.quiet', null, text)));
-  });
-  app.store.on(['cursor', 'run'], ({ cursor }) => {
-    let now = null;
-    for (const item of element.querySelectorAll('li')) {
-      item.classList.remove('now');
-      if (Number(item.dataset.event) <= cursor) now = item;
-    }
-    now?.classList.add('now');
-    const box = element.querySelector('ol');
-    if (now && box) box.scrollTop = now.offsetTop - box.offsetTop - box.clientHeight / 2;
+    for (const element of elements) element.textContent = app.against ? ` of the run ${app.followed}` : '';
   });
 }
 

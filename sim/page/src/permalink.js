@@ -4,7 +4,7 @@
  * @typedef {object} Link
  * @property {string|null} log
  * @property {string|null} against
- * @property {number|null} at the event, from 0
+ * @property {number|null} at the number of the event
  */
 
 /**

@@ -1,8 +1,8 @@
 // What is under the pointer, in words.
 
-import { lowerBound } from '#page/search.js';
+import { firstAtOrAfter, lowerBound } from '#page/search.js';
 import { placeAt, rowTop, SIZES } from '#page/layout.js';
-import { grouped, line, size, time } from '#page/words.js';
+import { eventName, grouped, line, size, time } from '#page/words.js';
 
 /**
  * @param {import('#page/model.js').Model} model
@@ -24,7 +24,7 @@ export function pick(model, view, x, y) {
 }
 
 function describe(run, event) {
-  return `event ${grouped(event + 1)} at ${time(run.at[event])}: ${line(run, event)}`;
+  return `event ${eventName(run, event)} at ${time(run.at[event])}: ${line(run, event)}`;
 }
 
 /** The mark or landmark within a few pixels, -1 if there is none. */
@@ -37,7 +37,8 @@ function nearestMark(view, lane, x) {
   };
   const from = lowerBound(lane.marks, view.edges[Math.max(0, Math.floor(x - view.left - 6))] ?? 0);
   for (let at = from; at < Math.min(lane.marks.length, from + 40); at += 1) consider(lane.marks[at]);
-  for (const { event } of lane.landmarks) consider(event);
+  const after = firstAtOrAfter(lane.landmarks, view.nearest(x));
+  for (const landmark of lane.landmarks.slice(Math.max(0, after - 2), after + 2)) consider(landmark.event);
   return best;
 }
 
@@ -53,7 +54,7 @@ function pickSlice(model, view, place, lane, x, y) {
   if (at >= row.start.length || view.x(row.start[at]) > x + 2) return null;
   const [start, end] = [row.start[at], Math.min(row.end[at], run.count - 1)];
   const took = row.end[at] >= run.count ? 'until the end' : `for ${time(run.at[end] - run.at[start])}`;
-  const text = `${lane.label}: ${lane.labels[row.label[at]]}, ${took}, events ${grouped(start + 1)} to ${grouped(end + 1)}. ${line(run, start)}`;
+  const text = `${lane.label}: ${lane.labels[row.label[at]]}, ${took}, events ${eventName(run, start)} to ${eventName(run, end)}. ${line(run, start)}`;
   return { text, event: start };
 }
 

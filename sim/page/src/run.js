@@ -38,6 +38,8 @@ export class Run {
     const { events } = document;
     /** How many events there are. */
     this.count = events.kind.length;
+    /** The number of the first one: so many came before it and were not kept. */
+    this.first = document.lost ?? 0;
     /** When each happened, in nanoseconds. */
     this.at = running(events.at_ns, Float64Array);
     /** How many decisions had been made when it happened. */
@@ -131,6 +133,11 @@ export class Run {
   fields(i) {
     const names = Object.keys(this.kinds[this.kind[i]].columns);
     return names.map((name) => [name, this.value(i, name)]).filter(([, value]) => value !== null);
+  }
+
+  /** The number of event `i`, as traces, logs and commands have it: from 0, with those that were not kept. */
+  numberOf(i) {
+    return this.first + i;
   }
 
   contextName(i) {

@@ -35,6 +35,22 @@ export function upperBound(sorted, value, low = 0, high = sorted.length) {
 }
 
 /**
+ * The first index in a list whose `event` is not below `event`.
+ * @param {{event:number}[]} list in the order of events
+ * @param {number} event
+ * @returns {number}
+ */
+export function firstAtOrAfter(list, event) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle].event < event) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
  * The next value after `value` in `sorted`, or -1.
  * @param {ArrayLike<number>} sorted
  * @param {number} value

@@ -10,7 +10,10 @@
  * @property {number} speed events a second
  * @property {'light'|'dark'} theme
  * @property {number} range grows each time the visible range changes
- * @property {number} run grows each time another run is shown
+ * @property {number} run grows each time another run is shown, or the other one of two is followed
+ * @property {string} found what came of looking for something
+ * @property {string} gone why a number that was typed leads nowhere
+ * @property {string|null} job the job that the reader has chosen
  */
 
 export class Store {

@@ -80,8 +80,15 @@ function readableOn(colour) {
   return contrast(colour, '#ffffff') >= contrast(colour, '#10131a') ? '#ffffff' : '#10131a';
 }
 
-/** @param {'light'|'dark'} name @returns {Theme} */
+const MADE = new Map();
+
+/** @param {'light'|'dark'} name @returns {Theme} the same one each time */
 export function themeOf(name) {
+  if (!MADE.has(name)) MADE.set(name, makeTheme(name));
+  return MADE.get(name);
+}
+
+function makeTheme(name) {
   const which = name === 'dark' ? 1 : 0;
   const tones = Object.fromEntries(Object.entries(TONES).map(([tone, both]) => [tone, both[which]]));
   const map = (what) => Object.fromEntries(Object.entries(tones).map(([tone, colour]) => [tone, what(colour)]));

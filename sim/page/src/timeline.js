@@ -1,17 +1,34 @@
 // The timeline on the screen: a canvas for each run, the pointer, and what hangs beside the pointer.
 
 import { CanvasSurface } from '#page/surface.js';
-import { counterpart } from '#page/difference.js';
 import { make } from '#page/dom.js';
 import { paint } from '#page/paint.js';
 import { pick } from '#page/pick.js';
 import { themeOf } from '#page/theme.js';
 
-/** One run on one canvas. */
+/** Two runs are at least so high together, however low the window is, in pixels. */
+const LOWEST = 340;
+
+/**
+ * How high the boxes of two pictures are, which scroll if the pictures are higher: together they fit into `room`.
+ * @param {number} upper how high the upper picture is
+ * @param {number} lower
+ * @param {number} room
+ * @returns {[number, number]}
+ */
+export function shareOut(upper, lower, room) {
+  const half = Math.max(LOWEST, room) / 2;
+  if (upper <= half) return [upper, Math.min(lower, 2 * half - upper)];
+  if (lower <= half) return [Math.min(upper, 2 * half - lower), lower];
+  return [Math.floor(half), Math.floor(half)];
+}
+
+/** One run on one canvas, in a box that scrolls. */
 class Picture {
   constructor(parent, name) {
-    this.canvas = make('canvas', { 'aria-hidden': 'true', class: name });
-    parent.append(this.canvas);
+    this.canvas = make('canvas', { 'aria-hidden': 'true' });
+    this.box = make(`div.run.${name}`, { tabindex: 0, role: 'group', 'aria-label': `The run ${name}` }, this.canvas);
+    parent.append(this.box);
     this.view = null;
     this.items = 0;
   }
@@ -34,7 +51,7 @@ class Picture {
   }
 }
 
-/** The timeline. */
+/** The timeline: one picture, or two if there are two runs. `pictures` has the upper one first. */
 export class Timeline {
   /**
    * @param {import('#page/app.js').App} app
@@ -45,12 +62,18 @@ export class Timeline {
     this.app = app;
     this.element = element;
     this.tip = tip;
-    this.picture = new Picture(element, 'this');
-    this.beside = null;
+    this.pictures = [new Picture(element, 'above')];
     this.pointers = new Map();
     this.#listen();
-    new ResizeObserver(() => this.paint()).observe(element);
-    app.store.on(['cursor', 'range', 'scale', 'theme', 'run'], () => this.paint());
+    const resized = new ResizeObserver(() => requestAnimationFrame(() => {
+      this.#fit();
+      this.paint();
+    }));
+    // What stands above the timeline may leave more room or less.
+    for (const it of [element, ...document.querySelectorAll('#banner, #versus')]) resized.observe(it);
+    globalThis.addEventListener('resize', () => this.#fit());
+    app.store.on(['run', 'job'], () => this.#fit());
+    app.store.on(['cursor', 'range', 'scale', 'theme', 'run', 'job'], () => this.paint());
   }
 
   /** What is to be painted of a run. */
@@ -64,33 +87,63 @@ export class Timeline {
 
   paint() {
     const { app } = this;
-    const width = Math.max(320, this.element.clientWidth);
-    const { cursor } = app.store.chosen;
     const began = performance.now();
+    this.#count();
+    const width = Math.max(320, Math.min(...this.pictures.map((it) => it.box.clientWidth)));
+    const { cursor } = app.store.chosen;
     this.picture.paint(this.scene(app.model, app.axis, cursor, width));
-    if (app.against) {
-      this.beside ??= new Picture(this.element, 'beside');
-      const other = counterpart(app.model.run, app.against.run, app.difference, cursor);
-      this.beside.paint(this.scene(app.against, app.besideAxis(), other, width));
-    } else if (this.beside) {
-      this.beside.canvas.remove();
-      this.beside = null;
-    }
+    if (app.against) this.beside.paint(this.scene(app.against, app.besideAxis(), app.besideCursor(), width));
     this.lastMs = performance.now() - began;
     // For tests and for the benchmark: how much was painted, of how much there is.
-    this.element.dataset.items = String(this.picture.items + (this.beside?.items ?? 0));
+    this.element.dataset.items = String(this.pictures.reduce((sum, it) => sum + it.items, 0));
     this.element.dataset.paints = String(Number(this.element.dataset.paints ?? 0) + 1);
   }
 
+  /** The picture of the run that the panels are about. */
+  get picture() {
+    return this.pictures[this.app.flipped ? 1 : 0];
+  }
+
+  /** The picture of the other one. */
+  get beside() {
+    return this.pictures[this.app.flipped ? 0 : 1];
+  }
+
+  /** There are as many pictures as there are runs. */
+  #count() {
+    const wanted = this.app.against ? 2 : 1;
+    if (this.pictures.length < wanted) this.pictures.push(new Picture(this.element, 'below'));
+    else if (this.pictures.length > wanted) this.pictures.pop().box.remove();
+    else return;
+    this.#fit();
+  }
+
+  /** Two runs stand in the window together, below what stands above them when the page is not scrolled. */
+  #fit() {
+    const { app } = this;
+    this.#count();
+    const [above, below] = this.pictures;
+    this.pictures.forEach((picture, at) => picture.box.classList.toggle('followed', below !== undefined && (at === 1) === app.flipped));
+    if (!below) {
+      above.box.style.height = '';
+      return;
+    }
+    const top = this.element.getBoundingClientRect().top + globalThis.scrollY;
+    const models = app.flipped ? [app.against, app.model] : [app.model, app.against];
+    const heights = shareOut(models[0].height, models[1].height, globalThis.innerHeight - top - 12);
+    [above, below].forEach((picture, at) => { picture.box.style.height = `${heights[at]}px`; });
+  }
+
   #place(event) {
-    const box = this.element.getBoundingClientRect();
-    const y = event.clientY - box.top + this.element.scrollTop;
-    const below = this.beside && y > this.app.model.height;
+    const { app } = this;
+    const lower = this.pictures[1] && event.clientY >= this.pictures[1].box.getBoundingClientRect().top;
+    const picture = this.pictures[lower ? 1 : 0];
+    const box = picture.box.getBoundingClientRect();
     return {
       x: event.clientX - box.left,
-      y: below ? y - this.app.model.height : y,
-      picture: below ? this.beside : this.picture,
-      model: below ? this.app.against : this.app.model,
+      y: event.clientY - box.top + picture.box.scrollTop,
+      picture,
+      model: picture === this.picture ? app.model : app.against,
     };
   }
 
@@ -118,6 +171,8 @@ export class Timeline {
   }
 
   #down(event) {
+    // The bar with which a box is scrolled is no part of the picture.
+    if (event.target.tagName !== 'CANVAS') return;
     this.element.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.clientX, start: event.clientX, moved: false });
   }
@@ -155,7 +210,9 @@ export class Timeline {
     const { x, y, picture, model } = this.#place(event);
     const found = pick(model, picture.view, x, y);
     const target = found?.event ?? picture.view.nearest(x);
-    if (x >= picture.view.left && model === this.app.model) this.app.go(target, { reveal: false });
+    if (x < picture.view.left) return;
+    if (model === this.app.model) this.app.go(target, { reveal: false });
+    else this.app.other(target);
   }
 
   #showTip(event) {

@@ -80,14 +80,24 @@ export function place(run, i) {
   return String(run.value(i, 'job') ?? run.value(i, 'disk') ?? run.value(i, 'node') ?? run.contextName(i));
 }
 
+/** The number of event `i` in words: `211`. Events and decisions are counted from 0, as in traces and logs. */
+export function eventName(run, i) {
+  return grouped(run.numberOf(i));
+}
+
 /** Event `i` in a line. */
 export function line(run, i) {
   const rest = details(run, i);
   return `${run.kindName(i)}${rest ? ` ${rest}` : ''}`;
 }
 
-/** Where the cursor is, for who hears the page: `event 212 of 980, 3.2 ms, main: mirror-step M14`. */
+/** The numbers that events of a run have: `(0 to 979)`. */
+export function range(run) {
+  return `(${eventName(run, 0)} to ${eventName(run, run.count - 1)})`;
+}
+
+/** Where the cursor is, for who hears the page: `event 211 (0 to 979), 3.2 ms, main: mirror-step M14`. */
 export function whereabouts(run, i) {
   const where = run.contextName(i) || place(run, i);
-  return `event ${grouped(i + 1)} of ${grouped(run.count)}, ${time(run.at[i])}, ${where}: ${line(run, i)}`;
+  return `event ${eventName(run, i)} ${range(run)}, ${time(run.at[i])}, ${where}: ${line(run, i)}`;
 }

@@ -156,6 +156,6 @@ test('arrows of the diagram end at the boxes, and taken ones are those of the pa
 });
 
 test('a file is named after the run and the event', () => {
-  assert.equal(fileName({ bug: 'MIR-02', scenario: 'tiny one' }, 211, 'svg'), 'blockjob-MIR-02-tiny-one-event212.svg');
+  assert.equal(fileName({ bug: 'MIR-02', scenario: 'tiny one' }, 211, 'svg'), 'blockjob-MIR-02-tiny-one-event211.svg');
   assert.equal(fileName({}, null, 'json'), 'blockjob.json');
 });

@@ -88,6 +88,26 @@ test('a run that is shown instead keeps the one before beside it, and they chang
   assert.equal(it.difference, null);
 });
 
+test('of two runs either is followed where it stands, at the event beside the cursor', () => {
+  const it = app(synthetic(300));
+  const upper = it.model;
+  it.setAgainst(synthetic(600));
+  const lower = it.against;
+  it.go(it.difference.event_a - 5);
+  it.other();
+  assert.deepEqual([it.model, it.against, it.followed], [lower, upper, 'below']);
+  assert.equal(it.store.chosen.cursor, it.difference.event_a - 5);
+  it.act('event-on');
+  assert.equal(it.besideCursor(), it.store.chosen.cursor);
+  it.other(17);
+  assert.deepEqual([it.model, it.store.chosen.cursor, it.followed], [upper, 17, 'above']);
+  it.follow('below');
+  it.alone();
+  assert.deepEqual([it.model, it.against, it.followed], [upper, null, 'above']);
+  it.other();
+  assert.equal(it.model, upper);
+});
+
 test('actions move the cursor and never out of the run', () => {
   const it = app(synthetic(100));
   it.act('event-back');
@@ -101,7 +121,7 @@ test('actions move the cursor and never out of the run', () => {
 
 test('all that keys are for is done by the page', () => {
   const it = app(synthetic(100));
-  const own = ['help', 'save', 'link', 'look'];
+  const own = ['help', 'save', 'link', 'look', 'goto'];
   for (const [keys, action] of KEYS) {
     assert.ok(own.includes(action) || it.act(action), action);
     const key = keys[0].replace('Shift+', '');
@@ -135,6 +155,6 @@ test('times, sizes and places are said as one says them', () => {
   assert.equal(grouped(1000000), '1,000,000');
   const { run } = new Model(synthetic(300));
   const step = run.ofKind('mirror-step')[0];
-  assert.match(whereabouts(run, step), /^event \d+ of \d+, .*, main: mirror-step M10$/);
+  assert.match(whereabouts(run, step), /^event \d+ \(0 to \d+\), .*, main: mirror-step M10$/);
   assert.equal(details(run, run.ofKind('job-status')[0]), 'undefined → created');
 });
