@@ -22,6 +22,9 @@ fn refused(args: &[&str], sentence: &str) {
     let output = view(folder.path(), args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    // The command line's own refusals come with the usage below them.
+    let usage = said.contains("Usage:");
+    assert!(usage || said.lines().count() == 1, "{args:?}: {said}");
     assert!(said.contains(sentence), "{args:?}: {said}");
     let left = fs::read_dir(folder.path()).expect("it can be read").count();
     assert_eq!(left, 0, "{args:?} left a file");
@@ -79,7 +82,10 @@ fn two_seeds_are_one_page_with_the_first_difference() {
 fn what_makes_no_sense_is_refused_with_what_would() {
     refused(&["bj1:nonsense"], "log");
     refused(&["nowhere.txt"], "there is no log in 'nowhere.txt'");
-    refused(&["--scenario", "no-such"], "'no-such' is no scenario");
+    refused(
+        &["--scenario", "no-such"],
+        "'no-such' is no scenario: mirror, tiny, ",
+    );
     refused(&["--policy", "lucky"], "'lucky' is no policy");
     refused(&["--policy", "exhaustive"], "expected random or pct:D");
     refused(&["tiny@5", "--against-clean"], "this run has no bug");
@@ -93,8 +99,14 @@ fn what_makes_no_sense_is_refused_with_what_would() {
     );
     refused(&["tiny@5", "--seed", "3"], "cannot be used with");
     refused(&["--port", "80"], "--serve");
-    if !cfg!(feature = "museum") {
+    if cfg!(feature = "museum") {
+        let sentence = "'NOPE-1' is no bug: expected MIR-02, MIR-07, ";
+        refused(&["--bug", "NOPE-1"], sentence);
+        refused(&["--bug", "NOPE-1", "--seed", "3"], "'NOPE-1' is no bug: ");
+        refused(&["tiny@5", "--bug", "NOPE-1"], "'NOPE-1' is no bug: ");
+    } else {
         refused(&["--bug", "MIR-02"], "feature 'museum'");
+        refused(&["tiny@5", "--bug", "NOPE-1"], "feature 'museum'");
     }
 }
 
@@ -118,4 +130,19 @@ fn a_bug_alone_is_looked_for_in_its_room_and_shown_beside_the_run_without_it() {
         &[log, "--bug", "MIR-02"],
         "a log says itself which bug is on",
     );
+}
+
+#[cfg(feature = "museum")]
+#[test]
+fn the_id_of_a_bug_is_known_however_it_is_written() {
+    for (typed, id) in [
+        ("mir-04a", "MIR-04a"),
+        ("MIR-04A", "MIR-04a"),
+        ("mir-02", "MIR-02"),
+    ] {
+        let run = document(&["--scenario", "tiny", "--seed", "3", "--bug", typed]);
+        assert_eq!(run["bug"], id);
+        let log = run["log"].as_str().expect("it has a log");
+        assert_eq!(document(&[log])["digest"], run["digest"], "{typed}");
+    }
 }

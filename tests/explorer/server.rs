@@ -39,7 +39,14 @@ fn runs_are_made_by_seed_and_by_log_and_compared() {
     );
     let options = server.get("/api/options");
     let scenarios = options["scenarios"].as_array().expect("a list");
-    assert!(scenarios.contains(&json!("tiny")) && options["policies"].is_array());
+    assert!(scenarios.contains(&json!("tiny")));
+    let policies = options["policies"].as_array().expect("a list");
+    assert!(!policies.is_empty());
+    for policy in policies {
+        let policy = policy.as_str().expect("a text");
+        let run = server.get(&format!("{TINY}&policy={}", encoded(policy)));
+        assert_eq!(run["policy"], policy, "what is offered can be asked for");
+    }
     let trace = |format| format!("/api/trace?log={}&format={format}", encoded(log));
     let (status, text) = server.ask("GET", &trace("text"), "");
     assert_eq!(status, 200);
@@ -86,6 +93,12 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     assert!(get("/api/run?scenario=nope").starts_with("'nope' is no scenario: expected "));
     assert!(get("/api/run?scenario=%2Fetc%2Fpasswd").contains("is no scenario"));
     assert!(get("/api/run?policy=lucky").starts_with("'lucky' is no policy"));
+    assert_eq!(
+        get("/api/run?policy=exhaustive"),
+        "'exhaustive' has no seeds, so there is no run of seed 0: expected random or pct:D"
+    );
+    let bug = get("/api/run?bug=NOPE-1");
+    assert!(bug.contains("'NOPE-1'") && bug.contains("bug"), "{bug}");
     assert!(get("/api/run?log=bj1%3Anonsense").contains("log"));
     assert!(get("/api/run?log=%zz").contains("hexadecimal"));
     assert_eq!(get("/api/compare?a=x"), get("/api/run?log=x"));

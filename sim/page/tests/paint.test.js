@@ -36,6 +36,27 @@ test('how much is painted depends on the window and not on the length of the run
   assert.ok(many < rows * 1200 + 500, `${many} for ${rows} rows of 1,200 pixels`);
 });
 
+test('the cursor does not cover the mark of where it went wrong, not even at the edges', () => {
+  const model = new Model(synthetic(300));
+  for (const event of [0, 150, model.run.count - 1]) {
+    const surface = new SvgSurface();
+    const drawn = { rects: [], shapes: [], lines: [] };
+    surface.rect = (x, y, width, height, colour) => drawn.rects.push({ x, y, width, height, colour });
+    surface.shape = (points, colour) => drawn.shapes.push({ points, colour });
+    surface.line = (x, _y, _x2, _y2, colour) => drawn.lines.push({ x, colour });
+    const scene = sceneOf(model, new Axis(model.run), { cursor: event, wrong: event });
+    paint(surface, scene);
+    const { theme } = scene;
+    const mark = drawn.rects.find((it) => it.colour === theme.tones.failed && it.height === 14);
+    const head = drawn.shapes.find((it) => it.colour === theme.accent).points.map(([x]) => x);
+    const [low, high] = [Math.min(...head), Math.max(...head)];
+    assert.ok(mark.x >= high || mark.x + mark.width <= low, `the mark is at ${mark.x}, the cursor from ${low} to ${high}`);
+    assert.ok(mark.x >= 0 && mark.x + mark.width <= scene.width, 'and it is in the picture');
+    const last = drawn.lines.filter((it) => [theme.accent, theme.tones.failed].includes(it.colour)).at(-1);
+    assert.equal(last.colour, theme.tones.failed, 'its line is above that of the cursor');
+  }
+});
+
 test('what is out of sight is not painted', () => {
   const model = new Model(synthetic(20_000));
   const axis = new Axis(model.run);

@@ -202,7 +202,8 @@ fn what_if(body: &[u8]) -> Result<Reply, Failure> {
     Ok(document(shown.document()))
 }
 
-/// `GET /api/options`.
+/// `GET /api/options`. The policies are those that have a run for each seed: `exhaustive` has every schedule
+/// of one configuration, and no seed names one of them.
 fn options() -> Reply {
     let scenarios: Vec<_> = Scenario::built_in_names().collect();
     let options = json!({

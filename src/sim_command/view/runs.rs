@@ -107,7 +107,8 @@ fn of_drawn(scenario: &Scenario, asked: &Seed<'_>, command: String) -> Result<Sh
         .draw(asked.seed)
         .map_err(|error| bad_input(&error))?;
     let spec: PolicySpec = asked.policy.parse().map_err(|error| bad_input(&error))?;
-    let _switch = switch_on(asked.bug).map_err(|error| bad_input(&error))?;
+    let bug = asked.bug.map(known_bug).transpose()?;
+    let _switch = switch_on(bug.as_deref()).map_err(|error| bad_input(&error))?;
     let mut runner = Runner::new();
     let policy = spec.of_seed(asked.seed, &config, &mut runner);
     let policy = policy.ok_or_else(|| {
@@ -117,7 +118,7 @@ fn of_drawn(scenario: &Scenario, asked: &Seed<'_>, command: String) -> Result<Sh
         ))
     })?;
     let mut record = Record::of(&mut runner, &config, policy, MAX_EVENTS);
-    record.bug = asked.bug.map(str::to_ascii_uppercase);
+    record.bug = bug;
     let about = About {
         scenario: Some(asked.scenario.to_owned()),
         seed: Some(asked.seed),
@@ -135,13 +136,14 @@ pub(super) fn of_bug(
     policy: Option<&str>,
 ) -> Result<Shown, Failure> {
     let policy = policy.unwrap_or(POLICY);
+    let bug = known_bug(bug)?;
     let room = match named {
         Some(name) => scenario(name)?,
-        None => room(bug)?,
+        None => room(&bug)?,
     };
     let mut sweep = Sweep::new(room, 0..SEEDS);
     sweep.policy = policy.parse().map_err(|error| bad_input(&error))?;
-    sweep.bug = Some(bug.to_owned());
+    sweep.bug = Some(bug.clone());
     sweep.stop_at_first = true;
     let report = sweep.run().map_err(|error| bad_input(&error))?;
     let found = report.first().ok_or_else(|| {
@@ -159,18 +161,36 @@ pub(super) fn of_bug(
     Ok(shown)
 }
 
+/// The id of a bug, however it was written.
+#[cfg(feature = "museum")]
+fn known_bug(bug: &str) -> Result<String, Failure> {
+    if let Some(exhibit) = blockjob::runtime::museum::find(bug) {
+        return Ok(exhibit.id.to_owned());
+    }
+    let known: Vec<_> = blockjob_sim::museum::exhibits().map(|it| it.id).collect();
+    Err(Failure::bad_input(format!(
+        "'{bug}' is no bug: expected {}",
+        known.join(", ")
+    )))
+}
+
+/// Without the museum there are no bugs, whatever they are called.
+#[cfg(not(feature = "museum"))]
+fn known_bug(bug: &str) -> Result<String, Failure> {
+    Err(Failure::bad_input(format!(
+        "this program has no bugs, and so not '{bug}': build it with the feature 'museum' to have them"
+    )))
+}
+
 /// The scenario in which the museum shows a bug.
 #[cfg(feature = "museum")]
 fn room(bug: &str) -> Result<Scenario, Failure> {
-    use blockjob::runtime::museum;
-
-    let exhibit = museum::find(&bug.to_ascii_uppercase());
-    let exhibit =
-        exhibit.ok_or_else(|| Failure::bad_input(format!("the museum has no exhibit {bug}")))?;
+    let exhibit = blockjob::runtime::museum::find(bug);
+    let exhibit = exhibit.expect("whoever asks has asked whether it is known");
     blockjob_sim::museum::room(exhibit).map_err(|error| bad_input(&error))
 }
 
-/// Without the museum there are no bugs, which is said when one is switched on.
+/// Without the museum there are no bugs, which was said already.
 #[cfg(not(feature = "museum"))]
 fn room(_bug: &str) -> Result<Scenario, Failure> {
     scenario(SCENARIO)
