@@ -148,6 +148,39 @@ test('the document of a page is the one that the program writes', async () => {
   assert.equal(shown.log, written.log);
 });
 
+test('what stays while one steps is not painted again, and looks as if it were', async () => {
+  const { page, errors } = await open(browser, lost());
+  const picture = () => page.evaluate(() => {
+    const { timeline } = globalThis.blockjob;
+    return { image: timeline.picture.canvas.toDataURL(), grounds: timeline.picture.grounds };
+  });
+  const anew = () => page.evaluate(() => {
+    const { timeline } = globalThis.blockjob;
+    timeline.picture.painted = [];
+    timeline.paint();
+  });
+  const before_ = await picture();
+  for (const deed of ['event-on', 'event-on', 'event-back', 'decision-on']) {
+    await page.evaluate((name) => globalThis.blockjob.app.act(name), deed);
+    await settled(page);
+  }
+  const stepped = await picture();
+  assert.equal(stepped.grounds, before_.grounds);
+  assert.notEqual(stepped.image, before_.image);
+  await anew();
+  assert.equal((await picture()).image, stepped.image);
+  for (const deed of ['zoom-in', 'pan-on', 'scale', 'theme']) {
+    const { grounds } = await picture();
+    await page.evaluate((name) => globalThis.blockjob.app.act(name), deed);
+    await settled(page);
+    const now = await picture();
+    assert.ok(now.grounds > grounds, deed);
+    await anew();
+    assert.equal((await picture()).image, now.image, deed);
+  }
+  assert.deepEqual(errors, []);
+});
+
 test('the wheel zooms, dragging moves, a click goes to an event', async () => {
   const { page, errors } = await open(browser, plain());
   const box = await page.locator('#lanes').boundingBox();

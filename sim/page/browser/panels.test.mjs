@@ -98,7 +98,7 @@ test('of a long story the sentences around the cursor have elements, and each ca
     await page.evaluate((event) => globalThis.blockjob.app.go(event), at);
     await settled(page);
     assert.equal(await now(), `Sentence ${Math.floor((at - 5) / 3)}.`);
-    assert.ok(await page.locator('#story li').count() < 130);
+    assert.ok(await page.locator('#story li').count() < 70);
     assert.equal(await page.locator('#story li.now').count(), 1);
     const seen = await page.evaluate(() => {
       const [box, it] = [document.querySelector('.story-lines').getBoundingClientRect(), document.querySelector('#story li.now').getBoundingClientRect()];
@@ -106,12 +106,12 @@ test('of a long story the sentences around the cursor have elements, and each ca
     });
     assert.ok(seen, `the sentence of event ${at} is in sight`);
   }
-  assert.match(await page.textContent('#story'), /Sentences 1 to 120 of 5,000/);
+  assert.match(await page.textContent('#story'), /Sentences 1 to 60 of 5,000/);
   assert.match(await page.textContent('#story'), /7 more sentences are not told/);
   await page.click('#story >> text=sentences after these');
-  await page.click('#story >> text="Sentence 130."');
+  await page.click('#story >> text="Sentence 70."');
   await settled(page);
-  assert.equal(await cursor(page), 395);
+  assert.equal(await cursor(page), 215);
   assert.deepEqual(errors, []);
 });
 

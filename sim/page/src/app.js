@@ -6,7 +6,10 @@ import { Store } from '#page/store.js';
 import { counterpart, firstDifference } from '#page/difference.js';
 import { destination } from '#page/goto.js';
 import { clamp } from '#page/search.js';
-import { byDecision, byEvent, byStep, find } from '#page/step.js';
+import { byDecision, byEvent, byStep, seek } from '#page/step.js';
+
+/** One looks for something so long at once, in milliseconds; then what has happened meanwhile is done. */
+const SEARCH_MS = 12;
 
 /** What one can ask the page to do; buttons and keys name these. */
 export class App {
@@ -22,6 +25,8 @@ export class App {
     this.difference = null;
     /** Whether the run that the panels are about, which is `model`, stands below the other one. */
     this.flipped = false;
+    /** What looks for something, as long as it does. */
+    this.search = null;
     this.axis = new Axis(this.model.run, 'order');
     this.store = new Store({
       cursor: this.model.opening, scale: 'order', filter: '', playing: false, speed: 8, theme, range: 0, run: 0, found: '', gone: '', job: null,
@@ -139,8 +144,14 @@ export class App {
 
   /** Moves the cursor to an event, and the view after it. */
   go(event, { reveal = true } = {}) {
+    if (this.search) this.#stopSearch();
     this.store.set({ cursor: this.#within(event) });
     if (reveal && this.axis.reveal(this.store.chosen.cursor)) this.#ranged();
+  }
+
+  #stopSearch() {
+    this.search = null;
+    if (this.store.chosen.found === 'looking…') this.store.set({ found: '' });
   }
 
   /** Changes what is visible. @param {(axis: Axis) => void} change */
@@ -214,8 +225,20 @@ export class App {
 
   /** Goes to the next event that fits; says so if there is none. */
   find(text, direction) {
-    const found = find(this.model.run, this.store.chosen.cursor, direction, text);
-    this.store.set({ found: text.trim() && found < 0 ? (direction > 0 ? 'none after this' : 'none before this') : '' });
-    if (found >= 0) this.go(found);
+    const search = seek(this.model.run, this.store.chosen.cursor, direction, text);
+    this.search = search;
+    const look = () => {
+      // Whoever has gone elsewhere meanwhile does not wait for it any more.
+      if (this.search !== search) return;
+      const found = search(SEARCH_MS);
+      if (found === null) {
+        this.store.set({ found: 'looking…' });
+        setTimeout(look);
+        return;
+      }
+      this.store.set({ found: text.trim() && found < 0 ? (direction > 0 ? 'none after this' : 'none before this') : '' });
+      if (found >= 0) this.go(found);
+    };
+    look();
   }
 }

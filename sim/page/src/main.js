@@ -56,8 +56,9 @@ async function begin() {
   if (against) app.setAgainst(against, difference ? JSON.parse(difference.textContent) : null);
   await follow(app);
   window.addEventListener('hashchange', () => follow(app));
-  // For tests and for the curious.
-  globalThis.blockjob = { app, timeline };
+  // For tests, for the benchmark and for the curious.
+  globalThis.blockjob = { app, timeline, drawnMs: 0 };
+  requestAnimationFrame(() => setTimeout(() => { globalThis.blockjob.drawnMs = performance.now(); }));
   document.documentElement.dataset.ready = 'yes';
 }
 

@@ -26,6 +26,13 @@ import { grouped, time } from '#page/words.js';
  * @returns {import('#page/axis.js').View} what is where
  */
 export function paint(surface, scene) {
+  const view = paintGround(surface, scene);
+  paintCursor(surface, view, scene);
+  return view;
+}
+
+/** All but the cursor and what is marked beside it: that stays while one steps. Returns what is where. */
+export function paintGround(surface, scene) {
   const { model, axis, width, height, theme } = scene;
   const view = axis.view(SIZES.label, width - SIZES.label - SIZES.right);
   surface.rect(0, 0, width, height, theme.panel);
@@ -42,7 +49,6 @@ export function paint(surface, scene) {
       if (place.kind === 'lane') paintLandmarks(surface, view, model.lanes[place.index], place, theme);
     }
   });
-  paintCursor(surface, view, scene);
   return view;
 }
 
@@ -124,7 +130,8 @@ function hasRoom(view, next, event, wide) {
   return !next || view.x(next.event) - view.x(event) > wide;
 }
 
-function paintCursor(surface, view, { cursor, wrong, difference, height, theme, model }) {
+/** The cursor, and where it went wrong and the runs part. */
+export function paintCursor(surface, view, { cursor, wrong, difference, height, theme, model }) {
   const upright = (event, colour, text, width, dash) => {
     if (event === null || event < 0 || event < view.first - 1 || event > view.end) return;
     const x = Math.round(view.middle(event)) + 0.5;

@@ -5,10 +5,10 @@ import { clamp, firstAtOrAfter } from '#page/search.js';
 import { grouped, time } from '#page/words.js';
 
 /** So many sentences have an element. */
-export const MOST = 120;
+export const MOST = 60;
 
 /** Fewer than so many before or after the one of the cursor, and others are shown. */
-const MARGIN = 20;
+const MARGIN = 15;
 
 /**
  * The sentence that is told at an event: the last one until then, -1 if there is none.

@@ -58,14 +58,34 @@ export function matcher(run, text) {
  * @param {string} text
  */
 export function find(run, i, direction, text) {
+  return seek(run, i, direction, text)(Infinity);
+}
+
+/** So many events are looked at before one looks at the clock. */
+const AT_ONCE = 256;
+
+/**
+ * The same bit by bit, for long runs: what it returns looks on for so many milliseconds each time that it is called,
+ * and returns null as long as it does not know.
+ * @returns {(budgetMs:number) => number|null}
+ */
+export function seek(run, i, direction, text) {
   const whole = run.ofKind(text.trim());
-  if (whole.length) return direction > 0 ? nextAfter(whole, i) : lastBefore(whole, i);
+  if (whole.length) return () => (direction > 0 ? nextAfter(whole, i) : lastBefore(whole, i));
   const fits = matcher(run, text);
-  if (!fits) return -1;
-  for (let at = i + direction; at >= 0 && at < run.count; at += direction) {
-    if (fits(at)) return at;
-  }
-  return -1;
+  if (!fits) return () => -1;
+  let at = i + direction;
+  return (budgetMs) => {
+    const until = performance.now() + budgetMs;
+    for (let looked = 1; at >= 0 && at < run.count; at += direction, looked += 1) {
+      if (fits(at)) return at;
+      if (looked % AT_ONCE === 0 && performance.now() > until) {
+        at += direction;
+        return null;
+      }
+    }
+    return -1;
+  };
 }
 
 /** The step of the mirror that a job is in at event `i`: the last one before it, or null. */

@@ -2,7 +2,7 @@
 
 import { CanvasSurface } from '#page/surface.js';
 import { make } from '#page/dom.js';
-import { paint } from '#page/paint.js';
+import { paintCursor, paintGround } from '#page/paint.js';
 import { pick } from '#page/pick.js';
 import { themeOf } from '#page/theme.js';
 
@@ -29,26 +29,50 @@ class Picture {
     this.canvas = make('canvas', { 'aria-hidden': 'true' });
     this.box = make(`div.run.${name}`, { tabindex: 0, role: 'group', 'aria-label': `The run ${name}` }, this.canvas);
     parent.append(this.box);
+    /** What stays while the cursor moves, and of what it is the picture. */
+    this.ground = make('canvas');
+    this.painted = [];
     this.view = null;
+    /** For tests: how much is in it, and how often it was painted. */
     this.items = 0;
+    this.grounds = 0;
   }
 
   /** @param {import('#page/paint.js').Scene} scene */
   paint(scene) {
     const ratio = Math.min(globalThis.devicePixelRatio || 1, 2);
-    const { width, height } = scene;
-    if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
-      this.canvas.width = Math.round(width * ratio);
-      this.canvas.height = Math.round(height * ratio);
-      this.canvas.style.width = `${width}px`;
-      this.canvas.style.height = `${height}px`;
+    const { width, height, model, axis, theme } = scene;
+    if (resize(this.canvas, width * ratio, height * ratio)) {
+      Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
     }
-    const context = this.canvas.getContext('2d');
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const surface = new CanvasSurface(context);
-    this.view = paint(surface, scene);
-    this.items = surface.items;
+    const shown = [model, model.places, theme, axis.scale, axis.from, axis.to, width, height, ratio];
+    if (shown.some((it, at) => it !== this.painted[at])) {
+      resize(this.ground, width * ratio, height * ratio);
+      const surface = surfaceOf(this.ground, ratio);
+      this.view = paintGround(surface, scene);
+      this.items = surface.items;
+      this.painted = shown;
+      this.grounds += 1;
+    }
+    const surface = surfaceOf(this.canvas, ratio);
+    surface.context.drawImage(this.ground, 0, 0, width, height);
+    paintCursor(surface, this.view, scene);
   }
+}
+
+/** Returns whether the canvas had another size. */
+function resize(canvas, width, height) {
+  const [wide, high] = [Math.round(width), Math.round(height)];
+  if (canvas.width === wide && canvas.height === high) return false;
+  Object.assign(canvas, { width: wide, height: high });
+  return true;
+}
+
+function surfaceOf(canvas, ratio) {
+  const context = canvas.getContext('2d');
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.globalAlpha = 1;
+  return new CanvasSurface(context);
 }
 
 /** The timeline: one picture, or two if there are two runs. `pictures` has the upper one first. */

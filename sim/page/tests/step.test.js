@@ -8,7 +8,7 @@ import { KEYS, actionOf } from '#page/keys.js';
 import { Model } from '#page/model.js';
 import { readLink, writeLink } from '#page/permalink.js';
 import { advance } from '#page/play.js';
-import { byDecision, byStep, find, matcher, stepAt } from '#page/step.js';
+import { byDecision, byStep, find, matcher, seek, stepAt } from '#page/step.js';
 import { details, grouped, size, time, whereabouts } from '#page/words.js';
 import { Writer, synthetic } from '../tools/synthetic.mjs';
 
@@ -49,6 +49,36 @@ test('M1 is not M10, and words must all be there', () => {
   const found = run.ofKind('disk-begin').find((i) => run.value(i, 'disk') === 'target');
   assert.ok(fits(found));
   assert.equal(matcher(run, '  '), null);
+});
+
+test('looking for something bit by bit comes to the same, and ends where there is nothing', () => {
+  const { run } = new Model(synthetic(5000));
+  const all = (direction, from, text) => {
+    const look = seek(run, from, direction, text);
+    for (let calls = 1; ; calls += 1) {
+      const found = look(-1);
+      if (found !== null) return { found, calls };
+    }
+  };
+  const far = all(1, 0, 'disk target no-such');
+  assert.deepEqual(far, { found: -1, calls: Math.floor((run.count - 1) / 256) + 1 });
+  const last = run.ofKind('guest-done').at(-1);
+  const text = `guest-done id ${run.value(last, 'id')}`;
+  assert.equal(find(run, 0, 1, text), last);
+  const { found, calls } = all(1, 0, text);
+  assert.equal(found, last);
+  assert.ok(calls > 10, `${calls}`);
+  assert.equal(all(-1, run.count, text).found, last);
+});
+
+test('who goes elsewhere does not wait for what was looked for', () => {
+  const it = app(synthetic(300));
+  it.find('no such thing', 1);
+  assert.equal(it.store.chosen.found, 'none after this');
+  it.search = () => null;
+  it.store.set({ found: 'looking…' });
+  it.go(5);
+  assert.deepEqual([it.search, it.store.chosen.found], [null, '']);
 });
 
 test('a first difference is where the runs part, and events before it are the same', () => {
