@@ -30,10 +30,20 @@ test('another choice at some decision leads to another outcome, and the run befo
     if (await button.count() === 0) continue;
     const at = await cursor(page);
     const shown = await page.evaluate(() => globalThis.blockjob.app.store.chosen.run);
+    const asked = await button.evaluate((it) => ({
+      decision: Number(/at decision (\d+)$/.exec(it.getAttribute('aria-label'))[1]),
+      option: [...it.closest('.options').children].indexOf(it.closest('li')),
+    }));
     await button.click();
     await page.waitForFunction((run) => globalThis.blockjob.app.store.chosen.run > run, shown);
     await settled(page);
     assert.equal(await page.evaluate(() => globalThis.blockjob.app.against.document.log), before_);
+    const made = await page.evaluate((decision) => {
+      const [after_, was] = [globalThis.blockjob.app.model, globalThis.blockjob.app.against].map((it) => it.document.decisions.chosen);
+      return { chosen: after_[decision], kept: was.slice(0, decision).every((it, at) => it === after_[at]), was: was[decision] };
+    }, asked.decision);
+    assert.deepEqual([made.chosen, made.kept], [asked.option, true], 'that decision was made otherwise, and those before as they were');
+    assert.notEqual(made.was, asked.option);
     changed = (await outcome(page)) !== 'DATA';
     if (!changed) {
       await page.click('#versus >> text=Swap them');

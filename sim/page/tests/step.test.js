@@ -52,7 +52,7 @@ test('M1 is not M10, and words must all be there', () => {
 });
 
 test('looking for something bit by bit comes to the same, and ends where there is nothing', () => {
-  const { run } = new Model(synthetic(5000));
+  const { run } = new Model(synthetic(60_000));
   const all = (direction, from, text) => {
     const look = seek(run, from, direction, text);
     for (let calls = 1; ; calls += 1) {
