@@ -17,6 +17,14 @@ fn document(args: &[&str]) -> Value {
     serde_json::from_slice(&text).expect("it is JSON")
 }
 
+/// What stands in the element of `page` with that id.
+fn element<'a>(page: &'a str, id: &str) -> &'a str {
+    let begin = format!("<script id=\"{id}\" ");
+    let (_, rest) = page.split_once(&begin).expect("the element is there");
+    let (_, rest) = rest.split_once('>').expect("its head ends");
+    rest.split_once("</script>").expect("it ends").0
+}
+
 fn refused(args: &[&str], sentence: &str) {
     let folder = tempdir().expect("there is room");
     let output = view(folder.path(), args);
@@ -74,8 +82,24 @@ fn two_seeds_are_one_page_with_the_first_difference() {
     let output = view(folder.path(), &["tiny@5", "--against", "6"]);
     assert!(output.status.success(), "{output:?}");
     let page = fs::read_to_string(folder.path().join("run.html")).expect("the page is there");
-    assert!(page.contains("<script id=\"against\""));
-    assert!(page.contains("{\"first_difference\":{\"event_a\":"));
+    let output = view(folder.path(), &["tiny@6", "--out", "other.html"]);
+    assert!(output.status.success(), "{output:?}");
+    let other = fs::read_to_string(folder.path().join("other.html")).expect("it is there");
+    assert_eq!(element(&page, "against"), element(&other, "run"));
+    let difference = element(&page, "difference");
+    let difference: Value = serde_json::from_str(difference).expect("it is JSON");
+    let first = &difference["first_difference"];
+    let (a, b) = (document(&["tiny@5"]), document(&["tiny@6"]));
+    let event = first["event_a"].as_u64().expect("they differ") as usize;
+    assert_eq!(first["event_a"], first["event_b"]);
+    for column in ["at_ns", "decisions"] {
+        assert_eq!(
+            a["events"][column].as_array().expect("a list")[..event],
+            b["events"][column].as_array().expect("a list")[..event],
+            "{column}"
+        );
+    }
+    assert!(first["decision"].is_number(), "{first}");
 }
 
 #[test]
