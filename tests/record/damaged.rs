@@ -57,6 +57,9 @@ fn a_recording_of_a_program_that_is_killed_can_be_shown() {
         "1M",
         "--buf-size",
         "1M",
+        // So few events that none would be in the file yet, were they not handed over at each wait.
+        "--granularity",
+        "1M",
         "--record",
         "run.trace",
     ];

@@ -63,6 +63,9 @@ fn states_and_verbs_are_those_of_the_engine() {
     assert_eq!((states.names.len(), states.transitions.len()), (11, 20));
     assert_eq!((states.verbs.len(), states.allowed.len()), (8, 31));
     assert!(states.transitions.contains(&("ready", "standby")));
+    // Of those that lead one way only, which way.
+    assert!(states.transitions.contains(&("created", "running")));
+    assert!(!states.transitions.contains(&("running", "created")));
     assert!(states.allowed.contains(&("complete", "ready")));
 }
 

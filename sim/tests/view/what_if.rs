@@ -91,13 +91,20 @@ fn a_log_whose_run_this_program_does_not_make_has_no_what_if() {
     let log = record(BUSY, 3).log;
     let other = super::support::config("granules=9,deeds=2");
     let case = Case::new(&other, &log);
-    let last = WhatIf {
-        decision: log.len() as u64 - 1,
-        chosen: 0,
+    let ask = |decision| {
+        let other = WhatIf {
+            decision,
+            chosen: 0,
+        };
+        let answer = case.what_if(&mut Runner::new(), other, Box::new(Dull), LIMIT);
+        answer.map(|record| record.log.len())
     };
-    let error = case.what_if(&mut Runner::new(), last, Box::new(Dull), LIMIT);
+    // The other run comes to this decision, but not by the way that the log says.
+    let early = ask(30);
+    assert!(matches!(early, Err(WhatIfError::Drifted(_))), "{early:?}");
+    let last = ask(log.len() as u64 - 1);
     assert!(matches!(
-        error,
+        last,
         Err(WhatIfError::Drifted(_) | WhatIfError::NoDecision { .. })
     ));
 }
