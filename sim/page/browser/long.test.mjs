@@ -29,3 +29,19 @@ test('a million events open, and how much is painted depends on the window', asy
   assert.match(await page.textContent('#live'), /^event 1,000,(\d+) \(0 to 1,000,\1\)/);
   assert.deepEqual(errors, []);
 });
+
+test('looking for something in a million events leaves time for the reader', async () => {
+  const { page, errors } = await open(browser, made('long.html', synthetic(1_000_000)));
+  const found = (text) => page.waitForFunction((it) => document.querySelector('#found').textContent === it, text);
+  await page.fill('#filter', 'no such thing');
+  await page.press('#filter', 'Enter');
+  await found('looking…');
+  await page.click('[data-do=event-on]');
+  await found('');
+  assert.match(await page.textContent('#live'), /^event 1 /);
+  await page.press('#filter', 'Enter');
+  await found('looking…');
+  await found('none after this');
+  assert.match(await page.textContent('#live'), /event 1 /);
+  assert.deepEqual(errors, []);
+});

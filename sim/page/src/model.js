@@ -65,6 +65,18 @@ export class Model {
     return (this.bits.find((it) => it.job === job) ?? this.bits[0])?.job;
   }
 
+  /**
+   * The events of steps of the job that the reader has chosen; of all jobs if none is.
+   * @param {string|null} job
+   * @returns {ArrayLike<number>}
+   */
+  stepsOf(job) {
+    const all = this.run.ofKind('mirror-step');
+    if (job === null) return all;
+    if (this.chosenSteps?.job !== job) this.chosenSteps = { job, steps: all.filter((i) => this.run.value(i, 'job') === job) };
+    return this.chosenSteps.steps;
+  }
+
   /** Whether the run is one of a mirror, which takes steps. */
   get hasSteps() {
     return this.run.ofKind('mirror-step').length > 0;

@@ -7,18 +7,19 @@ import { eventName } from '#page/words.js';
 /** @param {import('#page/app.js').App} app @param {HTMLElement} element */
 export function codePanel(app, element) {
   let shown = null;
-  app.store.on(['cursor', 'run'], ({ cursor, run }) => {
-    const now = stepAt(app.model.run, cursor);
-    const key = `${run} ${now?.step} ${now?.event === cursor}`;
+  app.store.on(['cursor', 'run', 'job'], ({ cursor, run, job }) => {
+    const now = stepAt(app.model.run, cursor, app.model.stepsOf(job));
+    const several = app.model.jobs.length > 1;
+    const key = `${run} ${now?.step} ${now?.event} ${now?.event === cursor}`;
     if (key === shown) return;
     shown = key;
     const steps = app.model.document.steps ?? [];
     const step = steps.find((it) => it.step === now?.step);
     element.replaceChildren(
       stepButtons(app, steps, now?.step),
-      now ? make('p.big', null, `${now.step}${now.event === cursor ? ', now' : ', since'}`, now.event === cursor ? '' : ' ',
+      now ? make('p.big', null, `${now.step}${several ? ` of ${now.job}` : ''}${now.event === cursor ? ', now' : ', since'}`, now.event === cursor ? '' : ' ',
         now.event === cursor ? null : button(`event ${eventName(app.model.run, now.event)}`, () => app.go(now.event)))
-        : make('p.quiet', null, 'No job has come to a step yet.'),
+        : make('p.quiet', null, job ? `${job} has come to no step yet.` : 'No job has come to a step yet.'),
       step ? describe(step) : '',
     );
     // Only the box is scrolled, never the page.

@@ -88,9 +88,13 @@ export function seek(run, i, direction, text) {
   };
 }
 
-/** The step of the mirror that a job is in at event `i`: the last one before it, or null. */
-export function stepAt(run, i) {
-  const steps = run.ofKind('mirror-step');
+/**
+ * The step of the mirror that a job is in at event `i`: the last one until then, or null.
+ * @param {import('#page/run.js').Run} run
+ * @param {number} i
+ * @param {ArrayLike<number>} [steps] the events of steps, in order: of all jobs if nothing is said
+ */
+export function stepAt(run, i, steps = run.ofKind('mirror-step')) {
   const at = lowerBound(steps, i + 1) - 1;
   return at < 0 ? null : { step: String(run.value(steps[at], 'step')), event: steps[at], job: run.value(steps[at], 'job') };
 }

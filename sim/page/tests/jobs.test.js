@@ -6,6 +6,7 @@ import { App } from '#page/app.js';
 import { leftOut } from '#page/job-choice.js';
 import { Model } from '#page/model.js';
 import { shareOut } from '#page/timeline.js';
+import { stepAt } from '#page/step.js';
 import { Writer, synthetic } from '../tools/synthetic.mjs';
 
 const BYTES = 65536;
@@ -37,6 +38,17 @@ test('four of many jobs have strips, which is said, and one that is chosen is am
   it.choose('job1');
   assert.deepEqual(strips(it.model), ['job0', 'job1', 'job2', 'job3']);
   assert.equal(leftOut(new Model(jobs(4))), '');
+});
+
+test('steps are those of the job that was chosen, or of all', () => {
+  const w = new Writer({ jobs: [fact('a'), fact('b')] });
+  w.event('mirror-step', { job: 'a', step: 'M1' });
+  w.event('mirror-step', { job: 'b', step: 'M2' });
+  w.event('timer', { name: 'x' });
+  const model = new Model(w.document());
+  const at = (job) => stepAt(model.run, 2, model.stepsOf(job));
+  assert.deepEqual([at('a').step, at('b').step, at(null).step], ['M1', 'M2', 'M2']);
+  assert.deepEqual([at('a').step, at('none')], ['M1', null]);
 });
 
 test('a job that only the document knows is not shown, and one that only the run knows is', () => {

@@ -63,8 +63,10 @@ test('looking for something bit by bit comes to the same, and ends where there i
   const far = all(1, 0, 'disk target no-such');
   assert.deepEqual(far, { found: -1, calls: Math.floor((run.count - 1) / 256) + 1 });
   const last = run.ofKind('guest-done').at(-1);
-  const text = `guest-done id ${run.value(last, 'id')}`;
-  assert.equal(find(run, 0, 1, text), last);
+  const text = `guest-done id ${grouped(run.value(last, 'id'))}`;
+  for (const from of [0, last - 1]) assert.equal(find(run, from, 1, text), last);
+  assert.equal(find(run, last + 1, -1, text), last);
+  assert.equal(find(run, last, 1, text), -1);
   const { found, calls } = all(1, 0, text);
   assert.equal(found, last);
   assert.ok(calls > 10, `${calls}`);
