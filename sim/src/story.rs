@@ -72,7 +72,7 @@ pub struct Story {
 impl Story {
     /// The story of `record`.
     pub fn of(record: &Record, length: Length) -> Story {
-        let facts = gather::gather(record);
+        let facts = gather::gather(&record.entries);
         let failure = record.report.failure.clone();
         let focus = failure
             .as_ref()

@@ -8,7 +8,7 @@ use crate::record::{Record, What, Who};
 
 /// For each coroutine of `record` that works for a guest or a job the name of that: `guest0`, `job0`.
 pub(crate) fn actors(record: &Record) -> BTreeMap<Who, String> {
-    let facts = gather::gather(record);
+    let facts = gather::gather(&record.entries);
     let guest = |number: usize| format!("guest{number}");
     let mut actors = BTreeMap::new();
     for (who, by) in &facts.works_for {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use blockjob_block::request::RequestKind;
+use blockjob_block::request::{ALL_NODES, RequestKind};
 use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::Step;
 use blockjob_jobs::state::JobStatus;
@@ -76,6 +76,8 @@ pub(super) struct GuestRequest {
 #[derive(Debug)]
 pub(super) struct Io {
     pub(super) node: Rc<str>,
+    /// The context in which it began.
+    pub(super) context: Rc<str>,
     pub(super) id: u64,
     pub(super) kind: RequestKind,
     pub(super) span: Span,
@@ -94,8 +96,8 @@ pub(super) struct DiskOp {
     /// When it did what it does, and whether it failed.
     pub(super) landed: Option<(Moment, bool)>,
     pub(super) by: By,
-    /// The coroutine that waits for it.
-    pub(super) waits: Option<u64>,
+    /// The coroutine that waits for it: its context and its serial there.
+    pub(super) waits: Option<(Rc<str>, u64)>,
 }
 
 /// Granules that a mirror has taken, to copy them.
@@ -112,6 +114,8 @@ pub(super) struct Copy {
 /// A drained section.
 #[derive(Debug)]
 pub(super) struct Section {
+    /// The context in which it is; each counts its sections for itself.
+    pub(super) context: Rc<str>,
     pub(super) id: u64,
     pub(super) node: Rc<str>,
     pub(super) owner: &'static str,
@@ -122,6 +126,13 @@ pub(super) struct Section {
     pub(super) in_flight: Vec<usize>,
     /// Those at its node that were in flight when it was established, which should be none.
     pub(super) left_in_flight: Vec<usize>,
+}
+
+impl Section {
+    /// Whether it holds back requests of `context`: one of all nodes has only those of its own.
+    pub(super) fn reaches(&self, context: &str) -> bool {
+        *self.node != *ALL_NODES || *self.context == *context
+    }
 }
 
 /// What happened to a job.
@@ -185,6 +196,8 @@ pub(super) struct Facts {
     pub(super) sections: Vec<Section>,
     /// Those that have ended, in the order of their ends.
     pub(super) ended_sections: Vec<usize>,
+    /// How many sections have a number and an owner: several, if they are of several contexts.
+    pub(super) namesakes: BTreeMap<(u64, &'static str), usize>,
     pub(super) jobs: Vec<JobFacts>,
     pub(super) deeds: Vec<Deed>,
     pub(super) pivots: Vec<Pivot>,
@@ -231,6 +244,14 @@ impl Facts {
         }
         self.ios.push(io);
         index
+    }
+
+    /// Adds a section, and returns its place.
+    pub(super) fn add_section(&mut self, section: Section) -> usize {
+        let name = (section.id, section.owner);
+        *self.namesakes.entry(name).or_default() += 1;
+        self.sections.push(section);
+        self.sections.len() - 1
     }
 
     /// Adds a request at a disk, and returns its place.

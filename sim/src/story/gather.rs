@@ -8,6 +8,8 @@ mod disks;
 mod guests;
 mod open;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,12 +18,12 @@ use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace};
 use blockjob_jobs::trace::{JobTrace, JobTraceKind};
 
 use super::facts::{By, Copy, Deed, Facts, JobNews, Moment, Span};
-use crate::record::{Entry, Record, RuntimeEvent, What, Who};
+use crate::record::{Entry, RuntimeEvent, What, Who};
 use disks::Wakes;
 use open::Open;
 
-/// What `record` says.
-pub(super) fn gather(record: &Record) -> Facts {
+/// What the `entries` of a record say.
+pub(super) fn gather(entries: &[Entry]) -> Facts {
     let mut gather = Gather {
         facts: Facts::default(),
         by: BTreeMap::new(),
@@ -30,9 +32,9 @@ pub(super) fn gather(record: &Record) -> Facts {
         open: Open::default(),
         asked: BTreeMap::new(),
         newest_copies: Vec::new(),
-        wakes: Wakes::new(&record.entries),
+        wakes: Wakes::new(entries),
     };
-    for (index, entry) in record.entries.iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         gather.entry(index, entry);
     }
     Facts {

@@ -87,9 +87,13 @@ pub(super) fn owner(name: &'static str) -> &'static str {
 }
 
 impl Facts {
-    /// A section by its number and owner.
+    /// A section by its number and owner, and by its context if another one has the same.
     pub(super) fn section_name(&self, section: &Section) -> String {
-        format!("section {} of {}", section.id, owner(section.owner))
+        let name = format!("section {} of {}", section.id, owner(section.owner));
+        match self.namesakes.get(&(section.id, section.owner)) {
+            Some(2..) => format!("{name} in {}", section.context),
+            _ => name,
+        }
     }
 
     /// For whom something is done.

@@ -57,7 +57,7 @@ pub fn of_record(record: &Record, about: &About) -> Document {
         );
     }
     document.disks = disks(&document, record.config.len_bytes());
-    tell(&mut document, record);
+    tell(&mut document, record, MAX_LINES);
     document
 }
 
@@ -167,10 +167,10 @@ fn story_in(record: &Record, most: usize) -> (Story, usize) {
     (story, left_out)
 }
 
-/// Adds the story, and how the run failed.
-fn tell(document: &mut Document, record: &Record) {
+/// Adds the story, in at most so many sentences, and how the run failed.
+fn tell(document: &mut Document, record: &Record, most: usize) {
     let failure = record.report.failure.as_ref();
-    let (story, left_out) = story_in(record, MAX_LINES);
+    let (story, left_out) = story_in(record, most);
     let line = |line: &Line| StoryLine {
         at_ns: line.at.at_ns,
         event: place(record, line.at.seq),
@@ -267,5 +267,9 @@ mod tests {
         assert_eq!((whole.lines.len(), left_out), (all, 0));
         let (cut, left_out) = story_in(&record, 10);
         assert_eq!((cut.lines.len(), left_out), (10, all - 10));
+        let mut document = Document::new("a run", Origin::Sim);
+        tell(&mut document, &record, 10);
+        let told = &document.story;
+        assert_eq!((told.lines.len(), told.left_out), (10, all - 10));
     }
 }

@@ -15,6 +15,7 @@ impl Gather<'_> {
             DiskWhat::Begins => {
                 let flushes = event.kind == DiskKind::Flush;
                 let by = self.serve(entry, span, |asked| flushes && asked == GuestKind::Flush);
+                let waits = entry.coroutine.as_ref();
                 let op = self.facts.add_disk_op(DiskOp {
                     disk: event.disk,
                     kind: event.kind,
@@ -22,7 +23,7 @@ impl Gather<'_> {
                     begun: at,
                     landed: None,
                     by,
-                    waits: entry.coroutine.as_ref().map(|who| who.id.serial),
+                    waits: waits.map(|who| (who.context.clone(), who.id.serial)),
                 });
                 self.open.disk_ops.insert(op);
             }
@@ -46,7 +47,11 @@ impl Gather<'_> {
         };
         let mut open = self.open.disk_ops.iter().copied().filter(alike);
         let oldest = open.clone().next();
-        open.find(|op| ops[*op].waits == woken).or(oldest)
+        let waits = |op: &usize| {
+            let waits = ops[*op].waits.as_ref();
+            waits.map(|(context, serial)| (&**context, *serial))
+        };
+        open.find(|op| waits(op) == woken).or(oldest)
     }
 }
 
@@ -62,10 +67,10 @@ impl<'a> Wakes<'a> {
         Wakes { entries, next: 0 }
     }
 
-    /// The serial of the coroutine that is woken first after the event at `index`.
-    fn after(&mut self, index: usize) -> Option<u64> {
-        let wake = |entry: &Entry| match entry.what {
-            What::Runtime(RuntimeEvent::Wake { serial, .. }) => Some(serial),
+    /// The context and the serial there of the coroutine that is woken first after the event at `index`.
+    fn after(&mut self, index: usize) -> Option<(&'a str, u64)> {
+        let wake = |entry: &'a Entry| match entry.what {
+            What::Runtime(RuntimeEvent::Wake { serial, .. }) => Some((&*entry.context, serial)),
             _ => None,
         };
         if self.next <= index {

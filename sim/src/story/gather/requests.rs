@@ -34,6 +34,7 @@ impl Gather<'_> {
                 }
                 self.request_begins(Io {
                     node,
+                    context: entry.context.clone(),
                     id,
                     kind: *kind,
                     span,
@@ -47,9 +48,33 @@ impl Gather<'_> {
                 node,
                 section,
                 owner,
-            } => self.section_begins(at, node, *section, owner),
-            BlockTrace::Drained { section, .. } => self.section_established(at, *section),
-            BlockTrace::DrainEnd { section, .. } => self.section_ends(at, *section),
+            } => {
+                let in_flight = self.in_flight(node, &entry.context);
+                let section = self.facts.add_section(Section {
+                    context: entry.context.clone(),
+                    id: *section,
+                    node: node.clone(),
+                    owner,
+                    begun: at,
+                    established: None,
+                    ended: None,
+                    in_flight,
+                    left_in_flight: Vec::new(),
+                });
+                self.open.sections.insert(section);
+            }
+            BlockTrace::Drained { section, .. } => {
+                if let Some(index) = self.open_section(entry, *section) {
+                    self.section_established(at, index);
+                }
+            }
+            BlockTrace::DrainEnd { section, .. } => {
+                if let Some(index) = self.open_section(entry, *section) {
+                    self.facts.sections[index].ended = Some(at);
+                    self.facts.ended_sections.push(index);
+                    self.open.sections.remove(&index);
+                }
+            }
             BlockTrace::ReplaceNode { from, to } => self.replaced(at, from, to),
         }
     }
@@ -105,50 +130,35 @@ impl Gather<'_> {
         open.any(|io| io.id >= AT_FILTER && io.node == *node && io.by == *by && io.span == span)
     }
 
-    /// The requests that are in flight at `node`, which may be all nodes.
-    fn in_flight(&self, node: &str) -> Vec<usize> {
+    /// The requests that are in flight at `node`, which may be all nodes of `context`.
+    fn in_flight(&self, node: &str, context: &str) -> Vec<usize> {
         let open = self.open.ios.iter().copied();
-        let reaches = |io: &usize| *self.facts.ios[*io].node == *node || *node == *ALL_NODES;
+        let reaches = |index: &usize| {
+            let io = &self.facts.ios[*index];
+            *io.node == *node || (*node == *ALL_NODES && *io.context == *context)
+        };
         open.filter(reaches).collect()
     }
 
-    fn section_begins(&mut self, at: Moment, node: &Rc<str>, id: u64, owner: &'static str) {
-        self.open.sections.insert(self.facts.sections.len());
-        self.facts.sections.push(Section {
-            id,
-            node: node.clone(),
-            owner,
-            begun: at,
-            established: None,
-            ended: None,
-            in_flight: self.in_flight(node),
-            left_in_flight: Vec::new(),
-        });
-    }
-
-    fn section_established(&mut self, at: Moment, id: u64) {
-        let Some(index) = self.open_section(id) else {
-            return;
-        };
+    fn section_established(&mut self, at: Moment, index: usize) {
+        let Section { node, context, .. } = &self.facts.sections[index];
         // A section of all nodes is held against none of them.
-        let node = self.facts.sections[index].node.clone();
-        if *node != *ALL_NODES {
-            self.facts.sections[index].left_in_flight = self.in_flight(&node);
-        }
-        self.facts.sections[index].established = Some(at);
+        let left_in_flight = match &**node {
+            ALL_NODES => Vec::new(),
+            node => self.in_flight(node, context),
+        };
+        let section = &mut self.facts.sections[index];
+        section.left_in_flight = left_in_flight;
+        section.established = Some(at);
     }
 
-    fn section_ends(&mut self, at: Moment, id: u64) {
-        if let Some(index) = self.open_section(id) {
-            self.facts.sections[index].ended = Some(at);
-            self.facts.ended_sections.push(index);
-            self.open.sections.remove(&index);
-        }
-    }
-
-    fn open_section(&self, id: u64) -> Option<usize> {
+    /// The section of the number `id` in the context of `entry`: each context counts its own from 1.
+    fn open_section(&self, entry: &Entry, id: u64) -> Option<usize> {
         let mut open = self.open.sections.iter().rev().copied();
-        open.find(|section| self.facts.sections[*section].id == id)
+        open.find(|section| {
+            let section = &self.facts.sections[*section];
+            section.id == id && section.context == entry.context
+        })
     }
 }
 
