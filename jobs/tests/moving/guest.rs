@@ -29,6 +29,29 @@ pub(crate) struct Script {
     pub(crate) places: Vec<String>,
     /// Between two of them.
     pub(crate) rest_ns: u64,
+    /// With the last of them answered there is one more, until it is enough.
+    pub(crate) goes_on: bool,
+    /// What makes more of them.
+    more: Option<Box<dyn FnMut(usize) -> Write + Send>>,
+}
+
+impl Script {
+    /// The guest ends with what it is at.
+    pub(crate) fn enough(&mut self) {
+        self.goes_on = false;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.goes_on && self.answered == self.writes.len()
+    }
+
+    fn next(&mut self) -> Option<Write> {
+        if self.goes_on && self.answered == self.writes.len() {
+            let more = self.more.as_mut().expect("it was made by `script`");
+            self.writes.push(more(self.answered));
+        }
+        self.writes.get(self.answered).copied()
+    }
 }
 
 pub(crate) type Shared = Arc<Mutex<Script>>;
@@ -42,17 +65,18 @@ pub(crate) fn script(len: u64, count: usize, rest_ns: u64) -> Shared {
         x ^= x << 17;
         x >> 11
     };
-    let writes = (0..count).map(|number| {
+    let mut more = move |number: usize| {
         let bytes = 512 * (1 + next() % 12);
         Write {
             offset: next() % (len / 512 - 12) * 512,
             bytes,
             fill: number as u8 | 0x80,
         }
-    });
+    };
     Arc::new(Mutex::new(Script {
-        writes: writes.collect(),
+        writes: (0..count).map(&mut more).collect(),
         rest_ns,
+        more: Some(Box::new(more)),
         ..Script::default()
     }))
 }
@@ -60,11 +84,7 @@ pub(crate) fn script(len: u64, count: usize, rest_ns: u64) -> Shared {
 /// What a disk holds that held `bytes` before all writes of the guest.
 pub(crate) fn after_all(script: &Shared, mut bytes: Vec<u8>) -> Vec<u8> {
     let script = script.lock().expect("whole");
-    assert_eq!(
-        script.answered,
-        script.writes.len(),
-        "the guest has not ended"
-    );
+    assert!(script.has_ended(), "the guest has not ended");
     for write in &script.writes {
         let (at, end) = (write.offset as usize, (write.offset + write.bytes) as usize);
         bytes[at..end].fill(write.fill);
@@ -97,8 +117,8 @@ impl Device {
     async fn work(&self) {
         loop {
             let (write, rest_ns) = {
-                let script = self.script.lock().expect("whole");
-                (script.writes.get(script.answered).copied(), script.rest_ns)
+                let mut script = self.script.lock().expect("whole");
+                (script.next(), script.rest_ns)
             };
             let (Some(write), Some(backend)) = (write, self.backend.upgrade()) else {
                 return;

@@ -26,8 +26,19 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// In `io0`, with a guest that writes so many times.
+    /// In `io0`, with a guest that writes so many times. On threads it may have done so before the test
+    /// gets to its next line, however many times that is.
     pub(crate) fn new(world: World, writes: usize) -> Scene {
+        Self::with_guest(world, writes, false)
+    }
+
+    /// In `io0`, with a guest that writes until the test has had enough: whatever the test does meanwhile,
+    /// it does to a guest that writes.
+    pub(crate) fn with_busy_guest(world: World) -> Scene {
+        Self::with_guest(world, 0, true)
+    }
+
+    fn with_guest(world: World, writes: usize, goes_on: bool) -> Scene {
         let scene = Scene {
             world,
             source: Disk::noise(LEN, 7),
@@ -38,6 +49,7 @@ impl Scene {
         };
         let (source, target) = (scene.source.clone(), scene.target.clone());
         let script = scene.script.clone();
+        script.lock().expect("whole").goes_on = goes_on;
         scene.world.on(1, move |shard| {
             shard.add("source", source);
             shard.add("target", target);
@@ -81,10 +93,23 @@ impl Scene {
 
     pub(crate) fn until_guest_has_ended(&self, place: usize) {
         let script = self.script.clone();
+        self.world
+            .until(place, move |_| script.lock().expect("whole").has_ended());
+    }
+
+    /// How many writes of the guest have been answered.
+    pub(crate) fn answered(&self) -> usize {
+        self.script.lock().expect("whole").answered
+    }
+
+    /// Waits for the answer to a write that has none yet, and has the guest end after that.
+    pub(crate) fn let_guest_end(&self, place: usize) {
+        let (script, answered) = (self.script.clone(), self.answered());
         self.world.until(place, move |_| {
-            let script = script.lock().expect("whole");
-            script.answered == script.writes.len()
+            script.lock().expect("whole").answered > answered
         });
+        self.script.lock().expect("whole").enough();
+        self.until_guest_has_ended(place);
     }
 
     pub(crate) fn until_ready(&self, place: usize) {
