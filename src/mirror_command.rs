@@ -44,7 +44,7 @@ pub(crate) fn run(
              what is not copied would be missing in a new image",
         ));
     }
-    let ctx = contexts::recorded("main", recording);
+    let ctx = contexts::recorded(recording)?;
     let _current = ctx.make_current();
     let daemon = Daemon::new(&ctx);
 

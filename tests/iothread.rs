@@ -7,6 +7,8 @@
 #[path = "nbd/client.rs"]
 #[allow(dead_code)] // The other tests of exports use all of it.
 mod client;
+#[path = "iothread/descriptors.rs"]
+mod descriptors;
 #[path = "iothread/ends.rs"]
 mod ends;
 #[path = "iothread/exports.rs"]

@@ -3,7 +3,7 @@
 //! QEMU: `IOThread` (include/system/iothread.h, iothread.c).
 
 use std::any::Any;
-use std::fmt;
+use std::{fmt, io, mem};
 
 use crate::context::AioContext;
 use crate::handle::AioHandle;
@@ -17,6 +17,9 @@ type Panic = Box<dyn Any + Send>;
 enum Begun {
     NotYet,
     With(AioHandle),
+    /// It could not be made.
+    Failed(io::Error),
+    /// The thread has panicked.
     Without,
 }
 
@@ -36,15 +39,13 @@ impl Beginning {
         self.told.notify_all();
     }
 
-    fn wait(&self) -> Option<AioHandle> {
+    /// What was told; one waits, and once.
+    fn wait(&self) -> Begun {
         let mut begun = self.begun.lock();
-        loop {
-            match &*begun {
-                Begun::NotYet => begun = self.told.wait(begun),
-                Begun::With(handle) => return Some(handle.clone()),
-                Begun::Without => return None,
-            }
+        while matches!(*begun, Begun::NotYet) {
+            begun = self.told.wait(begun);
         }
+        mem::replace(&mut *begun, Begun::Without)
     }
 }
 
@@ -89,6 +90,26 @@ impl IoThread {
         name: &str,
         make: impl FnOnce() -> AioContext + Send + 'static,
     ) -> IoThread {
+        let thread = Self::try_with_context(name, move || Ok(make()));
+        thread.expect("the machine has room for another thread")
+    }
+
+    /// The same, where `make` may fail.
+    ///
+    /// QEMU: `iothread_init` (iothread.c).
+    ///
+    /// # Errors
+    ///
+    /// That of `make`, as it is when the process may not open more descriptors; or the machine has no room
+    /// for another thread. Then there is none.
+    ///
+    /// # Panics
+    ///
+    /// If `make` does.
+    pub fn try_with_context(
+        name: &str,
+        make: impl FnOnce() -> io::Result<AioContext> + Send + 'static,
+    ) -> io::Result<IoThread> {
         let beginning = Arc::new(Beginning {
             begun: Mutex::new(Begun::NotYet),
             told: Condvar::default(),
@@ -96,7 +117,10 @@ impl IoThread {
         let stop = Arc::new(AtomicBool::new(false));
         let (teller, stopped) = (Teller(beginning.clone()), stop.clone());
         let body = move || {
-            let ctx = make();
+            let ctx = match make() {
+                Ok(ctx) => ctx,
+                Err(error) => return teller.0.tell(Begun::Failed(error)),
+            };
             teller.0.tell(Begun::With(ctx.handle()));
             drop(teller);
             // Relaxed: it is set by a callback of this thread.
@@ -105,18 +129,21 @@ impl IoThread {
             }
             ctx.close();
         };
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-        let thread = thread.expect("the machine has room for another thread");
-        match beginning.wait() {
-            Some(handle) => IoThread {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(body)?;
+        let begun = beginning.wait();
+        if let Begun::With(handle) = begun {
+            return Ok(IoThread {
                 handle,
                 stop,
                 thread: Some(thread),
-            },
-            None => match thread.join() {
-                Err(panic) => std::panic::resume_unwind(panic),
-                Ok(()) => unreachable!("the thread has told of its context"),
-            },
+            });
+        }
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+        match begun {
+            Begun::Failed(error) => Err(error),
+            _ => unreachable!("the thread has told of its context"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Threads with contexts of their own, and what others ask of them.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,6 +111,21 @@ fn a_stop_passes_on_what_the_thread_has_panicked_with() {
 #[should_panic(expected = "no context today")]
 fn a_context_that_cannot_be_made_is_a_panic_of_whoever_wants_it() {
     IoThread::with_context("io0", || panic!("no context today")).stop();
+}
+
+#[test]
+fn a_context_that_cannot_be_made_is_an_error_and_there_is_no_thread() {
+    let left = Arc::new(());
+    let held = left.clone();
+    let failed = IoThread::try_with_context("io0", move || {
+        let _held = held;
+        Err(io::Error::from_raw_os_error(24))
+    });
+    assert_eq!(
+        failed.err().and_then(|error| error.raw_os_error()),
+        Some(24)
+    );
+    assert_eq!(Arc::strong_count(&left), 1, "the thread has ended");
 }
 
 #[test]

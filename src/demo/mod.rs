@@ -49,7 +49,7 @@ pub(crate) fn run(seed: u64, recording: Option<&Recording>) -> Result<ExitCode, 
 }
 
 fn run_in(folder: &Path, seed: u64, recording: Option<&Recording>) -> Result<ExitCode, Failure> {
-    let ctx = contexts::recorded("main", recording);
+    let ctx = contexts::recorded(recording)?;
     let _current = ctx.make_current();
     let graph = Graph::new(&ctx);
     let source_path = folder.join("disk.raw");

@@ -1,18 +1,21 @@
 //! Contexts that tell what happens in them: to a recording, to `--trace`, or to both.
 
+use std::io;
 use std::rc::Rc;
 
 use blockjob::runtime::AioContext;
 use blockjob::runtime::trace::{Event, Trace, Wants};
 
 use super::Recording;
+use crate::failure::Failure;
 
-/// A context of this machine called `name`. `trace` is told what it takes, as is `recording`.
+/// A context of this machine called `name`. `trace` is told what it takes, as is `recording`. It fails if there
+/// are no descriptors left.
 pub(crate) fn observed<T: Trace + Clone + 'static>(
     name: &str,
     trace: Option<&T>,
     recording: Option<&Recording>,
-) -> AioContext {
+) -> io::Result<AioContext> {
     let mut told: Vec<Rc<dyn Trace>> = Vec::new();
     if let Some(trace) = trace {
         told.push(Rc::new(trace.clone()));
@@ -22,15 +25,20 @@ pub(crate) fn observed<T: Trace + Clone + 'static>(
     }
     let context = AioContext::builder().name(name);
     match told.len() {
-        0 => context.build(),
-        1 => context.trace(told.remove(0)).build(),
-        _ => context.trace(Rc::new(All(told))).build(),
+        0 => context.try_build(),
+        1 => context.trace(told.remove(0)).try_build(),
+        _ => context.trace(Rc::new(All(told))).try_build(),
     }
 }
 
-/// A context of a program without `--trace`.
-pub(crate) fn recorded(name: &str, recording: Option<&Recording>) -> AioContext {
-    observed::<Nobody>(name, None, recording)
+/// The main context of a program without `--trace`.
+pub(crate) fn recorded(recording: Option<&Recording>) -> Result<AioContext, Failure> {
+    main_context(observed::<Nobody>("main", None, recording))
+}
+
+/// The main context, without which a program can do nothing.
+pub(crate) fn main_context(made: io::Result<AioContext>) -> Result<AioContext, Failure> {
+    made.map_err(|error| Failure::failed(format!("cannot make an event loop: {error}")))
 }
 
 /// Tells several.

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
     let recording = recording.map_err(|failure| Failure::failed(failure.line()))?;
     let recorded = recording.clone();
     let context_of = move |name: &str| contexts::observed(name, trace.as_ref(), recorded.as_ref());
-    let context = context_of("main");
+    let context = contexts::main_context(context_of("main"))?;
     let _current = context.make_current();
     let daemon = Daemon::new(&context);
     daemon.set_context_maker(Arc::new(context_of));

@@ -105,6 +105,12 @@ impl Server {
         socket
     }
 
+    /// The process, which is there until the test has ended it.
+    #[allow(dead_code)] // Not every program that has this file asks.
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     /// A client of ours of an export.
     pub(crate) fn client(&self, export: &str) -> Client<UnixStream> {
         Client::new(self.connect(), export)

@@ -2,8 +2,10 @@
 //!
 //! QEMU: iothread.c.
 
+use std::io;
 use std::rc::Rc;
 
+use blockjob_block::error::errno_text;
 use blockjob_runtime::sync::Arc;
 use blockjob_runtime::{AioContext, AioHandle, IoThread, Resident};
 
@@ -14,8 +16,8 @@ use crate::daemon::Daemon;
 use crate::qapi::types::qom::IothreadProperties;
 use crate::qapi::{QmpError, QmpResult};
 
-/// Makes the context of a thread of that name, in that thread.
-pub type ContextMaker = Arc<dyn Fn(&str) -> AioContext + Send + Sync>;
+/// Makes the context of a thread of that name, in that thread. It fails if there are no descriptors left.
+pub type ContextMaker = Arc<dyn Fn(&str) -> io::Result<AioContext> + Send + Sync>;
 
 /// An I/O thread, and the daemon in it.
 pub struct IoContext {
@@ -90,14 +92,22 @@ impl Daemon {
     /// Starts a thread, and a daemon without nodes in it. Called in the main context, outside of
     /// coroutines.
     ///
-    /// QEMU: `iothread_init` (iothread.c).
+    /// QEMU: `iothread_init` (iothread.c), `aio_context_new` (util/async.c).
+    ///
+    /// # Errors
+    ///
+    /// The process may not open more descriptors, or the machine has no room for another thread.
     pub(in crate::daemon) fn add_iothread(self: &Rc<Self>, id: &str) -> QmpResult<()> {
         let name = id.to_owned();
         let maker = self.contexts.maker.borrow().clone();
-        let thread = IoThread::with_context(id, move || match maker {
+        let thread = IoThread::try_with_context(id, move || match maker {
             Some(make) => make(&name),
-            None => AioContext::builder().name(name).build(),
+            None => AioContext::builder().name(name).try_build(),
         });
+        let thread = thread.map_err(|error| {
+            let why = errno_text(error.raw_os_error().unwrap_or(0));
+            QmpError::generic(format!("Failed to initialize event notifier: {why}"))
+        })?;
         self.open_door();
         let common = self.common().clone();
         let begin = move |ctx: &AioContext| {
