@@ -6,15 +6,20 @@ use rustix::process::Signal;
 
 use super::support::{Ended, Scratch, noise};
 
-/// Ctrl-C, or what else ends a program, if whoever started these tests has Ctrl-C ignored: then the
-/// program leaves it ignored.
-fn interrupt() -> (Signal, &'static str, i32) {
+/// Whether whoever started these tests has this signal ignored, as shells do for what they put into the
+/// background: then the program leaves it ignored.
+fn is_ignored(signal: Signal) -> bool {
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.expect("it is a line").trim(), 16);
-    match ignored.expect("it is a number") & (1 << 1) {
-        0 => (Signal::INT, "SIGINT", 130),
-        _ => (Signal::TERM, "SIGTERM", 143),
+    ignored.expect("it is a number") & (1 << (signal.as_raw() - 1)) != 0
+}
+
+/// Ctrl-C, or what else ends a program where Ctrl-C is ignored.
+fn interrupt() -> (Signal, &'static str, i32) {
+    match is_ignored(Signal::INT) {
+        false => (Signal::INT, "SIGINT", 130),
+        true => (Signal::TERM, "SIGTERM", 143),
     }
 }
 
@@ -87,7 +92,10 @@ fn also_a_quit_leaves_no_half_target() {
     scratch.file("src", &noise(1, 16 << 20));
     let mut running = scratch.start(&["mirror", "src", "dst", "--speed", "1M"]);
     running.wait_for_line("copying");
-    running.signal(Signal::QUIT);
+    running.signal(match is_ignored(Signal::QUIT) {
+        false => Signal::QUIT,
+        true => Signal::TERM,
+    });
     let ended = running.end();
     assert!(ended.stderr.contains("'dst' was removed"), "{ended:?}");
     assert!(!scratch.path("dst").exists());

@@ -25,17 +25,12 @@ impl Chronicle<'_> {
             let (By::Copy(copy), Some((at, failed))) = (&op.by, op.landed) else {
                 continue;
             };
-            let verb = match op.kind {
-                DiskKind::Read => "has read",
-                DiskKind::Write => "writes",
-                DiskKind::Zero => "makes zeroes of",
-                DiskKind::Discard => "discards",
+            let (verb, side) = match op.kind {
+                DiskKind::Read => ("has read", "from"),
+                DiskKind::Write => ("has written", "to"),
+                DiskKind::Zero => ("has made zeroes of", "on"),
+                DiskKind::Discard => ("has discarded", "on"),
                 DiskKind::Flush | DiskKind::Status => continue,
-            };
-            let side = if op.kind == DiskKind::Read {
-                "from"
-            } else {
-                "on"
             };
             let about = About {
                 span: Some(op.span),
