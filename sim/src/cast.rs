@@ -14,6 +14,7 @@ use blockjob_runtime::AioContext;
 
 use crate::config::Config;
 use crate::disk::SimDisk;
+use crate::event::Note;
 use crate::guest::{Guest, Tally};
 use crate::model::Model;
 use crate::world::World;
@@ -163,6 +164,16 @@ impl Cast {
     pub fn keep_open(self: &Rc<Self>) -> KeepOpen {
         self.open.set(self.open.get() + 1);
         KeepOpen(self.clone())
+    }
+
+    /// For whoever adds somebody to a run: says what he does, for the story of the run and its picture.
+    /// `make` is only called if the run is recorded, and nothing else depends on it.
+    ///
+    /// # Panics
+    ///
+    /// When a checker calls it while it is told of something.
+    pub fn note(&self, make: impl FnOnce() -> Note) {
+        self.main.trace_detail(make);
     }
 
     /// Whether all guests have ended, with all their requests.

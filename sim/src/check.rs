@@ -39,7 +39,7 @@ use blockjob_runtime::trace::Event;
 
 use crate::cast::{Cast, section_id};
 use crate::config::Config;
-use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
+use crate::event::{DiskEvent, GuestEvent, MonitorEvent, Note};
 use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 
@@ -64,6 +64,8 @@ pub enum Seen<'a> {
     Runtime(&'a Event<'a>),
     /// Bits of a dirty bitmap; only in runs that trace them.
     Dirty(&'a DirtyTrace),
+    /// What a program that has added somebody to the run says of him; only in runs that are recorded.
+    Note(&'a Note),
 }
 
 /// Kinds of things that a checker wants to be told.
@@ -71,7 +73,7 @@ pub enum Seen<'a> {
 pub struct Interest(u16);
 
 impl Interest {
-    pub(crate) const KINDS: usize = 13;
+    pub(crate) const KINDS: usize = 14;
     /// Nothing.
     pub const NOTHING: Interest = Interest(0);
     /// [`Seen::Block`].
@@ -101,6 +103,8 @@ impl Interest {
     pub const SECTION: Interest = Interest(2048);
     /// [`Seen::Dirty`].
     pub const DIRTY: Interest = Interest(4096);
+    /// [`Seen::Note`].
+    pub const NOTE: Interest = Interest(8192);
 
     /// Both.
     #[must_use]

@@ -185,6 +185,12 @@ fn keys() -> String {
 }
 
 impl Field {
+    /// Whether a run is simpler for having another value of it. A world without mirrors is no simpler with
+    /// them: somebody else is there in their place.
+    pub(crate) fn has_simpler_values(self) -> bool {
+        self != Field::Mirror
+    }
+
     /// The field of that name.
     ///
     /// # Errors
@@ -405,7 +411,7 @@ impl Config {
         let mut simpler = Vec::new();
         for field in Field::ALL {
             let (value, dull) = (self.get(*field), field.default_value());
-            if value == dull {
+            if value == dull || !field.has_simpler_values() {
                 continue;
             }
             simpler.push(self.clone().with(*field, dull));

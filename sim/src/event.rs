@@ -1,9 +1,11 @@
 //! What happens in a world outside of the engine, as the checkers are told of it.
 
+use std::any::Any;
 use std::rc::Rc;
 
 use blockjob_jobs::job::Job;
 use blockjob_jobs::state::JobStatus;
+use blockjob_runtime::trace::LayerEvent;
 
 use crate::monitor::Verb;
 
@@ -149,4 +151,19 @@ pub struct MonitorEvent {
     pub asked: Option<Asked>,
     /// Whether that was granted; if not, why.
     pub refused: Option<String>,
+}
+
+/// What somebody does whom a program has added to a run: see [`Cast::note`](crate::cast::Cast::note).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Who: `worker 1`.
+    pub who: String,
+    /// What, in words that go on after the name: `asks for a slot`.
+    pub text: String,
+}
+
+impl LayerEvent for Note {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }

@@ -16,7 +16,7 @@ use crate::check::{Checker, Interest, Scene, Seen};
 use crate::config::Config;
 use crate::coverage::Marks;
 use crate::decide::Decider;
-use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
+use crate::event::{DiskEvent, GuestEvent, MonitorEvent, Note};
 use crate::failure::{Failure, Rule};
 use crate::monitor::Triggers;
 use crate::waits::verdict;
@@ -271,6 +271,8 @@ impl Trace for Hub {
                     self.tell(context, Interest::JOB, &Seen::Job(job));
                 } else if let Some(dirty) = layer.downcast_ref::<DirtyTrace>() {
                     self.tell_wanted(context, Interest::DIRTY, &Seen::Dirty(dirty));
+                } else if let Some(note) = layer.downcast_ref::<Note>() {
+                    self.tell_wanted(context, Interest::NOTE, &Seen::Note(note));
                 }
             }
             Event::Mark { mark } => self.mark(mark),

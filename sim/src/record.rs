@@ -37,7 +37,8 @@ const EVERYTHING: Interest = Interest::BLOCK
     .or(Interest::GUEST)
     .or(Interest::MONITOR)
     .or(Interest::RUNTIME)
-    .or(Interest::DIRTY);
+    .or(Interest::DIRTY)
+    .or(Interest::NOTE);
 
 /// One run, to be looked at.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ use crate::failure::{Failure, Rule};
 use crate::hub::Hub;
 use crate::monitor::{Monitor, Verb};
 use crate::scenario;
+use crate::sweep::place_of_last_panic;
 use crate::waits;
 use crate::world::{Halt, Spares, World};
 
@@ -169,14 +170,18 @@ impl Default for Runner {
 }
 
 fn from_panic(panic: &(dyn Any + Send), world: &World) -> Failure {
+    let at = place_of_last_panic();
     let (rule, place, text) = match panic.downcast_ref::<Halt>() {
         // Whoever watches was told of it and has said why, if there was anybody on the stage.
-        Some(_) => (Rule::Progress, "stuck", "the run cannot go on"),
+        Some(_) => (Rule::Progress, "stuck", "the run cannot go on".to_owned()),
         None => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             let text = text.unwrap_or("the engine panicked");
             let rule = check::home::rule_of_panic(text).unwrap_or(Rule::Panic);
+            // What the engine asserts names whom it is about; what anybody else has written may not.
+            let at = at.filter(|_| rule == Rule::Panic);
+            let text = at.map_or(text.to_owned(), |at| format!("{text} ({at})"));
             (rule, "engine", text)
         }
     };
@@ -184,7 +189,7 @@ fn from_panic(panic: &(dyn Any + Send), world: &World) -> Failure {
         rule,
         place: place.to_owned(),
         parties: Vec::new(),
-        text: text.to_owned(),
+        text,
         at_ns: world.now_ns(),
         decisions: world.decider().decisions(),
     }

@@ -163,6 +163,13 @@ fn shorten(sentences: &mut Vec<Sentence>, focus: &Focus, since: Option<Moment>) 
     });
 }
 
+impl Story {
+    /// The story without its first line, which says how the run failed.
+    pub fn body(&self) -> impl fmt::Display {
+        Body(self)
+    }
+}
+
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
@@ -170,20 +177,29 @@ impl fmt::Display for Story {
             None => writeln!(f, "Nothing went wrong.")?,
         }
         writeln!(f)?;
-        if self.lost > 0 {
-            writeln!(f, "The record begins after {} events.", self.lost)?;
+        Body(self).fmt(f)
+    }
+}
+
+struct Body<'a>(&'a Story);
+
+impl fmt::Display for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let story = self.0;
+        if story.lost > 0 {
+            writeln!(f, "The record begins after {} events.", story.lost)?;
         }
-        for line in &self.lines {
+        for line in &story.lines {
             let at_ms = line.at.at_ns as f64 / 1e6;
             wrap(f, &format!("{at_ms:>10.3} ms  "), &line.text)?;
         }
-        if self.left_out > 0 {
-            let left_out = words::count(self.left_out, "sentence");
+        if story.left_out > 0 {
+            let left_out = words::count(story.left_out, "sentence");
             wrap(f, &" ".repeat(15), &format!("({left_out} left out.)"))?;
         }
-        section(f, "Where it went wrong:", &self.causes)?;
-        let ended = words::ms(self.ended_ns);
-        section(f, &format!("In the end, at {ended}:"), &self.waiting)
+        section(f, "Where it went wrong:", &story.causes)?;
+        let ended = words::ms(story.ended_ns);
+        section(f, &format!("In the end, at {ended}:"), &story.waiting)
     }
 }
 

@@ -36,6 +36,7 @@ pub use error::SweepError;
 pub use exhaustive::Exhausted;
 pub use found::{Fault, Found};
 pub use policy::{PolicySpec, PolicySpecError};
+pub(crate) use quiet::place_of_last_panic;
 pub use quiet::{Quiet, quiet_panics};
 pub use report::{MarkHits, SweepReport};
 pub use sketch::Sketch;

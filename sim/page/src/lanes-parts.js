@@ -122,6 +122,18 @@ export function gatherGuests(run) {
   return [...lanes.values()];
 }
 
+/** Each of those whom a program has added to the run, with what it says of them. @returns {Gathered[]} */
+export function gatherNotes(run) {
+  const lanes = new Map();
+  for (const i of run.ofKind('note')) {
+    const who = String(run.value(i, 'who'));
+    const lane = laneIn(lanes, who, () => newLane(`note ${who}`, who, 'guest', 1));
+    lane.marks.push(i);
+    lane.events.push(i);
+  }
+  return [...lanes.values()];
+}
+
 /**
  * Each disk, with its requests until they have landed. A recording of real disks knows no disk-begin: there
  * the requests at the nodes that jobs read from and write to stand for them.

@@ -1,7 +1,7 @@
 // The lanes of a run: who has one, and what is drawn in it.
 
 import { gatherJobs } from '#page/lanes-jobs.js';
-import { gatherContexts, gatherDisks, gatherGuests, gatherSections } from '#page/lanes-parts.js';
+import { gatherContexts, gatherDisks, gatherGuests, gatherNotes, gatherSections } from '#page/lanes-parts.js';
 
 /**
  * @typedef {object} Lane
@@ -27,6 +27,7 @@ export function buildLanes(run, coroutines) {
     ...gatherContexts(run, coroutines),
     ...gatherJobs(run, coroutines),
     ...gatherGuests(run),
+    ...gatherNotes(run),
     ...gatherDisks(run),
     ...gatherSections(run),
   ];

@@ -35,6 +35,7 @@ const MEANINGS = {
   'guest-done': 'The guest hears that it was done. From now on it counts on it.',
   'guest-failed': 'The guest hears that it failed.',
   'guest-abandon': 'The guest never heard the answer.',
+  note: 'Somebody does something whom a program has added to the run.',
   monitor: 'Somebody types a command.',
   'coroutine-create': 'A coroutine is made. It has not run yet.',
   'coroutine-enter': 'A coroutine gets the processor.',

@@ -71,6 +71,7 @@ const LOOKS = {
   timer: ['wake', 'name'],
   'bottom-half': ['mark', 'name'],
   'event-source': ['guest', 'name'],
+  note: ['guest', 'text'],
 };
 
 /** What kind of mark an event is, for the legend and the painter. */

@@ -44,6 +44,7 @@ const SENTENCES = {
   'coroutine-end': (v) => v('ended'),
   'coroutine-create': (v) => v('created'),
   'coroutine-wake': (v) => `#${v('serial')}${v('by') ? ` by ${v('by')}` : ''}`,
+  note: (v) => v('text'),
   monitor: (v) => v('verb') + (v('refused') ? `, refused: ${v('refused')}` : ''),
   event: (v) => [v('name'), v('status'), v('operation'), v('action'), v('error')].filter(Boolean).join(' '),
 };
@@ -77,7 +78,7 @@ export function details(run, i) {
 export function place(run, i) {
   const guest = run.value(i, 'guest');
   if (guest !== null) return `guest ${guest}`;
-  return String(run.value(i, 'job') ?? run.value(i, 'disk') ?? run.value(i, 'node') ?? run.contextName(i));
+  return String(run.value(i, 'who') ?? run.value(i, 'job') ?? run.value(i, 'disk') ?? run.value(i, 'node') ?? run.contextName(i));
 }
 
 /** The number of event `i` in words: `211`. Events and decisions are counted from 0, as in traces and logs. */
@@ -98,6 +99,6 @@ export function range(run) {
 
 /** Where the cursor is, for who hears the page: `event 211 (0 to 979), 3.2 ms, main: mirror-step M14`. */
 export function whereabouts(run, i) {
-  const where = run.contextName(i) || place(run, i);
+  const where = run.value(i, 'who') ?? (run.contextName(i) || place(run, i));
   return `event ${eventName(run, i)} ${range(run)}, ${time(run.at[i])}, ${where}: ${line(run, i)}`;
 }

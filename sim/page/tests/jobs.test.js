@@ -3,10 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { App } from '#page/app.js';
+import { Axis } from '#page/axis.js';
+import { toSvg } from '#page/export-image.js';
 import { leftOut } from '#page/job-choice.js';
+import { meaningOf } from '#page/meanings.js';
 import { Model } from '#page/model.js';
 import { shareOut } from '#page/timeline.js';
 import { stepAt } from '#page/step.js';
+import { themeOf } from '#page/theme.js';
+import { place, whereabouts } from '#page/words.js';
 import { Writer, synthetic } from '../tools/synthetic.mjs';
 
 const BYTES = 65536;
@@ -67,6 +72,22 @@ test('of a run that was cut off a job of which nothing more is told is still kno
   const w = new Writer({ jobs: [fact('job0')], lost: 10 });
   w.event('timer', { name: 'one' });
   assert.deepEqual(new Model(w.document()).jobs, ['job0']);
+});
+
+test('who was added to the run has a lane, in which is told what he does', () => {
+  const w = new Writer();
+  w.event('note', { who: 'worker 1', text: 'calls acquire()' });
+  w.event('timer', { name: 'one' });
+  w.event('note', { who: 'worker 0', text: 'calls release()' });
+  const model = new Model(w.document());
+  const lane = (event) => model.lanes[model.laneOf[event]];
+  assert.deepEqual([lane(0).label, lane(2).label], ['worker 1', 'worker 0']);
+  assert.deepEqual([[...lane(0).marks], [...lane(2).marks]], [[0], [2]]);
+  assert.equal(place(model.run, 0), 'worker 1');
+  assert.match(whereabouts(model.run, 2), /worker 0: note calls release\(\)$/);
+  assert.notEqual(meaningOf('note'), '');
+  const picture = toSvg({ model, axis: new Axis(model.run), width: 1200, height: model.height, cursor: 1, wrong: null, difference: null, theme: themeOf('light') });
+  assert.match(picture, /calls release\(\)/);
 });
 
 test('two pictures share the room that there is, and a low one leaves its rest to the other', () => {

@@ -31,6 +31,7 @@ const FIELDS = {
   'drain-end': { node: 'text', section: 'number', owner: 'text' },
   'replace-node': { from: 'text', to: 'text' },
   timer: { name: 'text' },
+  note: { who: 'text', text: 'text' },
 };
 
 /** Writes a document event by event. */

@@ -126,6 +126,10 @@ impl Chrome {
                 let flat = entry.what.flat();
                 self.lanes.instant(lane, flat.kind, args);
             }
+            What::Note(note) => {
+                let lane = self.lanes.lane(Process::Guests, &note.who);
+                self.lanes.instant(lane, &note.text, args);
+            }
             // The states of jobs are seen as they change.
             What::JobEvent(_) | What::Dirty(_) | What::MirrorJob(_) | What::Backend(_) => {}
         }

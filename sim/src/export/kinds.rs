@@ -50,6 +50,7 @@ pub const KINDS: &[(&str, &[&str])] = &[
         "disk-land",
         &["disk", "request", "offset", "bytes", "failed"],
     ),
+    ("note", &["who", "text"]),
     ("guest-ask", &["guest", "id", "request", "offset", "bytes"]),
     ("guest-done", &["guest", "id", "request", "offset", "bytes"]),
     (

@@ -92,6 +92,8 @@ impl ShiViz {
             .and_then(|who| self.actors.get(who));
         match (actor, &entry.what) {
             (_, What::Guest(event)) => format!("guest{}", event.guest),
+            // A host is one word.
+            (None, What::Note(note)) => note.who.replace(' ', "-"),
             (Some(actor), _) => actor.clone(),
             (None, _) => "main".to_owned(),
         }

@@ -11,6 +11,7 @@ use super::court::{Court, Storm};
 use super::{Lab, look};
 use crate::cast::Cast;
 use crate::check::{Checker, Interest, Scene, Seen};
+use crate::event::Note;
 use crate::failure::Rule;
 use crate::run::Runner;
 
@@ -106,6 +107,7 @@ impl<C: Collector> Desk<C> {
                 2 => self.flush(),
                 3 => self.cast.main.sleep(0).await,
                 4 => {
+                    self.says(|| "waits until the event loop has nothing left to run".to_owned());
                     self.cast.main.sleep(1_000_000).await;
                     self.must_be_empty();
                 }
@@ -125,8 +127,17 @@ impl<C: Collector> Desk<C> {
         drop(storm);
     }
 
+    /// Tells in the story of the run what the driver does.
+    fn says(&self, text: impl FnOnce() -> String) {
+        self.cast.note(|| Note {
+            who: "the driver".to_owned(),
+            text: text(),
+        });
+    }
+
     fn push(&self) {
         let item = self.next.get();
+        self.says(|| format!("calls push({item})"));
         self.next.set(item + 1);
         self.awaited.borrow_mut().push(item);
         let collector = self.collector.borrow().clone();
@@ -137,6 +148,7 @@ impl<C: Collector> Desk<C> {
 
     fn flush(&self) {
         let (collector, next) = (self.collector.borrow().clone(), self.next.get());
+        self.says(|| "calls flush()".to_owned());
         collector.expect("there is one").flush();
         // What whoever gets the items sends meanwhile is delivered later.
         let awaited = self.awaited.borrow();
@@ -175,6 +187,7 @@ impl<C: Collector> Desk<C> {
                 me.delivered(&items);
             }
         });
+        self.says(|| "makes a collector".to_owned());
         *self.collector.borrow_mut() = Some(C::new(&self.cast.main, deliver));
     }
 
@@ -182,7 +195,10 @@ impl<C: Collector> Desk<C> {
         let Some(collector) = self.collector.borrow_mut().take() else {
             return;
         };
-        self.awaited.borrow_mut().clear();
+        let lost = self.awaited.take();
+        self.says(|| {
+            format!("lets go of the collector, in which {lost:?} are never to be delivered")
+        });
         let left = Rc::downgrade(&collector);
         drop(collector);
         if left.strong_count() > 0 {
@@ -194,7 +210,8 @@ impl<C: Collector> Desk<C> {
     }
 
     fn delivered(&self, items: &[u32]) {
-        let awaited = std::mem::take(&mut *self.awaited.borrow_mut());
+        let awaited = self.awaited.take();
+        self.says(|| format!("gets {items:?} delivered"));
         if self.pushing.get() {
             let text = format!(
                 "push() itself delivered {items:?}: whoever pushes may be in the middle of anything."
@@ -217,6 +234,7 @@ impl<C: Collector> Desk<C> {
         }
         // Whoever is called from the event loop may run it in turn.
         if !in_coroutine() && decider.pick(&AGAIN, 2) == 1 {
+            self.says(|| "runs the event loop, in the middle of the delivery".to_owned());
             self.cast.main.poll(false);
         }
         self.depth.set(self.depth.get() - 1);

@@ -83,9 +83,14 @@ impl Outcome {
 }
 
 impl Broken {
-    /// What happened, in some lines.
+    /// What happened, in some lines. Whoever prints it has said the sentence before.
     pub fn story(&self) -> String {
-        Story::of(&self.record, Length::Short).to_string()
+        let story = Story::of(&self.record, Length::Short);
+        match self.failure.text == self.sentence {
+            true => story.body().to_string(),
+            // The words of the rule say more than those of the lab.
+            false => story.to_string(),
+        }
     }
 }
 

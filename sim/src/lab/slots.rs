@@ -1,6 +1,7 @@
 //! Lab 3: coroutines that yield until they are woken, and a wake-up that gets lost.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use blockjob_runtime::decide::Site;
@@ -10,6 +11,7 @@ use super::court::{Court, Storm};
 use super::{Lab, look};
 use crate::cast::Cast;
 use crate::check::{Checker, Interest, Scene};
+use crate::event::Note;
 use crate::failure::Rule;
 use crate::run::Runner;
 
@@ -32,6 +34,10 @@ impl Notes {
     /// Notes that the current coroutine is about to ask for a slot.
     pub async fn note(&self) {
         if self.cast.world.decider().pick(&NOTE, 2) == 1 {
+            note(&self.cast, "the notebook", || {
+                "takes a turn through the event loop: whoever awaits note() goes on after it"
+                    .to_owned()
+            });
             self.cast.main.sleep(0).await;
         }
     }
@@ -83,7 +89,7 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
     let count = Rc::new(Count {
         court: court.clone(),
         held: Cell::new(0),
-        waiting: Cell::new(0),
+        waiting: RefCell::default(),
         workers: RefCell::default(),
         running: Cell::new(0),
     });
@@ -102,7 +108,7 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
             let storm = Storm::begin(&cast);
             let hurried = crowd.hurried && number % 2 == 1;
             let worker = main.coroutine("worker", async move {
-                work::<S>(&cast, &slots, &shared, hurried).await;
+                work::<S>(&cast, &slots, &shared, number, hurried).await;
                 shared.running.set(shared.running.get() - 1);
                 drop(storm);
             });
@@ -122,32 +128,50 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
 struct Count {
     court: Court,
     held: Cell<u32>,
-    waiting: Cell<u32>,
+    /// The numbers of those who wait.
+    waiting: RefCell<BTreeSet<usize>>,
     workers: RefCell<Vec<Coroutine>>,
     running: Cell<usize>,
 }
 
 /// Leaves the line, also if it is dropped in the middle.
-struct Waits<'a>(&'a Count);
+struct Waits<'a>(&'a Count, usize);
 
 impl<'a> Waits<'a> {
-    fn new(count: &'a Count) -> Waits<'a> {
-        count.waiting.set(count.waiting.get() + 1);
-        Waits(count)
+    fn new(count: &'a Count, number: usize) -> Waits<'a> {
+        count.waiting.borrow_mut().insert(number);
+        Waits(count, number)
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
+        self.0.waiting.borrow_mut().remove(&self.1);
     }
 }
 
-async fn work<S: Slots>(cast: &Rc<Cast>, slots: &Rc<S>, count: &Count, hurried: bool) {
+/// Tells in the story of a run what somebody does.
+fn note(cast: &Cast, who: &str, text: impl FnOnce() -> String) {
+    cast.note(|| Note {
+        who: who.to_owned(),
+        text: text(),
+    });
+}
+
+async fn work<S: Slots>(
+    cast: &Rc<Cast>,
+    slots: &Rc<S>,
+    count: &Count,
+    number: usize,
+    hurried: bool,
+) {
     let decider = cast.world.decider().clone();
+    let who = format!("worker {number}");
+    let says = |text: &str| note(cast, &who, || text.to_owned());
     for _ in 0..ROUNDS {
+        says("calls acquire()");
         let wait = async {
-            let waits = Waits::new(count);
+            let waits = Waits::new(count, number);
             slots.acquire().await;
             drop(waits);
             true
@@ -160,8 +184,10 @@ async fn work<S: Slots>(cast: &Rc<Cast>, slots: &Rc<S>, count: &Count, hurried: 
             false => wait.await,
         };
         if !has_slot {
+            says("has lost patience: the future of its acquire() is dropped");
             continue;
         }
+        says("has got a slot");
         let held = count.held.get() + 1;
         count.held.set(held);
         if held > SLOTS {
@@ -174,6 +200,7 @@ async fn work<S: Slots>(cast: &Rc<Cast>, slots: &Rc<S>, count: &Count, hurried: 
         cast.main
             .sleep(decider.pick(&WORK, 4) as u64 * 10_000)
             .await;
+        says("calls release()");
         count.held.set(count.held.get() - 1);
         slots.release();
     }
@@ -189,6 +216,9 @@ async fn poke(cast: &Cast, count: &Count) {
     while count.running.get() > 0 {
         let whom = cast.world.decider().pick(&POKE, WORKERS + 1);
         if let Some(worker) = count.workers.borrow().get(whom) {
+            note(cast, "somebody else", || {
+                format!("wakes worker {whom}, for reasons of his own")
+            });
             worker.wake();
         }
         cast.main.sleep(7_000).await;
@@ -212,16 +242,18 @@ impl Checker for Lost {
 
     fn reset(&mut self) {
         self.count.held.set(0);
-        self.count.waiting.set(0);
+        self.count.waiting.borrow_mut().clear();
         self.count.workers.borrow_mut().clear();
     }
 
     fn idle(&mut self, _: &Scene<'_>) {
-        let (held, waiting) = (self.count.held.get(), self.count.waiting.get());
-        if waiting > 0 && held < SLOTS {
+        let (held, waiting) = (self.count.held.get(), self.count.waiting.borrow());
+        if !waiting.is_empty() && held < SLOTS {
+            let names: Vec<_> = waiting.iter().map(usize::to_string).collect();
             let text = format!(
-                "{waiting} of the coroutines wait for a slot, {} of {SLOTS} slots are free, and \
-                 nobody is going to wake them: a wake-up was lost.",
+                "Of the workers these wait for a slot: {}. {} of {SLOTS} slots are free, and nobody \
+                 is going to wake them: a wake-up was lost.",
+                names.join(", "),
                 SLOTS - held
             );
             self.court.accuse(Rule::Wake, "lab-lost-wake-up", text);

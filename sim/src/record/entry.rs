@@ -12,7 +12,7 @@ use blockjob_jobs::trace::JobTrace;
 use blockjob_runtime::trace::{CoroutineId, Event};
 
 use crate::check::Seen;
-use crate::event::{DiskEvent, GuestEvent, MonitorEvent};
+use crate::event::{DiskEvent, GuestEvent, MonitorEvent, Note};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ pub enum What {
     MirrorJob(MirrorFacts),
     /// A request of a user of a backend; only on this machine, where guests are nothing else.
     Backend(BackendTrace),
+    /// What a program says of somebody whom it has added to the run.
+    Note(Note),
 }
 
 /// What the runtime reports, to keep: see [`Event`].
@@ -208,6 +210,7 @@ impl What {
             Seen::Monitor(event) => What::Monitor((*event).clone()),
             Seen::Runtime(event) => What::Runtime(RuntimeEvent::of(event)?),
             Seen::Dirty(trace) => What::Dirty((*trace).clone()),
+            Seen::Note(note) => What::Note((*note).clone()),
         })
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn leap(config: &Config, seed: u64) -> Option<Config> {
             Field::Requests | Field::Granules => 1,
             _ => default.min(value),
         };
-        if value <= least || random.below(2) == 0 {
+        if value <= least || !field.has_simpler_values() || random.below(2) == 0 {
             continue;
         }
         let new = match field.form() {

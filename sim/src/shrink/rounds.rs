@@ -78,7 +78,9 @@ impl<'a, 'b> Rounds<'a, 'b> {
     fn drop_many(&mut self) {
         let all = Field::ALL.iter().copied();
         let config = &self.config;
-        let differ = all.filter(|field| config.get(*field) != field.default_value());
+        let differ = all.filter(|field| {
+            config.get(*field) != field.default_value() && field.has_simpler_values()
+        });
         let differ: Vec<_> = differ.collect();
         let mut size = differ.len();
         while size > 1 {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::content::Contents;
 use super::facts::{Facts, Moment, Span};
+use super::words;
 
 mod copies;
 mod guests;
@@ -50,10 +51,18 @@ impl Chronicle<'_> {
     fn say(&mut self, at: Moment, weight: Weight, about: About, text: String) {
         self.sentences.push(Sentence {
             at,
-            text: super::words::sentence(&text),
+            text: words::sentence(&text),
             weight,
             about,
         });
+    }
+
+    /// What a program says of those whom it has added.
+    fn notes(&mut self) {
+        for (at, note) in &self.facts.notes {
+            let text = format!("{} {}.", words::capital(&note.who), note.text);
+            self.say(*at, Weight::Plain, About::default(), text);
+        }
     }
 
     /// What a request at a disk had in it, as an addition to a sentence.
@@ -76,6 +85,7 @@ pub(super) fn tell(facts: &Facts, contents: Option<&Contents>) -> Vec<Sentence> 
     chronicle.copies();
     chronicle.sections();
     chronicle.jobs();
+    chronicle.notes();
     let mut sentences = chronicle.sentences;
     sentences.sort_by_key(|sentence| sentence.at.seq);
     merge(sentences)

@@ -8,7 +8,7 @@ use blockjob_jobs::event::JobEvent;
 use blockjob_jobs::mirror::steps::Step;
 use blockjob_jobs::state::JobStatus;
 
-use crate::event::{DiskKind, GuestKind, GuestWhat};
+use crate::event::{DiskKind, GuestKind, GuestWhat, Note};
 use crate::monitor::Verb;
 use crate::record::Who;
 
@@ -200,6 +200,7 @@ pub(super) struct Facts {
     pub(super) namesakes: BTreeMap<(u64, &'static str), usize>,
     pub(super) jobs: Vec<JobFacts>,
     pub(super) deeds: Vec<Deed>,
+    pub(super) notes: Vec<(Moment, Note)>,
     pub(super) pivots: Vec<Pivot>,
     pub(super) end: Option<Moment>,
     /// For whom each coroutine works; a guest's lane works for its last request.

@@ -85,6 +85,7 @@ impl Gather<'_> {
                 refused: event.refused.clone(),
             }),
             What::Runtime(event) => self.runtime(at, entry, event),
+            What::Note(note) => self.facts.notes.push((at, note.clone())),
             What::Dirty(_) | What::MirrorJob(_) | What::Backend(_) => {}
         }
     }

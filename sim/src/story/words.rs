@@ -151,6 +151,14 @@ pub(super) fn sentence(text: &str) -> String {
     if !OURS.iter().any(|word| text.starts_with(word)) {
         return text.to_owned();
     }
-    let (first, rest) = text.split_at(1);
-    first.to_uppercase() + rest
+    capital(text)
+}
+
+/// With a capital letter.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next();
+    first.map_or(String::new(), |first| {
+        first.to_uppercase().to_string() + letters.as_str()
+    })
 }

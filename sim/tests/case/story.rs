@@ -1,12 +1,18 @@
 //! Stories of runs without bugs.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
+use blockjob_sim::case::Case;
+use blockjob_sim::config::Field;
 use blockjob_sim::decide::Random;
+use blockjob_sim::event::Note;
 use blockjob_sim::failure::Rule;
 use blockjob_sim::record::{DEFAULT_LIMIT, Record};
 use blockjob_sim::run::Runner;
+use blockjob_sim::shrink::{Budget, shrink};
 use blockjob_sim::story::{Length, Story};
+use blockjob_sim::sweep::quiet_panics;
 
 use super::mischief::config;
 
@@ -48,7 +54,8 @@ fn the_long_story_tells_the_life_of_a_job_and_each_request() {
             "job0 begins to run (M1).",
             "which is dirty, to copy it: copy 1",
             "from source",
-            "on target",
+            "has written",
+            "to target",
             "READY (M13)",
             "drains the source, to count what is dirty once more (M14)",
             "ends (M16)",
@@ -88,6 +95,65 @@ fn draining(times_ns: &'static [(u64, u64)]) -> Runner {
         }
     });
     runner
+}
+
+/// A runner in whose runs a visitor comes, says so, and fails if he is to.
+fn visited(fails: bool) -> Runner {
+    let mut runner = Runner::new();
+    runner.add_prologue(move |cast| {
+        let (cast, open) = (cast.clone(), cast.keep_open());
+        let visitor = cast.main.clone().coroutine("visitor", async move {
+            let says = |text: &str| {
+                cast.note(|| Note {
+                    who: "visitor 1".to_owned(),
+                    text: text.to_owned(),
+                });
+            };
+            says("comes in");
+            cast.main.sleep(1_000).await;
+            assert!(!fails, "he has fallen");
+            says("goes away");
+            drop(open);
+        });
+        visitor.wake();
+    });
+    runner
+}
+
+#[test]
+fn who_was_added_to_a_run_is_heard_in_its_story_and_changes_nothing_by_that() {
+    let told = "mirror=no,guests=0,requests=0";
+    let mut runner = visited(false);
+    let record = record(&mut runner, told);
+    let story = Story::of(&record, Length::Long).to_string();
+    in_order(&story, &["Visitor 1 comes in.", "Visitor 1 goes away."]);
+    assert!(!story.contains("job0"), "there is no mirror: {story}");
+    let unheard = runner.run(&config(told), Box::new(Random::new(1)));
+    assert_eq!(unheard.events, record.report.events);
+}
+
+#[test]
+fn a_panic_of_who_was_added_says_where_it_was_and_shrinks_to_no_run_with_a_mirror() {
+    let _quiet = quiet_panics();
+    let mut runner = visited(true);
+    let told = config("mirror=no,granules=9,guests=3,requests=9");
+    let report = runner.run(&told, Box::new(Random::new(1)));
+    let failure = report.failure.expect("he falls");
+    assert_eq!(failure.rule, Rule::Panic);
+    let (what, place) = failure.text.split_once(" (").expect("a place is named");
+    assert_eq!(what, "he has fallen");
+    assert!(place.contains("case/story.rs:"), "{place}");
+    let case = Case::new(&told, &runner.decider().log());
+    let budget = Budget {
+        runs: 200,
+        steps: 100_000,
+    };
+    let shrunk = shrink(&case, &failure, &mut runner, budget, &mut |_: &_| {
+        ControlFlow::Continue(())
+    });
+    let shrunk = shrunk.expect("it fails each time").case;
+    assert_eq!(shrunk.config().get(Field::Mirror), 0, "{shrunk}");
+    assert_eq!(shrunk.config().get(Field::Requests), 0, "{shrunk}");
 }
 
 #[test]
