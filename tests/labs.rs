@@ -114,6 +114,12 @@ fn a_crate_is_made_and_built_and_a_lab_fails_is_shown_and_passes() {
         "{}",
         text(&graded)
     );
+    let graded = text(&lab(&dir, &["grade", "1"]));
+    assert!(graded.contains("200 hidden seeds passed"), "{graded}");
+    assert!(!graded.contains("labs that you have done"), "{graded}");
+    let graded = lab(&dir, &["grade", "2"]);
+    assert_eq!(graded.status.code(), Some(1), "{}", text(&graded));
+    assert!(text(&graded).contains("Item "), "{}", text(&graded));
 }
 
 #[test]
@@ -306,7 +312,7 @@ fn what_cannot_be_done_is_one_line_and_status_2() {
     assert!(lab(dir, &["start", "labs"]).status.success());
     let made = dir.join("labs");
     fs::write(dir.join("file"), "").expect("it can be written");
-    let cases: [(&Path, &[&str], &str); 8] = [
+    let cases: [(&Path, &[&str], &str); 9] = [
         (dir, &["start", "file"], "is not a folder"),
         (&made, &["run", "abc"], "expected the number of a lab"),
         (dir, &["run"], "there are no labs in '.'"),
@@ -319,6 +325,7 @@ fn what_cannot_be_done_is_one_line_and_status_2() {
         (&made, &["run", "99"], "there is no lab 99"),
         (&made, &["show"], "no run of lab 1 has failed"),
         (&made, &["grade"], "no lab is passed yet"),
+        (&made, &["grade", "99"], "there is no lab 99"),
     ];
     for (dir, words, sentence) in cases {
         let output = lab(dir, words);

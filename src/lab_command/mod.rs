@@ -35,8 +35,8 @@ pub(crate) enum LabCommand {
     Hint(OneLab),
     /// Say where the run is in which the lab failed, and what happened in it
     Show(OneLab),
-    /// Try all labs with seeds that `run` does not use
-    Grade(Here),
+    /// Try all labs that are passed, or lab N, with seeds that `run` does not use
+    Grade(OneLab),
     /// Print a solution, after three tries that failed
     Solution(SolutionArgs),
 }
@@ -100,7 +100,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<ExitCode, Failure> {
         LabCommand::Watch(lab) => watch::watch(&lab.here.dir, lab.number),
         LabCommand::Hint(lab) => hints::hint(&lab.here.dir, lab.number),
         LabCommand::Show(lab) => hints::show(&lab.here.dir, lab.number),
-        LabCommand::Grade(here) => course::grade(&here.dir),
+        LabCommand::Grade(lab) => course::grade(&lab.here.dir, lab.number),
         LabCommand::Solution(args) => {
             hints::solution(&args.lab.here.dir, args.lab.number, args.spoil)
         }

@@ -1,4 +1,4 @@
-//! Lab 3, done wrong: who loses patience stays in the line, and a wake-up that he gets is lost.
+//! Lab 3, done wrong: who loses patience leaves the line, but the wake-up that he has got already is lost.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,6 +14,19 @@ struct Line {
     notes: Notes,
 }
 
+/// A place in the line, which is left in any case.
+struct Place<'a> {
+    line: &'a Line,
+    me: Coroutine,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.line.waiting.borrow_mut();
+        waiting.retain(|other| *other != self.me);
+    }
+}
+
 impl Slots for Line {
     fn new(slots: u32, notes: Notes) -> Rc<Self> {
         Rc::new(Line {
@@ -27,7 +40,8 @@ impl Slots for Line {
         self.notes.note().await;
         while self.free.get() == 0 {
             let me = Coroutine::current().expect("only coroutines wait");
-            self.waiting.borrow_mut().push_back(me);
+            self.waiting.borrow_mut().push_back(me.clone());
+            let _place = Place { line: self, me };
             yield_now().await;
         }
         self.free.set(self.free.get() - 1);

@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use blockjob_runtime::decide::Site;
 use blockjob_runtime::{AioContext, Coroutine};
@@ -88,9 +90,11 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
     let court = Court::default();
     let count = Rc::new(Count {
         court: court.clone(),
+        crowd,
         held: Cell::new(0),
         waiting: RefCell::default(),
         workers: RefCell::default(),
+        called_off: Cell::default(),
         running: Cell::new(0),
     });
     let mut runner = Runner::new();
@@ -103,10 +107,10 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
         let slots = S::new(SLOTS, Notes { cast: cast.clone() });
         let main = &cast.main;
         count.running.set(WORKERS);
-        for number in 0..WORKERS {
+        for number in 1..=WORKERS {
             let (cast, slots, shared) = (cast.clone(), slots.clone(), count.clone());
             let storm = Storm::begin(&cast);
-            let hurried = crowd.hurried && number % 2 == 1;
+            let hurried = crowd.hurried && is_hurried(number);
             let worker = main.coroutine("worker", async move {
                 work::<S>(&cast, &slots, &shared, number, hurried).await;
                 shared.running.set(shared.running.get() - 1);
@@ -127,11 +131,35 @@ fn runner<S: Slots>(crowd: Crowd) -> Runner {
 /// What is known of the slots from outside.
 struct Count {
     court: Court,
+    crowd: Crowd,
     held: Cell<u32>,
     /// The numbers of those who wait.
     waiting: RefCell<BTreeSet<usize>>,
     workers: RefCell<Vec<Coroutine>>,
+    /// Who is to wait no longer, and does not know it yet.
+    called_off: Cell<Option<usize>>,
     running: Cell<usize>,
+}
+
+impl Count {
+    /// Has one of those who wait, and may lose patience, lose it just when a slot has become free: the one
+    /// that has been woken for it may be the one.
+    fn call_off(&self, cast: &Cast) {
+        let waiting = self.waiting.borrow();
+        let hurried: Vec<_> = waiting.iter().filter(|it| is_hurried(**it)).collect();
+        if hurried.is_empty() {
+            return;
+        }
+        let whom = *hurried[cast.world.decider().pick(&PATIENCE, hurried.len())];
+        note(cast, "somebody else", || format!("calls worker {whom} off"));
+        self.called_off.set(Some(whom));
+        self.workers.borrow()[whom - 1].wake();
+    }
+}
+
+/// Whether the worker of that number loses patience where some do.
+fn is_hurried(number: usize) -> bool {
+    number % 2 == 1
 }
 
 /// Leaves the line, also if it is dropped in the middle.
@@ -179,12 +207,18 @@ async fn work<S: Slots>(
         let has_slot = match hurried {
             true => {
                 let patience_ns = decider.pick(&PATIENCE, 4) as u64 * 10_000;
-                futures_lite::future::or(wait, lose_patience(&cast.main, patience_ns)).await
+                let patience = lose_patience(&cast.main, count, number, patience_ns);
+                // Whoever is woken and has lost patience at the same instant may not even look.
+                match decider.pick(&PATIENCE, 2) {
+                    0 => futures_lite::future::or(wait, patience).await,
+                    _ => futures_lite::future::or(patience, wait).await,
+                }
             }
             false => wait.await,
         };
         if !has_slot {
             says("has lost patience: the future of its acquire() is dropped");
+            rest(cast).await;
             continue;
         }
         says("has got a slot");
@@ -203,11 +237,37 @@ async fn work<S: Slots>(
         says("calls release()");
         count.held.set(count.held.get() - 1);
         slots.release();
+        if count.crowd.hurried && decider.pick(&PATIENCE, 2) == 1 {
+            count.call_off(cast);
+        }
+        rest(cast).await;
     }
 }
 
-async fn lose_patience(context: &AioContext, patience_ns: u64) -> bool {
-    context.sleep(patience_ns).await;
+/// Mostly somewhere else for a while: whoever came back at once would take the slot that he has just let go,
+/// and nobody would see that others were not told of it.
+async fn rest(cast: &Cast) {
+    let rest_ns = cast.world.decider().pick(&WORK, 4) as u64 * 10_000;
+    if rest_ns > 0 {
+        cast.main.sleep(rest_ns).await;
+    }
+}
+
+/// Ends after that time, or when worker `number` is called off.
+async fn lose_patience(
+    context: &AioContext,
+    count: &Count,
+    number: usize,
+    patience_ns: u64,
+) -> bool {
+    let called_off = poll_fn(|_| match count.called_off.get() == Some(number) {
+        true => {
+            count.called_off.take();
+            Poll::Ready(())
+        }
+        false => Poll::Pending,
+    });
+    futures_lite::future::or(context.sleep(patience_ns), called_off).await;
     false
 }
 
@@ -216,6 +276,7 @@ async fn poke(cast: &Cast, count: &Count) {
     while count.running.get() > 0 {
         let whom = cast.world.decider().pick(&POKE, WORKERS + 1);
         if let Some(worker) = count.workers.borrow().get(whom) {
+            let whom = whom + 1;
             note(cast, "somebody else", || {
                 format!("wakes worker {whom}, for reasons of his own")
             });
@@ -244,6 +305,7 @@ impl Checker for Lost {
         self.count.held.set(0);
         self.count.waiting.borrow_mut().clear();
         self.count.workers.borrow_mut().clear();
+        self.count.called_off.take();
     }
 
     fn idle(&mut self, _: &Scene<'_>) {
