@@ -69,6 +69,9 @@ pub(crate) fn run(
 
     let started_ns = ctx.now_ns();
     let run = start(&ctx, &source_node, &target_node, !creates, args)?;
+    if let Some(recording) = recording {
+        recording.commit();
+    }
     cancel_on_signals(&run, &target)?;
     let progress = Progress::start(&run);
     progress.line(&format!(

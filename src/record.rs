@@ -29,7 +29,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Begins one, if `args` ask for it.
+    /// Begins one, if `args` ask for it. Nothing is in the file before [`commit`](Self::commit).
     pub(crate) fn begin(args: &RecordArgs) -> Result<Option<Recording>, Failure> {
         let Some(path) = &args.record else {
             return Ok(None);
@@ -40,7 +40,13 @@ impl Recording {
         }))
     }
 
-    /// Writes the last line. What happens after that is not recorded.
+    /// From here on what is recorded can fail, and is no longer refused: what was recorded so far is
+    /// written, in the place of an older recording.
+    pub(crate) fn commit(&self) {
+        self.file.lock().commit();
+    }
+
+    /// Writes the last line; without a [`commit`](Self::commit) the file is as it was before. What happens after that is not recorded.
     pub(crate) fn end(&self) {
         self.file.lock().end();
     }

@@ -95,7 +95,8 @@ impl Runner {
         self.checkers.push(checker);
     }
 
-    /// Adds something to each run.
+    /// Adds something to each run. Whoever is added keeps the run from ending by [`Cast::keep_open`], and is
+    /// heard in its story and seen in its picture by [`Cast::note`].
     pub fn add_prologue(&mut self, prologue: impl Fn(&Rc<Cast>) + 'static) {
         self.prologues.push(Rc::new(prologue));
     }

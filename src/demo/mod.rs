@@ -50,6 +50,9 @@ pub(crate) fn run(seed: u64, recording: Option<&Recording>) -> Result<ExitCode, 
 
 fn run_in(folder: &Path, seed: u64, recording: Option<&Recording>) -> Result<ExitCode, Failure> {
     let ctx = contexts::recorded(recording)?;
+    if let Some(recording) = recording {
+        recording.commit();
+    }
     let _current = ctx.make_current();
     let graph = Graph::new(&ctx);
     let source_path = folder.join("disk.raw");

@@ -42,6 +42,10 @@ pub(super) struct File {
     path: PathBuf,
     /// None when nothing more can be written.
     out: Option<BufWriter<fs::File>>,
+    /// What is to be written if what is recorded begins at all. Until then the file is left as it is.
+    held: Option<String>,
+    /// There was no file.
+    is_new: bool,
     line: String,
     seq: u64,
     /// What the clock said at the first event.
@@ -59,16 +63,21 @@ impl File {
         let wrong = |error: io::Error| {
             Failure::bad_input(format!("cannot record in '{}': {error}", path.display()))
         };
-        if path.exists() && !is_trace(path).map_err(wrong)? {
+        let is_new = !path.exists();
+        if !is_new && !is_trace(path).map_err(wrong)? {
             return Err(Failure::bad_input(format!(
                 "'{}' is there and is no recording; it is left as it is",
                 path.display()
             )));
         }
-        let out = fs::File::create(path).map_err(wrong)?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let out = options.open(path).map_err(wrong)?;
         let mut file = File {
             path: path.to_owned(),
             out: Some(BufWriter::with_capacity(64 << 10, out)),
+            held: Some(String::new()),
+            is_new,
             line: String::new(),
             seq: 0,
             origin_ns: None,
@@ -88,8 +97,20 @@ impl File {
             json!("monotonic, in nanoseconds since the first event"),
         );
         file.put(&header);
-        file.flush();
         Ok(file)
+    }
+
+    /// What is recorded takes place: the file is what this recording writes from now on.
+    pub(super) fn commit(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let emptied = match &mut self.out {
+            Some(out) => out.get_mut().set_len(0),
+            None => Ok(()),
+        };
+        self.look_at(emptied);
+        self.written_bytes = 0;
+        self.write(&held);
+        self.flush();
     }
 
     /// Adds an event. It comes after all that were added before; where two threads looked at the clock in
@@ -154,8 +175,16 @@ impl File {
         self.flush();
     }
 
-    /// The last line.
+    /// The last line; but of what has not taken place nothing stays behind.
     pub(super) fn end(&mut self) {
+        if self.held.is_some() {
+            self.out = None;
+            if self.is_new {
+                // Whoever cannot remove it has made it a moment ago, and the directory has changed since.
+                let _ = fs::remove_file(&self.path);
+            }
+            return;
+        }
         let end = json!({
             "kind": "end",
             "events": self.seq,
@@ -176,6 +205,10 @@ impl File {
 
     fn write(&mut self, line: &str) {
         self.written_bytes += line.len() as u64;
+        if let Some(held) = &mut self.held {
+            held.push_str(line);
+            return;
+        }
         let written = match &mut self.out {
             Some(out) => out.write_all(line.as_bytes()),
             None => Ok(()),
@@ -186,8 +219,8 @@ impl File {
     /// Hands what was written to the system: it is in the file, whatever becomes of the program.
     pub(super) fn flush(&mut self) {
         let flushed = match &mut self.out {
-            Some(out) => out.flush(),
-            None => Ok(()),
+            Some(out) if self.held.is_none() => out.flush(),
+            _ => Ok(()),
         };
         self.look_at(flushed);
     }

@@ -41,6 +41,9 @@ pub(crate) fn run(args: &ServeArgs, matches: &ArgMatches) -> Result<ExitCode, Fa
     let trace = TraceOptions::parse(&args.trace)?;
     let recording = Recording::begin(&args.recording);
     let recording = recording.map_err(|failure| Failure::failed(failure.line()))?;
+    if let Some(recording) = &recording {
+        recording.commit();
+    }
     let recorded = recording.clone();
     let context_of = move |name: &str| contexts::observed(name, trace.as_ref(), recorded.as_ref());
     let context = contexts::main_context(context_of("main"))?;

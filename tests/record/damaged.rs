@@ -174,6 +174,19 @@ fn a_file_that_is_no_recording_is_not_overwritten_by_one() {
 }
 
 #[test]
+fn of_a_copy_that_is_refused_there_is_no_recording_and_an_older_one_stays() {
+    let scratch = Scratch::new();
+    recording(&scratch);
+    let before = scratch.contents();
+    // The target is there.
+    for name in ["run.trace", "new.trace"] {
+        let ended = scratch.run(&["mirror", "src", "dst", "--record", name]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert_eq!(scratch.contents(), before, "{name}");
+    }
+}
+
+#[test]
 fn with_a_daemon_it_is_the_daemon_that_records() {
     let scratch = Scratch::new();
     let words = [
