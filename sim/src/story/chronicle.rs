@@ -10,6 +10,7 @@ mod copies;
 mod guests;
 mod jobs;
 mod sections;
+mod work;
 
 /// How much a sentence says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +86,7 @@ pub(super) fn tell(facts: &Facts, contents: Option<&Contents>) -> Vec<Sentence> 
     chronicle.copies();
     chronicle.sections();
     chronicle.jobs();
+    chronicle.work();
     chronicle.notes();
     let mut sentences = chronicle.sentences;
     sentences.sort_by_key(|sentence| sentence.at.seq);

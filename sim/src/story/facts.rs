@@ -176,6 +176,15 @@ pub(super) struct Deed {
     pub(super) refused: Option<String>,
 }
 
+/// Bits of a dirty bitmap were set or cleared.
+#[derive(Debug)]
+pub(super) struct BitsChange {
+    pub(super) at: Moment,
+    pub(super) node: Rc<str>,
+    pub(super) span: Span,
+    pub(super) dirty: bool,
+}
+
 /// All users of one node got another.
 #[derive(Debug)]
 pub(super) struct Pivot {
@@ -201,6 +210,8 @@ pub(super) struct Facts {
     pub(super) jobs: Vec<JobFacts>,
     pub(super) deeds: Vec<Deed>,
     pub(super) notes: Vec<(Moment, Note)>,
+    /// The dirty bits that were set or cleared.
+    pub(super) bits: Vec<BitsChange>,
     pub(super) pivots: Vec<Pivot>,
     pub(super) end: Option<Moment>,
     /// For whom each coroutine works; a guest's lane works for its last request.

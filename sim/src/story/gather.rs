@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use blockjob_jobs::mirror::steps::{MirrorEvent, MirrorTrace};
+use blockjob_jobs::state::JobStatus;
 use blockjob_jobs::trace::{JobTrace, JobTraceKind};
 
-use super::facts::{By, Copy, Deed, Facts, JobNews, Moment, Span};
+use super::facts::{BitsChange, By, Copy, Deed, Facts, JobNews, Moment, Span};
 use crate::record::{Entry, RuntimeEvent, What, Who};
 use disks::Wakes;
 use open::Open;
@@ -28,6 +29,7 @@ pub(super) fn gather(entries: &[Entry]) -> Facts {
         facts: Facts::default(),
         by: BTreeMap::new(),
         monitor: None,
+        started: None,
         filters: BTreeMap::new(),
         open: Open::default(),
         asked: BTreeMap::new(),
@@ -49,6 +51,8 @@ struct Gather<'a> {
     by: BTreeMap<Who, By>,
     /// When the monitor's callback began to run.
     monitor: Option<Moment>,
+    /// The job that runs from now on; its coroutine is entered next.
+    started: Option<Rc<str>>,
     /// The filters that jobs have put on top of nodes, each with the node that it shows.
     filters: BTreeMap<Rc<str>, Rc<str>>,
     /// What has begun and is not over.
@@ -86,7 +90,16 @@ impl Gather<'_> {
             }),
             What::Runtime(event) => self.runtime(at, entry, event),
             What::Note(note) => self.facts.notes.push((at, note.clone())),
-            What::Dirty(_) | What::MirrorJob(_) | What::Backend(_) => {}
+            What::Dirty(trace) => self.facts.bits.push(BitsChange {
+                at,
+                node: trace.node.clone(),
+                span: Span {
+                    offset: trace.offset,
+                    bytes: trace.bytes,
+                },
+                dirty: trace.dirty,
+            }),
+            What::MirrorJob(_) | What::Backend(_) => {}
         }
     }
 
@@ -114,6 +127,15 @@ impl Gather<'_> {
                 };
                 self.by.insert(who, by);
             }
+            RuntimeEvent::Enter { coroutine, .. } if coroutine.name == "job" => {
+                if let Some(job) = self.started.take() {
+                    let who = Who {
+                        context: entry.context.clone(),
+                        id: coroutine,
+                    };
+                    self.by.insert(who, By::Job(job));
+                }
+            }
             RuntimeEvent::Timer { name: "monitor" }
             | RuntimeEvent::EventSource { name: "monitor" } => self.monitor = Some(at),
             _ => {}
@@ -132,6 +154,13 @@ impl Gather<'_> {
 
     fn job(&mut self, at: Moment, entry: &Entry, trace: &JobTrace) {
         let job = self.known_job(entry, trace);
+        if let JobTraceKind::Status {
+            from: JobStatus::Created,
+            to: JobStatus::Running,
+        } = trace.what
+        {
+            self.started = Some(trace.job.clone());
+        }
         let facts = &mut self.facts.jobs[job];
         let news = match trace.what {
             JobTraceKind::Status { from, to } => JobNews::Status { from, to },
